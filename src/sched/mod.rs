@@ -1,0 +1,3 @@
+//! The run loop: which stage may start, and what happened.
+
+pub mod events;

@@ -1,0 +1,5 @@
+//! Small helpers without knowledge of pipelines; imported by all, importing nothing.
+
+pub mod rel_path;
+
+pub use rel_path::RelPath;

@@ -1,0 +1,90 @@
+//! Paths inside a project, spelled one way.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// A path relative to the project root: `/` between parts, no `.` or `..`, no leading or trailing `/`.
+/// The root itself is the empty path.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RelPath(String);
+
+impl RelPath {
+    /// Normalises `text`, read relative to `base`. `None` when it is absolute or leads out of the project.
+    pub fn resolve(base: &Self, text: &str) -> Option<Self> {
+        if text.starts_with('/') || text.contains('\0') {
+            return None;
+        }
+        let mut parts: Vec<&str> = base.parts().collect();
+        for part in text.split('/') {
+            match part {
+                "" | "." => {}
+                ".." => {
+                    parts.pop()?;
+                }
+                part => parts.push(part),
+            }
+        }
+        Some(Self(parts.join("/")))
+    }
+
+    /// Normalises `text`, read relative to the project root.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::resolve(&Self::default(), text)
+    }
+
+    /// The text of the path.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Its parts, outermost first.
+    pub fn parts(&self) -> impl Iterator<Item = &str> {
+        self.0.split('/').filter(|part| !part.is_empty())
+    }
+
+    /// Whether `self` is `other` or lies below it.
+    pub fn is_within(&self, other: &Self) -> bool {
+        other.0.is_empty()
+            || self.0 == other.0
+            || self.0.strip_prefix(&other.0).is_some_and(|rest| rest.starts_with('/'))
+    }
+
+    /// The path below `root` in the file system.
+    pub fn under(&self, root: &Path) -> PathBuf {
+        if self.0.is_empty() { root.to_owned() } else { root.join(&self.0) }
+    }
+}
+
+impl fmt::Display for RelPath {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(if self.0.is_empty() { "." } else { &self.0 })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spellings_of_one_place_are_equal() {
+        let base = RelPath::parse("studies/stroke").expect("inside");
+        assert_eq!(RelPath::resolve(&base, "./a//b/../c/").expect("inside").as_str(), "studies/stroke/a/c");
+        assert_eq!(RelPath::resolve(&base, "../../x").expect("inside").as_str(), "x");
+    }
+
+    #[test]
+    fn nothing_leads_out() {
+        assert_eq!(RelPath::parse("../x"), None);
+        assert_eq!(RelPath::parse("/etc/passwd"), None);
+    }
+
+    #[test]
+    fn within_compares_whole_parts() {
+        let path = |text| RelPath::parse(text).expect("inside");
+        assert!(path("a/b").is_within(&path("a")));
+        assert!(!path("ab").is_within(&path("a")));
+    }
+}

@@ -1,0 +1,100 @@
+//! The scoring table: named columns of numbers or text, small enough that one row costs nothing.
+//!
+//! Features, preprocessing and models see this type only, in training as in serving. Missing numbers are NaN, missing
+//! texts are `None`.
+
+use std::collections::BTreeMap;
+
+/// One column of a [`Frame`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Column {
+    /// Integers and floats; NaN = missing.
+    Number(Vec<f64>),
+    /// Categories and strings; `None` = missing.
+    Text(Vec<Option<String>>),
+}
+
+impl Column {
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Number(values) => values.len(),
+            Self::Text(values) => values.len(),
+        }
+    }
+
+    /// Whether it has no rows.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The rows at `index`, in that order.
+    #[must_use]
+    pub fn take(&self, index: &[usize]) -> Self {
+        match self {
+            Self::Number(values) => Self::Number(index.iter().map(|&i| values[i]).collect()),
+            Self::Text(values) => Self::Text(index.iter().map(|&i| values[i].clone()).collect()),
+        }
+    }
+
+    /// The numbers, if it is a column of numbers.
+    pub fn numbers(&self) -> Option<&[f64]> {
+        match self {
+            Self::Number(values) => Some(values),
+            Self::Text(_) => None,
+        }
+    }
+
+    /// The texts, if it is a column of texts.
+    pub fn texts(&self) -> Option<&[Option<String>]> {
+        match self {
+            Self::Text(values) => Some(values),
+            Self::Number(_) => None,
+        }
+    }
+}
+
+/// A table of equally long columns, looked up by name.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Frame {
+    rows: usize,
+    columns: BTreeMap<String, Column>,
+}
+
+impl Frame {
+    /// An empty table that will hold `rows` rows.
+    pub fn with_rows(rows: usize) -> Self {
+        Self { rows, columns: BTreeMap::new() }
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Adds or replaces a column.
+    ///
+    /// # Panics
+    /// When the column has another number of rows: a defect of the caller, never of data.
+    pub fn insert(&mut self, name: impl Into<String>, column: Column) {
+        assert_eq!(column.len(), self.rows, "a column must have as many rows as its frame");
+        self.columns.insert(name.into(), column);
+    }
+
+    /// A column by name.
+    pub fn get(&self, name: &str) -> Option<&Column> {
+        self.columns.get(name)
+    }
+
+    /// All columns in name order.
+    pub fn columns(&self) -> impl Iterator<Item = (&str, &Column)> {
+        self.columns.iter().map(|(name, column)| (name.as_str(), column))
+    }
+
+    /// The rows at `index`, in that order.
+    #[must_use]
+    pub fn take(&self, index: &[usize]) -> Self {
+        let columns = self.columns.iter().map(|(name, column)| (name.clone(), column.take(index))).collect();
+        Self { rows: index.len(), columns }
+    }
+}

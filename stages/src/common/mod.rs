@@ -1,0 +1,8 @@
+//! What several stages share: tables, the schema, random streams, exact sums, models' common parts.
+//!
+//! Nothing here knows a study's column names or a stage's parameters.
+
+pub mod canonical_json;
+pub mod frame;
+pub mod rng;
+pub mod schema;

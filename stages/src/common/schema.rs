@@ -1,0 +1,135 @@
+//! The typed contract of a study's raw table: one declaration for ingest, validation, features, serving and docs.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ParamError;
+
+/// `schema` in params.yaml.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Schema {
+    /// The column that names a row to its users; echoed in predictions, never a feature.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The patient column: rows that share its value never cross a split. Absent: every row is its own patient.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// What is predicted.
+    pub target: Target,
+    /// Every column of the raw table.
+    pub columns: BTreeMap<String, ColumnSchema>,
+}
+
+/// The outcome.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    /// Its column; 0 and 1 for a binary task.
+    pub column: String,
+    /// What the value 1 means, in words for reports: `drops out of the trial`.
+    pub event: String,
+}
+
+/// How the values of a column are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ColumnType {
+    /// Whole numbers. `69.0` is one; `true` is not.
+    Integer,
+    /// Floating-point numbers.
+    Number,
+    /// One of a known list of texts.
+    Category,
+    /// Free text, for identifiers.
+    Text,
+}
+
+/// When a value is known, relative to the moment of prediction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AvailableAt {
+    /// Known at enrolment.
+    #[default]
+    Baseline,
+    /// Measured up to the moment of prediction (the index).
+    Index,
+    /// Known only after the outcome: never a feature.
+    Post,
+}
+
+/// One column of the raw table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ColumnSchema {
+    /// How its values are read.
+    #[serde(rename = "type")]
+    pub kind: ColumnType,
+    /// Inclusive bounds of a number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<[f64; 2]>,
+    /// The allowed texts of a category, or the allowed values of a number (given as numbers).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub levels: Vec<serde_json::Value>,
+    /// A regular expression that a text must match as a whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pattern: Option<String>,
+    /// Whether it may be missing.
+    #[serde(default)]
+    pub nullable: bool,
+    /// Whether no two rows may share a value.
+    #[serde(default)]
+    pub unique: bool,
+    /// When its values are known.
+    #[serde(default)]
+    pub available_at: AvailableAt,
+    /// Unit of measure, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+    /// What it is, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<String>,
+}
+
+impl Schema {
+    /// Checks what the types cannot say: that named columns exist, patterns compile, ranges are ordered.
+    pub fn check(&self) -> Result<(), ParamError> {
+        for (key, name) in
+            [("id", self.id.as_ref()), ("group", self.group.as_ref()), ("target.column", Some(&self.target.column))]
+        {
+            if let Some(name) = name.filter(|name| !self.columns.contains_key(*name)) {
+                return Err(ParamError::new(format!("schema.{key}"), format!("`{name}` is not under schema.columns")));
+            }
+        }
+        self.columns.iter().try_for_each(|(name, column)| column.check(name))
+    }
+}
+
+impl ColumnSchema {
+    fn check(&self, name: &str) -> Result<(), ParamError> {
+        let at = |key: &str, message: String| ParamError::new(format!("schema.columns.{name}.{key}"), message);
+        if let Some([low, high]) = self.range
+            && (low > high || low.is_nan() || high.is_nan())
+        {
+            return Err(at("range", format!("its low end {low} lies above its high end {high}")));
+        }
+        if let Some(pattern) = &self.pattern {
+            regex::Regex::new(pattern).map_err(|error| at("pattern", error.to_string()))?;
+        }
+        let numeric = matches!(self.kind, ColumnType::Integer | ColumnType::Number);
+        if self.range.is_some() && !numeric {
+            return Err(at("range", "only numbers have a range".to_owned()));
+        }
+        if self.levels.iter().any(|level| level.is_number() != numeric || !(level.is_number() || level.is_string())) {
+            return Err(at(
+                "levels",
+                "levels must have the column's type: texts in quotes, numbers without".to_owned(),
+            ));
+        }
+        if self.kind == ColumnType::Category && self.levels.is_empty() {
+            return Err(at("levels", "a category must list its levels".to_owned()));
+        }
+        Ok(())
+    }
+}
