@@ -1,1 +1,119 @@
-//! To be written.
+//! What is on disk: the lock file, and under `.clinpipe/` the blobs, action records, the journal and the hints.
+//! The formats are known here only; `docs/formats.md` describes them.
+//!
+//! Invariants: every file is replaced as a whole; blobs reach the disk before the record that names them, and the
+//! record before the lock. A blob is verified when it is read back. Blobs and records need no lock: they are named by
+//! content. This room does not know graphs, stages or commands.
+
+mod action;
+mod cas;
+mod journal;
+mod lock;
+mod locks;
+mod stat;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+pub use action::{ActionRecord, RecordVerdict};
+pub use cas::Cas;
+pub use journal::{Journal, JournalEntry};
+pub use lock::{Lock, StageRecord};
+pub use locks::{FileLock, Held};
+
+use crate::key::{Digest, HintTable};
+
+/// The version of every format written by this room.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// What can go wrong with the store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A file of the store cannot be read or written.
+    #[error("cannot {action} {path}: {source}")]
+    Io {
+        /// `read`, `write` …
+        action: &'static str,
+        /// Which file.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file of the store does not hold what it should.
+    #[error("{path} is damaged: {message}")]
+    Damaged {
+        /// Which file.
+        path: String,
+        /// What is wrong, and what to do.
+        message: String,
+    },
+    /// The store does not hold a blob.
+    #[error("the store does not hold {0}")]
+    Missing(Digest),
+}
+
+impl StoreError {
+    fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Io { action, path: path.display().to_string(), source }
+    }
+}
+
+/// The `.clinpipe` directory of a project.
+#[derive(Debug, Clone)]
+pub struct Store {
+    dir: PathBuf,
+}
+
+impl Store {
+    /// The store of the project at `root`. Nothing is created until something is written.
+    pub fn new(root: &Path) -> Self {
+        Self { dir: root.join(".clinpipe") }
+    }
+
+    /// The blobs.
+    pub fn cas(&self) -> Cas {
+        Cas::new(self.dir.join("cas"), self.tmp())
+    }
+
+    /// Where attempts and other temporary files live; on the same file system as the project.
+    pub fn tmp(&self) -> PathBuf {
+        self.dir.join("tmp")
+    }
+
+    /// Where the last log of each stage is kept.
+    pub fn logs(&self, lock_stem: &str) -> PathBuf {
+        self.dir.join("log").join(lock_stem)
+    }
+
+    /// Where content is put that the user would otherwise lose.
+    pub fn rescued(&self) -> PathBuf {
+        self.dir.join("rescued")
+    }
+
+    /// The journal of a lock file.
+    pub fn journal(&self, lock_stem: &str) -> Journal {
+        Journal::new(self.dir.join("journal").join(format!("{lock_stem}.jsonl")))
+    }
+
+    /// A lock between processes.
+    pub fn file_lock(&self, name: &str) -> FileLock {
+        FileLock::new(self.dir.join("locks").join(name))
+    }
+
+    /// Reads the hints; damaged or missing ones are none.
+    pub fn hints(&self) -> HintTable {
+        stat::read(&self.dir.join("stat"))
+    }
+
+    /// Writes the hints if they have changed and the store exists.
+    pub fn save_hints(&self, hints: &HintTable) -> Result<(), StoreError> {
+        if self.dir.is_dir() { stat::write(&self.dir.join("stat"), hints) } else { Ok(()) }
+    }
+}
+
+/// Where the lock file of a pipeline file lies: `lockfiles/<stem>.lock` beside it.
+pub fn lock_path(pipeline: &Path) -> PathBuf {
+    let stem = pipeline.file_stem().unwrap_or_default();
+    let parent = pipeline.parent().unwrap_or_else(|| Path::new("."));
+    parent.join("lockfiles").join(stem).with_extension("lock")
+}

@@ -1,0 +1,214 @@
+//! Taking digests of files and directories.
+//!
+//! A directory's digest covers the relative path, the executable bit and the digest of each member, in path order.
+//! Members that editors and interpreters leave behind, and those that `.dvcignore` or `.clinpipeignore` match, do not
+//! count. Symbolic links count as what they point to.
+
+use std::fs::{self, File, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use ignore::WalkBuilder;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::{ContentRecord, Digest, HintTable};
+use crate::util::RelPath;
+
+/// What stands at a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// Nothing.
+    Missing,
+    /// A file.
+    File(ContentRecord),
+    /// A directory and its members in path order.
+    Directory(ContentRecord, Vec<Entry>),
+}
+
+impl Content {
+    /// Digest, size and count, unless nothing is there.
+    pub fn record(&self) -> Option<&ContentRecord> {
+        match self {
+            Self::Missing => None,
+            Self::File(record) | Self::Directory(record, _) => Some(record),
+        }
+    }
+}
+
+/// One member of a directory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    /// Path relative to the directory.
+    pub path: String,
+    /// Digest of its bytes.
+    pub digest: Digest,
+    /// Bytes.
+    pub size: u64,
+    /// Whether its owner may execute it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub executable: bool,
+}
+
+/// A file that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read {path}: {source}")]
+pub struct InputError {
+    /// Which.
+    pub path: String,
+    /// Why.
+    pub source: io::Error,
+}
+
+/// Digests the files below a project root, with hints.
+#[derive(Debug)]
+pub struct Reader {
+    root: PathBuf,
+    hints: HintTable,
+}
+
+impl Reader {
+    /// A reader for the project at `root`.
+    pub fn new(root: PathBuf, hints: HintTable) -> Self {
+        Self { root, hints }
+    }
+
+    /// The hints as they are now.
+    pub fn hints(&self) -> &HintTable {
+        &self.hints
+    }
+
+    /// What stands at `path`, with its digest.
+    pub fn content(&self, path: &RelPath) -> Result<Content, InputError> {
+        let absolute = path.under(&self.root);
+        match fs::metadata(&absolute) {
+            Ok(metadata) if metadata.is_dir() => self.directory(path, &absolute),
+            Ok(metadata) => {
+                let digest = self.file(path.as_str(), &absolute, &metadata)?;
+                let executable = is_executable(&metadata);
+                Ok(Content::File(ContentRecord { digest, size: metadata.size(), count: None, executable }))
+            }
+            Err(error) if is_absence(&error) => {
+                self.hints.forget(path.as_str());
+                Ok(Content::Missing)
+            }
+            Err(source) => Err(InputError { path: path.to_string(), source }),
+        }
+    }
+
+    /// Digests again what was hashed within the clock's resolution of its last change, so that the next run can trust
+    /// its hints. Waits for the clock to move on if there is such a file.
+    pub fn settle(&self) {
+        let racy = self.hints.racy_paths();
+        if racy.is_empty() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_nanos(super::hint::CLOCK_RESOLUTION_NS as u64 + 5_000_000));
+        for name in racy {
+            let path = self.root.join(&name);
+            // A file that has gone or turned unreadable since loses its hint, nothing more.
+            match fs::metadata(&path) {
+                Ok(metadata) => drop(self.file(&name, &path, &metadata)),
+                Err(_) => self.hints.forget(&name),
+            }
+        }
+    }
+
+    fn directory(&self, path: &RelPath, absolute: &Path) -> Result<Content, InputError> {
+        let fail = |source| InputError { path: path.to_string(), source };
+        let members = self.members(absolute).map_err(fail)?;
+        let entries = members
+            .into_par_iter()
+            .map(|(relative, metadata)| {
+                let name = format!("{path}/{relative}");
+                let digest = self.file(&name, &absolute.join(&relative), &metadata)?;
+                Ok(Entry { path: relative, digest, size: metadata.size(), executable: is_executable(&metadata) })
+            })
+            .collect::<Result<Vec<_>, InputError>>()?;
+        Ok(Content::Directory(directory_record(&entries), entries))
+    }
+
+    /// Regular files below a directory in path order.
+    fn members(&self, directory: &Path) -> io::Result<Vec<(String, Metadata)>> {
+        let mut walk = WalkBuilder::new(directory);
+        walk.standard_filters(false)
+            .follow_links(true)
+            .add_custom_ignore_filename(".dvcignore")
+            .add_custom_ignore_filename(".clinpipeignore")
+            .filter_entry(|entry| !is_litter(&entry.file_name().to_string_lossy()));
+        for name in [".dvcignore", ".clinpipeignore"] {
+            if self.root.join(name).is_file() {
+                walk.add_ignore(self.root.join(name));
+            }
+        }
+        let mut members = Vec::new();
+        for entry in walk.build() {
+            let entry = entry.map_err(io::Error::other)?;
+            let metadata = entry.metadata().map_err(io::Error::other)?;
+            let relative = entry.path().strip_prefix(directory).map_err(io::Error::other)?;
+            if metadata.is_dir() || matches!(relative.to_str(), Some(".dvcignore" | ".clinpipeignore")) {
+                continue;
+            }
+            let relative = relative.to_str().ok_or_else(|| {
+                io::Error::other(format!("the file name {} is not UTF-8; rename it", relative.display()))
+            })?;
+            members.push((relative.to_owned(), metadata));
+        }
+        members.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok(members)
+    }
+
+    fn file(&self, name: &str, path: &Path, metadata: &Metadata) -> Result<Digest, InputError> {
+        if let Some(digest) = self.hints.lookup(name, metadata) {
+            return Ok(digest);
+        }
+        let now_ns = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_nanos() as i64);
+        let digest = hash_file(path).map_err(|source| InputError { path: name.to_owned(), source })?;
+        self.hints.record(name, metadata, digest, now_ns);
+        Ok(digest)
+    }
+}
+
+/// The digest of a file's bytes.
+pub fn hash_file(path: &Path) -> io::Result<Digest> {
+    let file = File::open(path)?;
+    if file.metadata()?.is_dir() {
+        return Err(io::Error::from(io::ErrorKind::IsADirectory));
+    }
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(file)?;
+    Ok(hasher.finalize().into())
+}
+
+/// Digest, size and count of a directory with these members (in path order).
+pub fn directory_record(entries: &[Entry]) -> ContentRecord {
+    let mut hasher = blake3::Hasher::new_derive_key("clinpipe directory v1");
+    for entry in entries {
+        hasher.update(&(entry.path.len() as u64).to_le_bytes());
+        hasher.update(entry.path.as_bytes());
+        hasher.update(&[u8::from(entry.executable)]);
+        hasher.update(entry.digest.to_string().as_bytes());
+    }
+    ContentRecord {
+        digest: hasher.finalize().into(),
+        size: entries.iter().map(|entry| entry.size).sum(),
+        count: Some(entries.len() as u64),
+        executable: false,
+    }
+}
+
+fn is_executable(metadata: &Metadata) -> bool {
+    metadata.mode() & 0o100 != 0
+}
+
+fn is_absence(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// What interpreters and desktops leave in directories.
+fn is_litter(name: &str) -> bool {
+    matches!(name, "__pycache__" | ".ipynb_checkpoints" | ".DS_Store") || name.ends_with(".pyc")
+}

@@ -1,0 +1,64 @@
+//! The action cache: `ac/<2 hex>/<62 hex>`, what a key's work produced the first time.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::{SCHEMA_VERSION, Store, StoreError};
+use crate::key::{ActionKey, ContentRecord};
+use crate::util::{RelPath, atomic_write, json};
+
+/// The recorded result of an action.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ActionRecord {
+    /// Format version.
+    pub schema_version: u32,
+    /// Outputs by path.
+    pub outs: BTreeMap<RelPath, ContentRecord>,
+}
+
+impl ActionRecord {
+    /// A record in the current format.
+    pub fn new(outs: BTreeMap<RelPath, ContentRecord>) -> Self {
+        Self { schema_version: SCHEMA_VERSION, outs }
+    }
+}
+
+/// What recording a result found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RecordVerdict {
+    /// The key was new, or had the same result.
+    Consistent,
+    /// The key already had this other result, which is kept: the stage is not deterministic.
+    Differs(ActionRecord),
+}
+
+impl Store {
+    /// The recorded result of a key. A record that cannot be read counts as none.
+    pub fn action(&self, key: ActionKey) -> Option<ActionRecord> {
+        let bytes = fs::read(self.action_path(key)).ok()?;
+        let record: ActionRecord = serde_json::from_slice(&bytes).ok()?;
+        (record.schema_version == SCHEMA_VERSION).then_some(record)
+    }
+
+    /// Records the result of a key, whose blobs must be stored already. The first result is kept.
+    pub fn record_action(&self, key: ActionKey, record: &ActionRecord) -> Result<RecordVerdict, StoreError> {
+        if let Some(first) = self.action(key) {
+            let same = first.outs == record.outs;
+            return Ok(if same { RecordVerdict::Consistent } else { RecordVerdict::Differs(first) });
+        }
+        let path = self.action_path(key);
+        let text = json::canonical(record).map_err(|error| StoreError::io("write", &path, io::Error::other(error)))?;
+        atomic_write::write(&path, text.as_bytes()).map_err(|error| StoreError::io("write", &path, error))?;
+        Ok(RecordVerdict::Consistent)
+    }
+
+    fn action_path(&self, key: ActionKey) -> PathBuf {
+        let hex = key.to_string();
+        self.dir.join("ac").join(&hex[..2]).join(&hex[2..])
+    }
+}

@@ -1,0 +1,86 @@
+//! The journal: one line per stage that succeeded since the lock file was last written, fsynced as it happens.
+//!
+//! A run that ends writes the lock and clears the journal; after a crash the next run finds the lines and loses
+//! nothing. A torn last line is what a crash leaves and is dropped.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Lock, StageRecord, StoreError};
+use crate::config::StageName;
+use crate::util::atomic_write;
+
+/// One success.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JournalEntry {
+    /// Which stage.
+    pub stage: StageName,
+    /// Its new lock entry.
+    pub record: StageRecord,
+}
+
+/// The journal of one lock file. Callers hold the lock file's writer lock.
+#[derive(Debug, Clone)]
+pub struct Journal {
+    path: PathBuf,
+}
+
+impl Journal {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    /// Appends an entry and makes it durable.
+    pub fn append(&self, entry: &JournalEntry) -> Result<(), StoreError> {
+        let fail = |error| StoreError::io("write", &self.path, error);
+        let mut line = serde_json::to_vec(entry).map_err(|error| fail(io::Error::other(error)))?;
+        line.push(b'\n');
+        if let Some(parent) = self.path.parent() {
+            fs::create_dir_all(parent).map_err(fail)?;
+        }
+        let is_new = !self.path.exists();
+        let mut file = OpenOptions::new().create(true).append(true).open(&self.path).map_err(fail)?;
+        // After a torn line, a fresh line keeps the new entry readable.
+        let needs_newline = fs::read(&self.path).map_err(fail)?.last().is_some_and(|byte| *byte != b'\n');
+        if needs_newline {
+            file.write_all(b"\n").map_err(fail)?;
+        }
+        file.write_all(&line).map_err(fail)?;
+        file.sync_all().map_err(fail)?;
+        match self.path.parent() {
+            Some(parent) if is_new => atomic_write::sync_dir(parent).map_err(fail),
+            _ => Ok(()),
+        }
+    }
+
+    /// Puts the journal's entries into a lock. Returns whether there were any.
+    pub fn replay(&self, lock: &mut Lock) -> Result<bool, StoreError> {
+        let bytes = match fs::read(&self.path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(StoreError::io("read", &self.path, error)),
+        };
+        let mut found = false;
+        for line in bytes.split(|byte| *byte == b'\n') {
+            if let Ok(entry) = serde_json::from_slice::<JournalEntry>(line) {
+                let JournalEntry { stage, mut record } = entry;
+                record.manifest.outs = record.outs.keys().cloned().collect();
+                lock.stages.insert(stage, record);
+                found = true;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Removes the journal once the lock holds its entries.
+    pub fn clear(&self) -> Result<(), StoreError> {
+        match fs::remove_file(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StoreError::io("remove", &self.path, error)),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Locks between processes: `flock` on a small file that names its holder. They vanish with their process.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Seek, Write};
+use std::path::PathBuf;
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+use super::StoreError;
+
+/// A lock that one process at a time can hold.
+#[derive(Debug, Clone)]
+pub struct FileLock {
+    path: PathBuf,
+}
+
+/// A held lock; released when dropped.
+#[derive(Debug)]
+pub struct Held {
+    _file: File,
+}
+
+impl FileLock {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    /// Takes the lock if it is free. `Err(holder)` inside `Ok` names who has it.
+    pub fn try_hold(&self) -> Result<Result<Held, String>, StoreError> {
+        let mut file = self.open()?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {
+                self.sign(&mut file)?;
+                Ok(Ok(Held { _file: file }))
+            }
+            Err(Errno::WOULDBLOCK) => {
+                let holder = fs::read_to_string(&self.path).unwrap_or_default();
+                Ok(Err(if holder.is_empty() { "another process".to_owned() } else { holder }))
+            }
+            Err(error) => Err(StoreError::io("lock", &self.path, io::Error::from(error))),
+        }
+    }
+
+    /// Takes the lock, waiting as long as it takes; for locks that are held for moments only.
+    pub fn hold(&self) -> Result<Held, StoreError> {
+        let mut file = self.open()?;
+        loop {
+            match flock(&file, FlockOperation::LockExclusive) {
+                Ok(()) => break,
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(StoreError::io("lock", &self.path, io::Error::from(error))),
+            }
+        }
+        self.sign(&mut file)?;
+        Ok(Held { _file: file })
+    }
+
+    fn open(&self) -> Result<File, StoreError> {
+        let fail = |error| StoreError::io("lock", &self.path, error);
+        if let Some(parent) = self.path.parent() {
+            fs::create_dir_all(parent).map_err(fail)?;
+        }
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&self.path).map_err(fail)
+    }
+
+    fn sign(&self, file: &mut File) -> Result<(), StoreError> {
+        let fail = |error| StoreError::io("lock", &self.path, error);
+        file.set_len(0).map_err(fail)?;
+        file.rewind().map_err(fail)?;
+        write!(file, "process {}", std::process::id()).map_err(fail)
+    }
+}

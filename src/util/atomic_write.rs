@@ -1,0 +1,43 @@
+//! Writing a file so that a reader, a crash or a full disk sees the old content or the new one, never a part.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::Path;
+
+/// Writes `bytes` to `path` through a temporary file beside it: write, fsync, rename, fsync of the directory.
+pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let parent = path.parent().unwrap_or_else(|| Path::new("."));
+    fs::create_dir_all(parent)?;
+    let mut file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(parent)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    set_default_mode(file.as_file())?;
+    file.persist(path)?;
+    sync_dir(parent)
+}
+
+/// Makes renames in a directory durable.
+pub fn sync_dir(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+/// Temporary files are private (0600); what is kept is readable like any other file of the project.
+fn set_default_mode(file: &File) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.set_permissions(fs::Permissions::from_mode(0o644))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replaces_the_content_and_leaves_no_temporary_file() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let path = dir.path().join("below/file");
+        write(&path, b"one").expect("written");
+        write(&path, b"two").expect("written");
+        assert_eq!(fs::read(&path).expect("readable"), b"two");
+        assert_eq!(fs::read_dir(dir.path().join("below")).expect("listed").count(), 1);
+    }
+}
