@@ -166,6 +166,8 @@ pub struct Resources {
 /// What a built-in stage declares; the engine's side of `clinpipe_stages::Stage`.
 #[derive(Debug, Clone)]
 pub struct BuiltinSpec {
+    /// The version that is part of the action key.
+    pub version: u32,
     /// Input roles.
     pub inputs: Vec<BuiltinRole>,
     /// Output roles.
