@@ -1,1 +1,3 @@
-fn main() {}
+//! The integration tests, in one binary: each module drives the real program or one of its rooms.
+
+mod exec;
