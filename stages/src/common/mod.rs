@@ -3,6 +3,10 @@
 //! Nothing here knows a study's column names or a stage's parameters.
 
 pub mod canonical_json;
+pub mod decision;
 pub mod frame;
+pub mod gate_rules;
+pub mod interval;
 pub mod rng;
 pub mod schema;
+pub mod scores;
