@@ -1,9 +1,20 @@
 //! From text to typed pipeline and params. Imports only `util`; what it must know of the built-in stages comes in
 //! through [`BuiltinCatalog`].
+//!
+//! [`load`] reads every file once and checks everything that can be checked without running a stage; its errors carry
+//! file, line, column and the offending line. It writes nothing and never panics, whatever the bytes.
 
+pub mod diagnostic;
+pub mod overlap;
+pub mod params;
 pub mod pipeline;
+pub mod yaml;
 
+pub use diagnostic::{ConfigError, ConfigErrors, Source};
+pub use overlap::OutputIndex;
+pub use params::ParamFiles;
 pub use pipeline::{
     BuiltinCatalog, BuiltinRole, BuiltinSpec, Dep, OutClass, Output, ParamSource, Pipeline, Pool, Resources, Span,
     StageDef, StageName, Work,
 };
+pub use yaml::parse_value;

@@ -2,6 +2,8 @@
 
 pub mod atomic_write;
 pub mod json;
+pub mod nearest;
 pub mod rel_path;
 
+pub use nearest::nearest;
 pub use rel_path::RelPath;

@@ -1,0 +1,266 @@
+//! Parameter files: loaded once, looked up by dotted keys, with the place of each value for messages.
+//!
+//! YAML (also for unknown extensions), JSON and TOML. `--set` changes values of the main file in memory; a fault of
+//! such a value points at the option instead of the file.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use super::diagnostic::{ConfigError, ConfigErrors, Source};
+use super::pipeline::{ParamSource, Span, StageDef};
+use super::yaml::{self, Node};
+use crate::util::{RelPath, nearest};
+
+/// One file.
+#[derive(Debug, Clone)]
+struct ParamFile {
+    value: Value,
+    /// The tree with places; none for JSON and TOML.
+    tree: Option<Node>,
+    source: Source,
+}
+
+/// All parameter files that a pipeline names and that exist.
+#[derive(Debug, Clone, Default)]
+pub struct ParamFiles {
+    main: RelPath,
+    files: BTreeMap<RelPath, ParamFile>,
+    overrides: Vec<Override>,
+}
+
+/// One `--set`.
+#[derive(Debug, Clone)]
+struct Override {
+    key: String,
+    /// The option as written, as a one-line file.
+    source: Source,
+    tree: Node,
+}
+
+impl ParamFiles {
+    /// Loads the main file (`params.yaml`) if it is there.
+    pub(super) fn new(root: &Path, main: RelPath) -> Result<Self, ConfigErrors> {
+        let mut files = Self { main: main.clone(), ..Self::default() };
+        files.load(root, &main)?;
+        Ok(files)
+    }
+
+    /// Loads a file unless that is done; `false` when it does not exist.
+    pub(super) fn load(&mut self, root: &Path, file: &RelPath) -> Result<bool, ConfigErrors> {
+        if self.files.contains_key(file) {
+            return Ok(true);
+        }
+        let Some(source) = Source::read(root, file)? else { return Ok(false) };
+        let (value, tree) = parse_file(&source)?;
+        self.files.insert(file.clone(), ParamFile { value, tree, source });
+        Ok(true)
+    }
+
+    /// The main file's path.
+    pub fn main(&self) -> &RelPath {
+        &self.main
+    }
+
+    /// The whole content of a file.
+    pub fn file(&self, file: &RelPath) -> Option<&Value> {
+        self.files.get(file).map(|file| &file.value)
+    }
+
+    /// The value under a dotted key (list items by index).
+    pub fn get(&self, file: &RelPath, key: &str) -> Option<&Value> {
+        lookup(self.file(file)?, key)
+    }
+
+    /// What a source selects: dotted key → value. A key that is absent is left out; a file that is absent gives
+    /// nothing. A whole file is one entry per top-level key.
+    pub fn select(&self, source: &ParamSource) -> BTreeMap<String, &Value> {
+        match (&source.keys, self.file(&source.file)) {
+            (Some(keys), Some(value)) => {
+                keys.iter().filter_map(|key| Some((key.clone(), lookup(value, key)?))).collect()
+            }
+            (None, Some(Value::Object(map))) => map.iter().map(|(key, value)| (key.clone(), value)).collect(),
+            _ => BTreeMap::new(),
+        }
+    }
+
+    /// The parameters of a built-in stage: declared top-level key → value.
+    pub fn builtin_params(&self, stage: &StageDef) -> Map<String, Value> {
+        let mut params = Map::new();
+        for source in &stage.params {
+            params.extend(self.select(source).into_iter().map(|(key, value)| (key, value.clone())));
+        }
+        params
+    }
+
+    /// A fault of the value under a dotted key: points at the value, or at the deepest part of its path that exists.
+    pub fn fault(&self, file: &RelPath, key: &str, message: impl Into<String>) -> ConfigError {
+        if *file == self.main
+            && let Some(set) =
+                self.overrides.iter().rev().find(|set| is_below(key, &set.key) || is_below(&set.key, key))
+        {
+            let inner = key.strip_prefix(&set.key).and_then(|rest| rest.strip_prefix('.')).unwrap_or("");
+            return set.source.error(set.tree.place(inner), message);
+        }
+        match self.files.get(file) {
+            Some(ParamFile { tree: Some(tree), source, .. }) => source.error(tree.place(key), message),
+            _ => ConfigError::of_file(file.as_str(), message),
+        }
+    }
+
+    /// A key of the file that `key` probably means.
+    pub fn nearest_key(&self, file: &RelPath, key: &str) -> Option<String> {
+        let mut value = self.file(file)?;
+        let mut known = String::new();
+        for part in key.split('.') {
+            if let Some(next) = child(value, part) {
+                value = next;
+                known.push_str(part);
+                known.push('.');
+                continue;
+            }
+            let Value::Object(map) = value else { return None };
+            return nearest(part, map.keys().map(String::as_str)).map(|word| format!("{known}{word}"));
+        }
+        None
+    }
+
+    /// Applies `--set key=text` to the main file. The key must exist.
+    pub(super) fn set(&mut self, key: &str, text: &str) -> Result<(), ConfigErrors> {
+        let source = Source::new("--set", &format!("{key}={text}"));
+        let shift = key.chars().count() + 1;
+        let tree = yaml::parse(&Source::new("--set", text)).map_err(|errors| {
+            ConfigErrors(
+                errors.0.into_iter().map(|error| source.error(shifted(error.span, shift), error.message)).collect(),
+            )
+        })?;
+        let value = tree.to_json();
+        let target = self.files.get_mut(&self.main).and_then(|file| lookup_mut(&mut file.value, key));
+        let Some(target) = target else {
+            let message = format!("`{key}` is not a key of {}", self.main);
+            let near = self.nearest_key(&self.main, key);
+            return Err(source.error(Span { line: 1, column: 1 }, message).did_you_mean(near.as_deref()).into());
+        };
+        *target = value;
+        self.overrides.push(Override { key: key.to_owned(), source, tree: shift_tree(tree, shift) });
+        Ok(())
+    }
+}
+
+fn shifted(span: Option<Span>, by: usize) -> Span {
+    match span {
+        Some(Span { line: 1, column }) => Span { line: 1, column: column + by },
+        Some(span) => span,
+        None => Span { line: 1, column: by + 1 },
+    }
+}
+
+/// Moves the places of a tree behind `key=`.
+fn shift_tree(mut node: Node, by: usize) -> Node {
+    node.span = shifted(Some(node.span), by);
+    node.kind = match node.kind {
+        yaml::Kind::List(items) => yaml::Kind::List(items.into_iter().map(|item| shift_tree(item, by)).collect()),
+        yaml::Kind::Map(entries) => yaml::Kind::Map(
+            entries
+                .into_iter()
+                .map(|entry| yaml::Entry {
+                    key_span: shifted(Some(entry.key_span), by),
+                    value: shift_tree(entry.value, by),
+                    key: entry.key,
+                })
+                .collect(),
+        ),
+        kind => kind,
+    };
+    node
+}
+
+/// Whether a dotted key is `base` or lies below it.
+fn is_below(key: &str, base: &str) -> bool {
+    key.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+fn child<'a>(value: &'a Value, part: &str) -> Option<&'a Value> {
+    match value {
+        Value::Object(map) => map.get(part),
+        Value::Array(items) => items.get(part.parse::<usize>().ok()?),
+        _ => None,
+    }
+}
+
+/// The value under a dotted key.
+pub(super) fn lookup<'a>(value: &'a Value, key: &str) -> Option<&'a Value> {
+    key.split('.').try_fold(value, child)
+}
+
+fn lookup_mut<'a>(value: &'a mut Value, key: &str) -> Option<&'a mut Value> {
+    key.split('.').try_fold(value, |value, part| match value {
+        Value::Object(map) => map.get_mut(part),
+        Value::Array(items) => items.get_mut(part.parse::<usize>().ok()?),
+        _ => None,
+    })
+}
+
+/// Parses by extension. The top must be a mapping; an empty file is an empty one.
+fn parse_file(source: &Source) -> Result<(Value, Option<Node>), ConfigErrors> {
+    let extension = source.name.rsplit_once('.').map_or("", |(_, extension)| extension).to_ascii_lowercase();
+    let (value, tree) = match extension.as_str() {
+        "json" => (parse_json(source)?, None),
+        "toml" => (parse_toml(source)?, None),
+        "py" => {
+            let fault = ConfigError::of_file(&source.name, "parameters cannot be read from a Python file");
+            return Err(fault.help("write them as YAML, JSON or TOML").into());
+        }
+        _ => {
+            let tree = yaml::parse(source)?;
+            (tree.to_json(), Some(tree))
+        }
+    };
+    match (value, tree) {
+        (Value::Null, tree) => Ok((Value::Object(Map::new()), tree)),
+        (value @ Value::Object(_), tree) => Ok((value, tree)),
+        (_, tree) => {
+            let span = tree.map_or(Span { line: 1, column: 1 }, |tree| tree.span);
+            Err(source.error(span, "the file must hold a mapping of parameter names to values").into())
+        }
+    }
+}
+
+fn parse_json(source: &Source) -> Result<Value, ConfigError> {
+    if source.text.trim().is_empty() {
+        return Ok(Value::Null);
+    }
+    serde_json::from_str(&source.text).map_err(|error| {
+        let span = Span { line: error.line().max(1), column: error.column().max(1) };
+        let text = error.to_string();
+        let message = text.split(" at line ").next().unwrap_or_default();
+        source.error(span, format!("this is not JSON: {message}"))
+    })
+}
+
+fn parse_toml(source: &Source) -> Result<Value, ConfigError> {
+    let table: toml::Table = toml::from_str(&source.text).map_err(|error| {
+        let at = error.span().map_or(0, |range| range.start).min(source.text.len());
+        let before = source.text.get(..at).unwrap_or_default();
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        let span = Span { line: before.matches('\n').count() + 1, column };
+        source.error(span, format!("this is not TOML: {}", error.message()))
+    })?;
+    from_toml(toml::Value::Table(table))
+        .ok_or_else(|| ConfigError::of_file(&source.name, "a parameter is not a finite number"))
+}
+
+fn from_toml(value: toml::Value) -> Option<Value> {
+    Some(match value {
+        toml::Value::String(text) => Value::String(text),
+        toml::Value::Integer(number) => Value::from(number),
+        toml::Value::Float(number) => Value::Number(serde_json::Number::from_f64(number)?),
+        toml::Value::Boolean(value) => Value::Bool(value),
+        toml::Value::Datetime(time) => Value::String(time.to_string()),
+        toml::Value::Array(items) => Value::Array(items.into_iter().map(from_toml).collect::<Option<_>>()?),
+        toml::Value::Table(table) => {
+            Value::Object(table.into_iter().map(|(key, value)| Some((key, from_toml(value)?))).collect::<Option<_>>()?)
+        }
+    })
+}

@@ -1,0 +1,137 @@
+//! A YAML tree with places.
+
+use serde_json::{Map, Number, Value};
+
+use crate::config::pipeline::Span;
+
+/// A value and where it starts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    /// Its first character. For an alias, that of the anchored value.
+    pub span: Span,
+    /// What it is.
+    pub kind: Kind,
+}
+
+/// What a value is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kind {
+    /// Nothing, `~` or `null`.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// An integer of 64 bits or a finite float.
+    Number(Number),
+    /// Text.
+    Text(String),
+    /// A sequence.
+    List(Vec<Node>),
+    /// A mapping, in written order; keys are unique.
+    Map(Vec<Entry>),
+}
+
+/// One key of a mapping.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// The key, as text whatever it looks like.
+    pub key: String,
+    /// Where the key stands.
+    pub key_span: Span,
+    /// Its value.
+    pub value: Node,
+}
+
+impl Node {
+    /// A node at a place.
+    pub fn new(span: Span, kind: Kind) -> Self {
+        Self { span, kind }
+    }
+
+    /// Plain data as a tree in which everything stands at `span`.
+    pub fn from_json(value: &Value, span: Span) -> Self {
+        let kind = match value {
+            Value::Null => Kind::Null,
+            Value::Bool(value) => Kind::Bool(*value),
+            Value::Number(value) => Kind::Number(value.clone()),
+            Value::String(value) => Kind::Text(value.clone()),
+            Value::Array(items) => Kind::List(items.iter().map(|item| Self::from_json(item, span)).collect()),
+            Value::Object(map) => Kind::Map(
+                map.iter()
+                    .map(|(key, value)| Entry { key: key.clone(), key_span: span, value: Self::from_json(value, span) })
+                    .collect(),
+            ),
+        };
+        Self { span, kind }
+    }
+
+    /// The tree without places. Integers stay integers.
+    pub fn to_json(&self) -> Value {
+        match &self.kind {
+            Kind::Null => Value::Null,
+            Kind::Bool(value) => Value::Bool(*value),
+            Kind::Number(value) => Value::Number(value.clone()),
+            Kind::Text(value) => Value::String(value.clone()),
+            Kind::List(items) => Value::Array(items.iter().map(Self::to_json).collect()),
+            Kind::Map(entries) => Value::Object(
+                entries.iter().map(|entry| (entry.key.clone(), entry.value.to_json())).collect::<Map<_, _>>(),
+            ),
+        }
+    }
+
+    /// The entries of a mapping; none for anything else.
+    pub fn entries(&self) -> &[Entry] {
+        match &self.kind {
+            Kind::Map(entries) => entries,
+            _ => &[],
+        }
+    }
+
+    /// The entry of a mapping.
+    pub fn entry(&self, key: &str) -> Option<&Entry> {
+        self.entries().iter().find(|entry| entry.key == key)
+    }
+
+    /// The value under a key of a mapping.
+    pub fn get(&self, key: &str) -> Option<&Self> {
+        self.entry(key).map(|entry| &entry.value)
+    }
+
+    /// What it is, for messages: `a list`.
+    pub fn describe(&self) -> &'static str {
+        match &self.kind {
+            Kind::Null => "nothing",
+            Kind::Bool(_) => "true or false",
+            Kind::Number(_) => "a number",
+            Kind::Text(_) => "text",
+            Kind::List(_) => "a list",
+            Kind::Map(_) => "a mapping",
+        }
+    }
+
+    /// The place of a dotted path (list items by index), or of the deepest part of it that exists: a key for a
+    /// collection, the value for anything else.
+    pub fn place(&self, path: &str) -> Span {
+        let mut node = self;
+        let mut span = self.span;
+        for part in path.split('.') {
+            match &node.kind {
+                Kind::Map(_) => {
+                    let Some(entry) = node.entry(part) else { return span };
+                    node = &entry.value;
+                    span = if matches!(node.kind, Kind::Map(_) | Kind::List(_) | Kind::Null) {
+                        entry.key_span
+                    } else {
+                        node.span
+                    };
+                }
+                Kind::List(items) => {
+                    let Some(item) = part.parse().ok().and_then(|index: usize| items.get(index)) else { return span };
+                    node = item;
+                    span = item.span;
+                }
+                _ => return span,
+            }
+        }
+        span
+    }
+}
