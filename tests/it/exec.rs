@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use clinpipe::exec::{
-    Attempt, Cancel, ExitRecord, Executor, Job, JobEnd, JobEnv, JobWork, LocalExecutor, ParentEnv, StopSignal,
+    Attempt, Cancel, Executor, ExitRecord, Job, JobEnd, JobEnv, JobWork, LocalExecutor, ParentEnv, StopSignal,
 };
 use clinpipe_stages::{Progress, StageRequest};
 
@@ -223,7 +223,8 @@ fn who_ignores_signals_is_killed() {
 #[test]
 fn a_command_that_traps_the_signal_and_exits_well_is_interrupted_all_the_same() {
     let place = Place::new();
-    let job = place.job(&["trap 'echo cleaned; exit 0' INT; echo 1 > ready; while :; do sleep 0.1; done", "touch next"]);
+    let job =
+        place.job(&["trap 'echo cleaned; exit 0' INT; echo 1 > ready; while :; do sleep 0.1; done", "touch next"]);
     let cancel = Cancel::new();
     let end = thread::scope(|scope| {
         scope.spawn(|| {
