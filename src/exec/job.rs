@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use clinpipe_stages::{Progress, StageRequest};
 
-use super::message::duration;
 use super::{Attempt, Cancel};
+use crate::util::human::duration;
 
 /// One attempt at one stage.
 #[derive(Debug)]

@@ -1,7 +1,5 @@
 //! How the end of a process reads in words.
 
-use std::time::Duration;
-
 /// What is said of a shell line that ended badly, and what to do about it.
 pub(super) fn line_failed(line: &str, exit: Option<i32>, signal: Option<i32>) -> (String, Option<String>) {
     let line = shorten(line);
@@ -39,17 +37,6 @@ pub(super) fn child_ended(exit: Option<i32>, signal: Option<i32>, memory: Option
         _ => None,
     };
     (message, hint)
-}
-
-/// A duration as a person writes it: `0.4s`, `12s`, `3m 05s`, `2h 00m`.
-pub(super) fn duration(after: Duration) -> String {
-    let whole = after.as_secs();
-    match whole {
-        0..10 if after.subsec_millis() > 0 => format!("{:.1}s", after.as_secs_f64()),
-        0..60 => format!("{whole}s"),
-        60..3600 => format!("{}m {:02}s", whole / 60, whole % 60),
-        _ => format!("{}h {:02}m", whole / 3600, whole % 3600 / 60),
-    }
 }
 
 fn signal_name(signal: i32) -> String {
@@ -103,11 +90,5 @@ mod tests {
         assert_eq!(message, "its process was ended by SIGABRT");
         assert!(hint.is_some_and(|hint| hint.contains("1048576 bytes")));
         assert_eq!(child_ended(Some(5), None, None).1, None);
-    }
-
-    #[test]
-    fn durations_read_well() {
-        let text = |millis| duration(Duration::from_millis(millis));
-        assert_eq!([text(400), text(12_000), text(185_000), text(7_200_000)], ["0.4s", "12s", "3m 05s", "2h 00m"]);
     }
 }

@@ -1,6 +1,7 @@
 //! Small helpers without knowledge of pipelines; imported by all, importing nothing.
 
 pub mod atomic_write;
+pub mod human;
 pub mod json;
 pub mod nearest;
 pub mod rel_path;

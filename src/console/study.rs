@@ -1,0 +1,292 @@
+//! The numbers of a study for the final table, read leniently from what the stages wrote.
+//!
+//! A file that is missing or has another shape leaves gaps, never an error: the run is over, and a table with a gap
+//! is better than none. Nothing is computed here that a stage computes; a gap stays a gap.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::util::human;
+
+/// The naive models beside the real one: name in metrics.json, name in the table.
+const BASELINES: [(&str, &str); 4] =
+    [("flag_all", "flag all"), ("flag_none", "flag none"), ("prevalence", "prevalence"), ("logistic", "logistic")];
+
+/// Where the numbers are. Absent files are allowed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StudyFiles {
+    /// metrics.json of `evaluate`; without it there is no study.
+    pub metrics: PathBuf,
+    /// verdict.json of `gate`.
+    pub verdict: Option<PathBuf>,
+    /// threshold.json of `tune_threshold`.
+    pub threshold: Option<PathBuf>,
+    /// cv.json of `train`.
+    pub cv: Option<PathBuf>,
+    /// The report to open, as the user would name it; shown when it exists below `root`.
+    pub report: Option<PathBuf>,
+}
+
+/// What the final table says of a study.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct StudySummary {
+    /// `real` or `synthetic`.
+    pub data: Option<String>,
+    /// The chosen model.
+    pub model: Option<String>,
+    /// Why it was chosen.
+    pub why: Option<String>,
+    /// Test rows.
+    pub rows: Option<u64>,
+    /// Events among them.
+    pub events: Option<u64>,
+    /// Names of the baselines, in the order of [`Headline::baselines`].
+    pub baselines: Vec<String>,
+    /// The headline numbers.
+    pub headlines: Vec<Headline>,
+    /// Rows at or above it are flagged.
+    pub threshold: Option<f64>,
+    /// How it was chosen.
+    pub policy: Option<String>,
+    /// Of 1,000 patients.
+    pub flagged_per_1000: Option<f64>,
+    /// Baselines that the model does not beat, with what that means.
+    pub not_beaten: Vec<String>,
+    /// What the evaluation says in its own words.
+    pub verdict: Option<String>,
+    /// What the gate says.
+    pub gate: Option<GateResult>,
+    /// The report to open.
+    pub report: Option<String>,
+}
+
+/// One row of the table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Headline {
+    /// What it is.
+    pub name: String,
+    /// The model's.
+    pub model: Estimate,
+    /// The baselines'; a gap where it has no meaning.
+    pub baselines: Vec<Option<f64>>,
+}
+
+/// A number with its interval.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Estimate {
+    /// The point estimate.
+    pub value: Option<f64>,
+    /// Lower and upper end.
+    pub interval: Option<(f64, f64)>,
+}
+
+/// What the gate says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GateResult {
+    /// Whether the model may be promoted.
+    pub passed: bool,
+    /// Why not, one line a rule.
+    pub failures: Vec<String>,
+}
+
+impl StudySummary {
+    /// Reads the files, which may be relative to `root`. Nothing when there is no metrics file with a model in it.
+    pub fn read(root: &Path, files: &StudyFiles) -> Option<Self> {
+        let load = |path: &PathBuf| serde_json::from_slice::<Value>(&fs::read(root.join(path)).ok()?).ok();
+        let load_opt = |path: &Option<PathBuf>| path.as_ref().and_then(load).unwrap_or(Value::Null);
+        let metrics = load(&files.metrics)?;
+        let mut study =
+            Self::from_json(&metrics, &load_opt(&files.threshold), &load_opt(&files.verdict), &load_opt(&files.cv))?;
+        study.report =
+            files.report.as_ref().filter(|path| root.join(path).is_file()).map(|path| path.display().to_string());
+        Some(study)
+    }
+
+    /// The same from documents; `Null` stands for an absent one.
+    pub fn from_json(metrics: &Value, threshold: &Value, verdict: &Value, cv: &Value) -> Option<Self> {
+        // Any JSON object may be a metrics file; one without these is not of `evaluate`.
+        metrics.get("auroc").or_else(|| metrics.get("brier"))?;
+        let known: Vec<_> = BASELINES.iter().filter(|(key, _)| metrics["baselines"].get(key).is_some()).collect();
+        let at = &metrics["at_threshold"];
+        Some(Self {
+            data: text(&metrics["data"]),
+            model: text(&metrics["model"]).or_else(|| text(&cv["chosen"])),
+            why: text(&cv["reason"]),
+            rows: metrics["n"].as_u64(),
+            events: metrics["events"].as_u64(),
+            baselines: known.iter().map(|(_, shown)| (*shown).to_owned()).collect(),
+            headlines: headlines(metrics, &known),
+            threshold: value(&metrics["threshold"]).or_else(|| value(&threshold["value"])),
+            policy: text(&threshold["policy"]).or_else(|| text(&threshold["policy"]["policy"])),
+            flagged_per_1000: value(&at["flagged_per_1000"]),
+            not_beaten: not_beaten(metrics),
+            verdict: text(&metrics["verdict"]["text"]),
+            gate: gate(verdict),
+            report: None,
+        })
+    }
+}
+
+fn headlines(metrics: &Value, known: &[&(&str, &str)]) -> Vec<Headline> {
+    // Name, the model's place, the names under a baseline.
+    let rows: [(&str, &str, &[&str]); 5] = [
+        ("AUROC", "/auroc", &["auroc"]),
+        ("calib. slope", "/calibration/slope", &["calibration_slope"]),
+        ("net benefit", "/net_benefit", &["net_benefit"]),
+        ("Brier score", "/brier", &["brier"]),
+        ("cost / 1,000", "/expected_cost", &["expected_cost", "cost"]),
+    ];
+    let mut headlines = Vec::new();
+    for (name, pointer, keys) in rows {
+        let model = metrics.pointer(pointer).or_else(|| metrics["at_threshold"].pointer(pointer));
+        let model = model.map(estimate).unwrap_or_default();
+        let baseline = |key: &str| keys.iter().find_map(|name| value(&metrics["baselines"][key][*name]));
+        let baselines: Vec<_> = known.iter().map(|(key, _)| baseline(key)).collect();
+        // The cost exists only where the study names one; the other four are always shown.
+        if model.value.is_some() || baselines.iter().any(Option::is_some) || pointer != "/expected_cost" {
+            headlines.push(Headline { name: name.to_owned(), model, baselines });
+        }
+    }
+    headlines
+}
+
+/// Who is at least as good as the model, with the costs when they are the reason.
+fn not_beaten(metrics: &Value) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (key, shown) in BASELINES {
+        if metrics["verdict"][format!("beats_{key}")] != Value::Bool(false) {
+            continue;
+        }
+        let what = match key {
+            "flag_all" => "flagging everyone is at least as good as this model".to_owned(),
+            "flag_none" => "flagging no one is at least as good as this model".to_owned(),
+            _ => format!("the {shown} baseline is at least as good as this model"),
+        };
+        let baseline = &metrics["baselines"][key];
+        let theirs = value(&baseline["expected_cost"]).or_else(|| value(&baseline["cost"]));
+        lines.push(match (theirs, value(&metrics["expected_cost"])) {
+            (Some(theirs), Some(ours)) if theirs <= ours => {
+                format!("{what}: it costs {} per 1,000, the model {}", human::number(theirs), human::number(ours))
+            }
+            _ => what,
+        });
+    }
+    lines
+}
+
+fn gate(verdict: &Value) -> Option<GateResult> {
+    let passed = verdict.get("promotable").or_else(|| verdict.get("passed"))?.as_bool()?;
+    let rules = verdict["rules"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let failures = rules.iter().filter(|rule| rule["passed"] == Value::Bool(false)).map(failure).collect();
+    Some(GateResult { passed, failures })
+}
+
+fn failure(rule: &Value) -> String {
+    let name = text(&rule["rule"]["metric"]).or_else(|| text(&rule["metric"])).or_else(|| text(&rule["rule"]));
+    match (name, text(&rule["reason"])) {
+        // The reason usually opens with the metric; it need not be said twice.
+        (Some(name), Some(reason)) if !reason.contains(&name) => format!("{name}: {reason}"),
+        (_, Some(reason)) => reason,
+        (Some(name), None) => name,
+        (None, None) => "a rule without a name".to_owned(),
+    }
+}
+
+fn text(value: &Value) -> Option<String> {
+    value.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+/// A number, bare or as `{value: …}`.
+fn value(json: &Value) -> Option<f64> {
+    json.as_f64().or_else(|| json["value"].as_f64())
+}
+
+fn estimate(json: &Value) -> Estimate {
+    let interval = json["low"].as_f64().zip(json["high"].as_f64());
+    Estimate { value: value(json), interval }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    /// A study whose model does not pay.
+    pub(in crate::console) fn study() -> StudySummary {
+        let metrics = json!({
+            "data": "synthetic", "model": "gbdt", "n": 2000, "events": 240,
+            "auroc": {"value": 0.7124, "low": 0.6781, "high": 0.7467},
+            "calibration": {"slope": {"value": 0.981, "low": 0.84, "high": 1.122}, "intercept": {"value": 0.01}},
+            "net_benefit": {"value": -0.0123, "low": -0.02, "high": 0.001},
+            "brier": {"value": 0.0991, "low": 0.09, "high": 0.108},
+            "threshold": 0.087,
+            "at_threshold": {"flagged_per_1000": {"value": 412.0, "low": 390.0, "high": 434.0}},
+            "expected_cost": {"value": 312_456.5, "low": 290_000, "high": 330_000, "per": 1000},
+            "baselines": {
+                "flag_all": {"expected_cost": 308_000, "net_benefit": 0.02, "brier": 0.88},
+                "flag_none": {"expected_cost": {"value": 600_000}, "net_benefit": 0, "brier": 0.12},
+                "prevalence": {"expected_cost": 308_000, "net_benefit": 0.02, "brier": 0.1056},
+                "logistic": {"cost": 315_000, "net_benefit": 0.018, "brier": 0.1001, "auroc": {"value": 0.701}}
+            },
+            "verdict": {"beats_flag_all": false, "beats_flag_none": true, "text": "Flagging everyone costs less."}
+        });
+        let threshold = json!({"value": 0.087, "policy": {"policy": "cost"}});
+        let verdict = json!({"promotable": false, "rules": [
+            {"rule": {"metric": "auroc.low"}, "passed": true, "reason": "fine"},
+            {"rule": {"metric": "expected_cost.value"}, "passed": false, "reason": "312,457 is not below 308,000"}
+        ]});
+        let cv = json!({"chosen": "gbdt", "reason": "lowest log loss over 5 folds (0.331)"});
+        StudySummary::from_json(&metrics, &threshold, &verdict, &cv).unwrap()
+    }
+
+    #[test]
+    fn numbers_and_objects_are_read_alike() {
+        let study = study();
+        assert_eq!(study.flagged_per_1000, Some(412.0));
+        let cost = study.headlines.iter().find(|row| row.name == "cost / 1,000").unwrap();
+        assert_eq!(cost.baselines, [Some(308_000.0), Some(600_000.0), Some(308_000.0), Some(315_000.0)]);
+        assert_eq!(study.headlines[0].baselines, [None, None, None, Some(0.701)]);
+        assert_eq!(study.policy.as_deref(), Some("cost"));
+        let said = "flagging everyone is at least as good as this model: it costs 308,000 per 1,000, the model 312,457";
+        assert_eq!(study.not_beaten, [said]);
+        assert_eq!(study.gate.unwrap().failures, ["expected_cost.value: 312,457 is not below 308,000"]);
+    }
+
+    #[test]
+    fn gaps_stay_gaps_and_other_metrics_are_no_study() {
+        let bare = json!({"auroc": null});
+        let study = StudySummary::from_json(&bare, &Value::Null, &json!([1]), &json!("x")).unwrap();
+        assert_eq!(study.headlines.len(), 4);
+        assert!(study.headlines.iter().all(|row| row.model == Estimate::default()));
+        assert_eq!(study.gate, None);
+        assert_eq!(StudySummary::from_json(&json!({"rmse": 1}), &bare, &bare, &bare), None);
+        assert_eq!(StudySummary::from_json(&json!([0.5]), &bare, &bare, &bare), None);
+    }
+
+    #[test]
+    fn absent_and_broken_files_are_gaps() {
+        let root = tempfile::tempdir().unwrap();
+        let files = StudyFiles { metrics: "metrics.json".into(), cv: Some("cv.json".into()), ..StudyFiles::default() };
+        assert_eq!(StudySummary::read(root.path(), &files), None);
+        fs::write(root.path().join("metrics.json"), r#"{"brier": 0.1, "model": "forest"}"#).unwrap();
+        fs::write(root.path().join("cv.json"), "{").unwrap();
+        let study = StudySummary::read(root.path(), &files).unwrap();
+        assert_eq!((study.model.as_deref(), study.why), (Some("forest"), None));
+    }
+
+    proptest! {
+        #[test]
+        fn any_shape_is_survived(key in "[a-z_]{1,12}", text in "\\PC*", number: f64) {
+            for inner in [json!(text), json!(number), json!([number]), json!({key.clone(): text}), Value::Null] {
+                let metrics = json!({"auroc": inner, "baselines": inner, "verdict": inner, "calibration": inner,
+                    "at_threshold": {"net_benefit": inner}, "threshold": inner, "expected_cost": {"value": inner}});
+                let verdict = json!({"passed": false, "rules": [inner]});
+                let study = StudySummary::from_json(&metrics, &inner, &verdict, &inner);
+                prop_assert_eq!(study.and_then(|study| study.gate).map(|gate| gate.passed), Some(false));
+            }
+        }
+    }
+}

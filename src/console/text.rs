@@ -1,0 +1,159 @@
+//! The words that the consoles share.
+
+use std::time::Duration;
+
+use crate::sched::events::Outcome;
+use crate::util::human;
+
+/// How text may look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Style {
+    /// Whether outcomes are coloured.
+    pub color: bool,
+}
+
+/// Foreground colours, by their ANSI numbers.
+#[derive(Debug, Clone, Copy)]
+enum Color {
+    Red = 31,
+    Green = 32,
+    Yellow = 33,
+    Cyan = 36,
+}
+
+/// The word for an outcome, coloured when the style says so.
+pub(super) fn outcome(style: Style, outcome: Outcome) -> String {
+    let (word, color) = match outcome {
+        Outcome::Ran => ("done", Color::Green),
+        Outcome::Fresh => ("fresh", Color::Green),
+        Outcome::Restored => ("restored", Color::Cyan),
+        Outcome::Skipped => ("skipped", Color::Yellow),
+        Outcome::Failed => ("failed", Color::Red),
+        Outcome::Interrupted => ("interrupted", Color::Yellow),
+    };
+    if style.color { format!("\x1b[{}m{word}\x1b[0m", color as u8) } else { word.to_owned() }
+}
+
+/// The line that ends a stage, or nothing when it is not worth one: a fresh stage did nothing.
+pub(super) fn finished(style: Style, stage: &str, how: Outcome, seconds: f64, detail: &str) -> Option<String> {
+    let stage = one_line(stage);
+    match how {
+        Outcome::Fresh => None,
+        Outcome::Failed => Some(failure(style, &stage, seconds, detail)),
+        Outcome::Skipped => Some(format!("{stage}: {}", outcome(style, how))),
+        Outcome::Ran => Some(format!("{stage}: {} in {}", outcome(style, how), time(seconds))),
+        Outcome::Restored | Outcome::Interrupted => {
+            Some(format!("{stage}: {} after {}", outcome(style, how), time(seconds)))
+        }
+    }
+}
+
+/// A failure with all that is known of it; what follows the first line is indented.
+pub(super) fn failure(style: Style, stage: &str, seconds: f64, detail: &str) -> String {
+    let word = outcome(style, Outcome::Failed);
+    let mut text = format!("{}: {word} after {}", one_line(stage), time(seconds));
+    for (index, line) in detail.lines().enumerate() {
+        text.push_str(if index == 0 { ": " } else { "\n  " });
+        text.push_str(&one_line(line));
+    }
+    text
+}
+
+/// How far a stage is: `tuning gbdt, 3/5 folds`.
+pub(super) fn progress(done: u64, total: Option<u64>, unit: &str, message: &str) -> String {
+    let amount = match total {
+        Some(total) => format!("{}/{} {}", human::count(done), human::count(total), one_line(unit)),
+        None => format!("{} {}", human::count(done), one_line(unit)),
+    };
+    let message = one_line(message);
+    if message.is_empty() { amount } else { format!("{message}, {amount}") }
+}
+
+/// Seconds as people write them; nonsense counts as none.
+pub(super) fn time(seconds: f64) -> String {
+    human::duration(Duration::try_from_secs_f64(seconds).unwrap_or_default())
+}
+
+/// The text without line ends and other control characters, which could move the cursor or fake a line.
+pub(super) fn one_line(text: &str) -> String {
+    text.trim_end().chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::config::StageName;
+    use crate::sched::events::Event;
+    use std::io::{self, Write};
+    use std::sync::{Arc, Mutex};
+
+    /// A writer whose text can be read by the test.
+    #[derive(Clone, Default, Debug)]
+    pub(in crate::console) struct Shared(Arc<Mutex<Vec<u8>>>);
+
+    impl Shared {
+        pub(in crate::console) fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
+
+    impl Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    pub(in crate::console) fn name(stage: &str) -> StageName {
+        StageName(stage.to_owned())
+    }
+
+    pub(in crate::console) fn step(stage: &str, done: u64) -> Event {
+        let (unit, message) = ("folds".to_owned(), "tuning gbdt".to_owned());
+        Event::StageProgress { stage: name(stage), done, total: Some(5), unit, message }
+    }
+
+    fn end(stage: &str, outcome: Outcome, seconds: f64, detail: &str) -> Event {
+        Event::StageFinished { stage: name(stage), outcome, seconds, detail: detail.to_owned() }
+    }
+
+    /// A run in which everything happens.
+    pub(in crate::console) fn run() -> Vec<Event> {
+        let reason = "dependency data/raw.csv has changed".to_owned();
+        vec![
+            Event::RunStarted { stages: 5, jobs: 2 },
+            Event::Waiting { holder: "process 4711 (clinpipe repro)".to_owned() },
+            end("generate", Outcome::Fresh, 0.001, ""),
+            Event::StageStarted { stage: name("ingest"), reason, attempt: 1 },
+            end("ingest", Outcome::Ran, 1.24, ""),
+            end("split", Outcome::Restored, 0.02, ""),
+            Event::StageStarted { stage: name("train"), reason: "never run".to_owned(), attempt: 2 },
+            step("train", 1),
+            step("train", 2),
+            Event::Note { stage: Some(name("train")), message: "artifacts/x was edited;\nsaved".to_owned() },
+            end("train", Outcome::Failed, 185.0, "`python train.py` exited with code 1\n  | Traceback"),
+            end("evaluate", Outcome::Skipped, 0.0, ""),
+            Event::RunFinished { seconds: 187.0 },
+        ]
+    }
+
+    #[test]
+    fn stage_text_cannot_move_the_cursor() {
+        assert_eq!(progress(1, None, "ro\rws", "a\x1b[2Jb\n"), "a [2Jb, 1 ro ws");
+        assert_eq!(progress(1000, Some(25_000), "rows", ""), "1,000/25,000 rows");
+    }
+
+    #[test]
+    fn colour_is_only_there_when_asked_for() {
+        assert_eq!(outcome(Style { color: true }, Outcome::Failed), "\x1b[31mfailed\x1b[0m");
+        assert_eq!(outcome(Style::default(), Outcome::Failed), "failed");
+    }
+
+    #[test]
+    fn nonsense_seconds_do_no_harm() {
+        assert_eq!([time(f64::NAN), time(-1.0), time(f64::INFINITY)], ["0.00s", "0.00s", "0.00s"]);
+    }
+}
