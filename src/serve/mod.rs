@@ -1,1 +1,32 @@
-//! To be written.
+//! The risk model as a small HTTP service.
+//!
+//! Invariants: every score comes from the bundle's own scoring path; a request is answered from memory, without a
+//! file, a lock or another thread; no identifier and no value of a patient reaches a log line or a metric.
+//!
+//! It must not read the environment or the wall clock, print, or bring a pipeline up to date: its settings, its clock
+//! and its log writer come from the command line.
+
+mod auth;
+mod errors;
+mod handlers;
+mod http;
+mod listen;
+mod log;
+mod metrics;
+mod model;
+mod observe;
+mod record_json;
+mod schema;
+mod settings;
+mod shutdown;
+#[cfg(test)]
+mod tests;
+
+pub use auth::ApiKey;
+pub use errors::FieldProblem;
+pub use listen::{ServeError, serve};
+pub use log::AccessLog;
+pub use model::{Model, ModelInfo, ModelTier, Scored, ScoringError};
+pub use schema::request_schema;
+pub use settings::{ServeParams, Settings, SettingsError, parse_host};
+pub use shutdown::{Phase, Shutdown};

@@ -1,0 +1,84 @@
+//! The study's schema as a JSON Schema of a request: what `/schema` shows and what clients build their forms from.
+//!
+//! It must accept exactly the records that the bundle's own validation accepts.
+
+use clinpipe_stages::common::schema::{ColumnSchema, ColumnType, Schema};
+use serde_json::{Map, Value, json};
+
+/// The JSON Schema (2020-12) of a record with the columns `fields`; `required` are those that must be there.
+///
+/// Integers are `integer`, which in JSON Schema includes 69.0. A nullable column also takes `null`.
+pub fn request_schema(schema: &Schema, fields: &[String], required: &[String], title: &str) -> Value {
+    let known = fields.iter().filter_map(|name| Some((name.clone(), property(schema.columns.get(name)?))));
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": title,
+        "description": format!("A record to predict whether the patient {}.", schema.target.event),
+        "type": "object",
+        "properties": known.collect::<Map<String, Value>>(),
+        "required": required,
+        "additionalProperties": false,
+    })
+}
+
+fn property(column: &ColumnSchema) -> Value {
+    let kind = match column.kind {
+        ColumnType::Integer => "integer",
+        ColumnType::Number => "number",
+        ColumnType::Category | ColumnType::Text => "string",
+    };
+    let mut property = Map::new();
+    property.insert("type".to_owned(), if column.nullable { json!([kind, "null"]) } else { json!(kind) });
+    if let Some([low, high]) = column.range {
+        property.insert("minimum".to_owned(), json!(low));
+        property.insert("maximum".to_owned(), json!(high));
+    }
+    if !column.levels.is_empty() {
+        let mut levels = column.levels.clone();
+        if column.nullable {
+            levels.push(Value::Null);
+        }
+        property.insert("enum".to_owned(), Value::Array(levels));
+    }
+    if let Some(pattern) = &column.pattern {
+        // JSON Schema searches; a study's pattern must match the whole text.
+        property.insert("pattern".to_owned(), json!(format!("^(?:{pattern})$")));
+    }
+    if let Some(about) = &column.about {
+        property.insert("description".to_owned(), json!(about));
+    }
+    if let Some(unit) = &column.unit {
+        property.insert("x-unit".to_owned(), json!(unit));
+    }
+    Value::Object(property)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_become_properties() {
+        let schema: Schema = serde_json::from_value(json!({
+            "target": {"column": "y", "event": "drops out"},
+            "columns": {
+                "age": {"type": "integer", "range": [18, 85], "unit": "years", "about": "Age at enrolment"},
+                "arm": {"type": "category", "levels": ["a", "b"], "nullable": true},
+                "id": {"type": "text", "pattern": "P-[0-9]+|X"},
+                "y": {"type": "integer"},
+            },
+        }))
+        .expect("a schema");
+        let fields = ["age", "arm", "id"].map(str::to_owned);
+        let answer = request_schema(&schema, &fields, &fields[..1], "dropout");
+        assert_eq!(
+            answer["properties"],
+            json!({
+                "age": {"type": "integer", "minimum": 18.0, "maximum": 85.0, "description": "Age at enrolment", "x-unit": "years"},
+                "arm": {"type": ["string", "null"], "enum": ["a", "b", null]},
+                "id": {"type": "string", "pattern": "^(?:P-[0-9]+|X)$"},
+            })
+        );
+        assert_eq!((&answer["required"], &answer["additionalProperties"]), (&json!(["age"]), &json!(false)));
+    }
+}
