@@ -51,7 +51,9 @@ mod tests {
     fn one_object_per_line() {
         let out = Shared::default();
         let mut console = JsonConsole::new(Box::new(out.clone()));
-        run().iter().for_each(|event| console.event(event));
+        for event in &run() {
+            console.event(event);
+        }
         let text = out.text();
         let first = text.lines().next().unwrap();
         assert_eq!(first, r#"{"event":"run_started","stages":5,"jobs":2}"#);
@@ -76,7 +78,9 @@ mod tests {
         }
         let console = JsonConsole::new(Box::new(Full));
         let mut sink = console.clone();
-        run().iter().for_each(|event| sink.event(event));
+        for event in &run() {
+            sink.event(event);
+        }
         assert_eq!(console.take_error().map(|error| error.kind()), Some(io::ErrorKind::StorageFull));
     }
 }

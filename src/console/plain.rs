@@ -100,12 +100,14 @@ mod tests {
     fn one_line_when_a_stage_starts_and_one_when_it_ends() {
         let out = Shared::default();
         let mut console = PlainConsole::new(Box::new(out.clone()), Style::default());
-        run().iter().for_each(|event| console.event(event));
+        for event in &run() {
+            console.event(event);
+        }
         insta::assert_snapshot!(out.text(), @r"
         waiting for process 4711 (clinpipe repro)
         ingest: started (dependency data/raw.csv has changed)
         ingest: done in 1.2s
-        split: restored after 0.02s
+        split: restored in 0.02s
         train: started, attempt 2 (never run)
         train: note: artifacts/x was edited; saved
         train: failed after 3m 05s: `python train.py` exited with code 1

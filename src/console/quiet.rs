@@ -36,7 +36,9 @@ mod tests {
     fn only_the_failure_is_told() {
         let out = Shared::default();
         let mut console = QuietConsole::new(Box::new(out.clone()), Style { color: false });
-        run().iter().for_each(|event| console.event(event));
+        for event in &run() {
+            console.event(event);
+        }
         insta::assert_snapshot!(out.text(), @r"
         train: failed after 3m 05s: `python train.py` exited with code 1
             | Traceback

@@ -50,6 +50,8 @@ pub struct StudySummary {
     pub threshold: Option<f64>,
     /// How it was chosen.
     pub policy: Option<String>,
+    /// What it amounts to, where it treats everyone alike: `flags everyone`, `flags no one`.
+    pub decision: Option<String>,
     /// Of 1,000 patients.
     pub flagged_per_1000: Option<f64>,
     /// Baselines that the model does not beat, with what that means.
@@ -120,6 +122,11 @@ impl StudySummary {
             headlines: headlines(metrics, &known),
             threshold: value(&metrics["threshold"]).or_else(|| value(&threshold["value"])),
             policy: text(&threshold["policy"]).or_else(|| text(&threshold["policy"]["policy"])),
+            decision: match threshold["decision"].as_str() {
+                Some("flag_all") => Some("flags everyone".to_owned()),
+                Some("flag_none") => Some("flags no one".to_owned()),
+                _ => None,
+            },
             flagged_per_1000: value(&at["flagged_per_1000"]),
             not_beaten: not_beaten(metrics),
             verdict: text(&metrics["verdict"]["text"]),
@@ -249,10 +256,17 @@ pub(super) mod tests {
         let cost = study.headlines.iter().find(|row| row.name == "cost / 1,000").unwrap();
         assert_eq!(cost.baselines, [Some(308_000.0), Some(600_000.0), Some(308_000.0), Some(315_000.0)]);
         assert_eq!(study.headlines[0].baselines, [None, None, None, Some(0.701)]);
-        assert_eq!(study.policy.as_deref(), Some("cost"));
+        assert_eq!((study.policy.as_deref(), study.decision), (Some("cost"), None));
         let said = "flagging everyone is at least as good as this model: it costs 308,000 per 1,000, the model 312,457";
         assert_eq!(study.not_beaten, [said]);
         assert_eq!(study.gate.unwrap().failures, ["expected_cost.value: 312,457 is not below 308,000"]);
+    }
+
+    #[test]
+    fn a_threshold_that_treats_everyone_alike_is_named() {
+        let threshold = json!({"value": 0, "decision": "flag_all"});
+        let study = StudySummary::from_json(&json!({"auroc": 0.5}), &threshold, &Value::Null, &Value::Null).unwrap();
+        assert_eq!((study.threshold, study.decision.as_deref()), (Some(0.0), Some("flags everyone")));
     }
 
     #[test]

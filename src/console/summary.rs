@@ -137,8 +137,9 @@ fn facts_below(study: &StudySummary) -> Vec<Vec<String>> {
     let mut facts = Vec::new();
     if let Some(threshold) = study.threshold {
         let policy = study.policy.as_ref().map(|policy| format!(" ({policy} policy)")).unwrap_or_default();
+        let alike = study.decision.as_ref().map(|decision| format!(", {decision}")).unwrap_or_default();
         let flagged = study.flagged_per_1000.map(|flagged| format!(", flags {flagged:.0} of 1,000"));
-        facts.push(fact("threshold", &format!("{}{policy}{}", number(threshold), flagged.unwrap_or_default())));
+        facts.push(fact("threshold", &format!("{}{policy}{alike}{}", number(threshold), flagged.unwrap_or_default())));
     }
     if let Some(gate) = &study.gate {
         facts.push(fact("gate", if gate.passed { "passed" } else { "not passed: the model is not promotable" }));

@@ -41,10 +41,8 @@ pub(super) fn finished(style: Style, stage: &str, how: Outcome, seconds: f64, de
         Outcome::Fresh => None,
         Outcome::Failed => Some(failure(style, &stage, seconds, detail)),
         Outcome::Skipped => Some(format!("{stage}: {}", outcome(style, how))),
-        Outcome::Ran => Some(format!("{stage}: {} in {}", outcome(style, how), time(seconds))),
-        Outcome::Restored | Outcome::Interrupted => {
-            Some(format!("{stage}: {} after {}", outcome(style, how), time(seconds)))
-        }
+        Outcome::Ran | Outcome::Restored => Some(format!("{stage}: {} in {}", outcome(style, how), time(seconds))),
+        Outcome::Interrupted => Some(format!("{stage}: {} after {}", outcome(style, how), time(seconds))),
     }
 }
 

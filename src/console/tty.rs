@@ -166,7 +166,9 @@ mod tests {
         let out = Shared::default();
         let target = ProgressDrawTarget::term_like(Box::new(Paper(out.clone())));
         let mut console = TtyConsole::new(target, Style::default());
-        run().iter().for_each(|event| console.event(event));
+        for event in &run() {
+            console.event(event);
+        }
         drop(console);
         let text = out.text();
         for part in ["ingest: done in 1.2s", "train: failed after 3m 05s", "| Traceback", "attempt 2, never run"] {

@@ -42,12 +42,11 @@ pub fn run_stage_child(request: StageRequest, memory: Option<u64>) -> u8 {
     if let Err(message) = prepare(memory) {
         return report_failure(&mut out, &StageError::failed(message));
     }
-    let code = match clinpipe_stages::find(&request.uses) {
-        Some(stage) => run_stage(stage, request, Box::new(io::stdout())),
-        None => {
-            let message = format!("there is no built-in stage `{}`", request.uses);
-            report_failure(&mut out, &StageError::failed(message))
-        }
+    let code = if let Some(stage) = clinpipe_stages::find(&request.uses) {
+        run_stage(stage, request, Box::new(io::stdout()))
+    } else {
+        let message = format!("there is no built-in stage `{}`", request.uses);
+        report_failure(&mut out, &StageError::failed(message))
     };
     if let Some(max_rss) = peak_memory() {
         say(&mut out, &ChildMessage::Usage { max_rss });

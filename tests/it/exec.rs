@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,6 +12,7 @@ use clinpipe::exec::{
     Attempt, Cancel, Executor, ExitRecord, Job, JobEnd, JobEnv, JobWork, LocalExecutor, ParentEnv, StopSignal,
 };
 use clinpipe_stages::{Progress, StageRequest};
+use rustix::process::{Pid, Signal, kill_process};
 
 /// A directory to work in, with an attempt in it.
 struct Place {
@@ -318,28 +319,37 @@ fn progress_of_concurrent_jobs_goes_to_their_own_callers() {
     }
 }
 
-/// Not a test of its own: the process that the next one kills.
+/// Not a test of its own: the process that the next ones stop.
 #[test]
-#[ignore = "run by `no_orphan_survives_a_killed_clinpipe` in a process of its own"]
-fn runs_a_job_until_killed() {
-    let dir = PathBuf::from(std::env::var_os("CLINPIPE_TEST_DIR").expect("started by the other test"));
+#[ignore = "run by the tests below in a process of its own"]
+fn runs_a_job_until_stopped() {
+    let dir = PathBuf::from(std::env::var_os("CLINPIPE_TEST_DIR").expect("started by another test"));
     let attempt = Attempt::create(&dir.join("attempts"), "stage").unwrap();
     let line = "(trap '' TERM INT HUP; while :; do date >> out; sleep 0.05; done) & echo $! > pid; wait";
-    run(&command_job(&dir, &attempt, &[line]));
+    let cancel = Cancel::new();
+    cancel.watch_signals().unwrap();
+    let end = run_until(&command_job(&dir, &attempt, &[line]), &cancel);
+    fs::write(dir.join("end"), format!("{end:?}")).unwrap();
+}
+
+/// Starts that process and returns it with the number of the job's writer.
+fn start_another(dir: &Path) -> (Child, u32) {
+    let process = Command::new(std::env::current_exe().unwrap())
+        .args(["exec::runs_a_job_until_stopped", "--exact", "--ignored", "--nocapture"])
+        .env("CLINPIPE_TEST_DIR", dir)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let writer = number_in(&dir.join("pid"));
+    assert!(lives(writer));
+    (process, writer)
 }
 
 #[test]
 fn no_orphan_survives_a_killed_clinpipe() {
     let dir = tempfile::tempdir().unwrap();
-    let mut clinpipe = Command::new(std::env::current_exe().unwrap())
-        .args(["exec::runs_a_job_until_killed", "--exact", "--ignored", "--nocapture"])
-        .env("CLINPIPE_TEST_DIR", dir.path())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let writer = number_in(&dir.path().join("pid"));
-    assert!(lives(writer));
+    let (mut clinpipe, writer) = start_another(dir.path());
     clinpipe.kill().unwrap();
     clinpipe.wait().unwrap();
     eventually("the writer is gone", || !lives(writer));
@@ -347,4 +357,17 @@ fn no_orphan_survives_a_killed_clinpipe() {
     let last = size();
     thread::sleep(Duration::from_millis(200));
     assert_eq!(size(), last);
+}
+
+#[test]
+fn a_signal_to_clinpipe_alone_stops_the_job() {
+    for signal in [Signal::INT, Signal::TERM] {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut clinpipe, writer) = start_another(dir.path());
+        kill_process(Pid::from_child(&clinpipe), signal).unwrap();
+        // The writer ignores signals; the shell that waits for it does not, so the job ends and takes it along.
+        assert!(clinpipe.wait().unwrap().success());
+        assert_eq!(fs::read_to_string(dir.path().join("end")).unwrap(), "Interrupted");
+        eventually("the writer is gone", || !lives(writer));
+    }
 }
