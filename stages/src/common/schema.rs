@@ -107,6 +107,17 @@ impl Schema {
 }
 
 impl ColumnSchema {
+    /// The levels as texts: those of a category as they are, those of a number in decimal.
+    pub fn text_levels(&self) -> Vec<String> {
+        let text = |level: &serde_json::Value| level.as_str().map_or_else(|| level.to_string(), str::to_owned);
+        self.levels.iter().map(text).collect()
+    }
+
+    /// Whether its values are numbers.
+    pub fn is_numeric(&self) -> bool {
+        matches!(self.kind, ColumnType::Integer | ColumnType::Number)
+    }
+
     fn check(&self, name: &str) -> Result<(), ParamError> {
         let at = |key: &str, message: String| ParamError::new(format!("schema.columns.{name}.{key}"), message);
         if let Some([low, high]) = self.range
@@ -117,7 +128,7 @@ impl ColumnSchema {
         if let Some(pattern) = &self.pattern {
             regex::Regex::new(pattern).map_err(|error| at("pattern", error.to_string()))?;
         }
-        let numeric = matches!(self.kind, ColumnType::Integer | ColumnType::Number);
+        let numeric = self.is_numeric();
         if self.range.is_some() && !numeric {
             return Err(at("range", "only numbers have a range".to_owned()));
         }

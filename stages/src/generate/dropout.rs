@@ -1,0 +1,142 @@
+//! Patients of a clinical trial, seen at a random day of their follow-up, some of whom leave before its end.
+//!
+//! The columns up to `adverse_events` are known at the moment of prediction. The risk grows with the rate of adverse
+//! events, missed visits, the trial's phase, the arm and youth; a normal deviate stands for what nobody measured. So no
+//! model can do better than the noiseless risk, whose AUROC is about 0.70.
+
+use serde::{Deserialize, Serialize};
+
+use super::cohort::{Cohort, check_rows, check_share, choose};
+use crate::common::rng::Stream;
+
+/// `generate` for `kind: dropout_causal`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DropoutParams {
+    /// Patients.
+    pub n: usize,
+    /// Instead of the study's seed.
+    #[serde(default)]
+    pub seed: Option<u64>,
+    /// Standard deviation of the unmeasured part of the risk.
+    #[serde(default = "default_noise")]
+    pub noise: f64,
+    /// Share of patients whose age was not recorded.
+    #[serde(default)]
+    pub missing_age: f64,
+}
+
+fn default_noise() -> f64 {
+    0.15
+}
+
+const HEADER: &[&str] = &[
+    "patient_id",
+    "age",
+    "gender",
+    "treatment_group",
+    "trial_phase",
+    "days_in_trial",
+    "visits_completed",
+    "last_visit_day",
+    "adverse_events",
+    "dropout",
+    "dropout_day",
+    "early_dropout",
+    "late_dropout",
+    "dropout_30_days",
+];
+
+/// Days of a trial.
+const LAST_DAY: i64 = 364;
+/// A dropout after this day is a late one.
+const EARLY_END: i64 = 89;
+
+impl DropoutParams {
+    pub(super) fn check(&self) -> Result<(), (&'static str, String)> {
+        check_rows(self.n)?;
+        check_share("missing_age", self.missing_age)?;
+        if self.noise.is_finite() && self.noise >= 0.0 {
+            Ok(())
+        } else {
+            Err(("noise", format!("{} is not a standard deviation", self.noise)))
+        }
+    }
+}
+
+pub(super) fn generate(params: &DropoutParams, seed: u64) -> Cohort {
+    let mut stream = Stream::new(seed, "generate dropout_causal");
+    // Gaps are drawn apart, so asking for some changes no patient.
+    let mut gaps = Stream::new(seed, "generate dropout_causal missing");
+    let mut cohort = Cohort::new(HEADER);
+    for number in 1..=params.n {
+        let mut row = patient(&mut stream, number, params.noise);
+        if gaps.chance(params.missing_age) {
+            row[1].clear();
+        }
+        cohort.push(row);
+    }
+    cohort
+}
+
+fn patient(stream: &mut Stream, number: usize, noise: f64) -> Vec<String> {
+    let age = stream.integer(18, 84);
+    let gender = choose(stream, &[("Male", 1.0), ("Female", 1.0), ("Non-binary", 1.0)]);
+    let arm = choose(stream, &[("Active", 1.0), ("Control", 1.0), ("Placebo", 1.0)]);
+    let phase = choose(stream, &[("Phase I", 1.0), ("Phase II", 1.0), ("Phase III", 1.0)]);
+    let days = stream.integer(30, LAST_DAY);
+    let visits = libm::floor(days as f64 / 30.0 * beta_5_2(stream)) as i64;
+    let last_visit = if visits > 0 { stream.integer((days - 60).max(1), days) } else { 0 };
+    let age_share = (age - 18) as f64 / 67.0;
+    let adverse = stream.poisson(0.9 * (1.0 + 0.5 * age_share + 0.3 * days as f64 / 365.0));
+
+    let risk = risk(age_share, arm, phase, days, visits, adverse) + noise * stream.normal();
+    let dropped = stream.chance(1.0 / (1.0 + libm::exp(-3.0 * (risk - 0.5))));
+    let early = stream.chance(risk.clamp(0.0, 0.8));
+    let early_day = stream.integer(1, EARLY_END);
+    let late_day = stream.integer(EARLY_END + 1, LAST_DAY);
+    let day = dropped.then_some(if early { early_day } else { late_day });
+
+    let flag = |value: bool| u8::from(value).to_string();
+    vec![
+        format!("P-{number:04}"),
+        age.to_string(),
+        gender.to_owned(),
+        arm.to_owned(),
+        phase.to_owned(),
+        days.to_string(),
+        visits.to_string(),
+        last_visit.to_string(),
+        adverse.to_string(),
+        flag(dropped),
+        day.map_or_else(String::new, |day| day.to_string()),
+        flag(dropped && early),
+        flag(dropped && !early),
+        flag(day.is_some_and(|day| day <= 30)),
+    ]
+}
+
+fn risk(age_share: f64, arm: &str, phase: &str, days: i64, visits: i64, adverse: u64) -> f64 {
+    let adverse_rate = adverse as f64 / (days as f64 + 1.0);
+    let visit_rate = visits as f64 / (days as f64 / 30.0 + 1.0);
+    let phase_risk = match phase {
+        "Phase I" => 0.2,
+        "Phase II" => 0.5,
+        _ => 0.8,
+    };
+    let arm_risk = match arm {
+        "Active" => 0.1,
+        "Control" => 0.3,
+        _ => 0.4,
+    };
+    let youth = f64::from(age_share < 0.3);
+    0.35 * 100.0 * adverse_rate + 0.30 * (1.0 - visit_rate) + 0.20 * phase_risk + 0.10 * arm_risk + 0.05 * youth
+}
+
+/// Beta(5, 2): the second largest of six uniform numbers.
+fn beta_5_2(stream: &mut Stream) -> f64 {
+    let mut draws = [0.0; 6];
+    draws.fill_with(|| stream.uniform());
+    draws.sort_by(f64::total_cmp);
+    draws[4]
+}
