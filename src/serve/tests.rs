@@ -301,7 +301,7 @@ async fn silent_and_idle_connections_do_not_hold_up_the_drain() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stuck_client_is_cut_at_the_deadline_or_at_the_second_signal() {
-    for (drain, second_signal) in [(Duration::from_millis(300), false), (Duration::from_secs(600), true)] {
+    for (drain, second_signal) in [(Duration::from_millis(300), false), (Duration::from_mins(10), true)] {
         let (address, shutdown, server) = start(Settings { drain, ..Settings::default() }).await;
         let mut stuck = TcpStream::connect(address).expect("a connection");
         stuck.write_all(b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-len").expect("written");
@@ -325,7 +325,7 @@ async fn slow_senders_and_header_floods_are_turned_away() {
     };
     let (address, shutdown, server) = start(settings).await;
     let json = "content-type: application/json\r\n";
-    let flood: String = (0..50).map(|number| format!("h{number}: x\r\n")).collect();
+    let flood = "h: x\r\n".repeat(50);
     for (sent, answer) in [
         (String::new(), ""),
         ("GET /livez HT".to_owned(), ""),

@@ -1,1 +1,3 @@
-//! To be written.
+//! The bundle: everything that scoring needs, and the only path that scores.
+
+pub mod record;

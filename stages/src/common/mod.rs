@@ -11,8 +11,6 @@ pub mod interval;
 pub mod link;
 mod parquet_file;
 pub mod rng;
-pub mod rng;
-pub mod schema;
 pub mod schema;
 pub mod scores;
 pub mod table;

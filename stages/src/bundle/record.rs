@@ -1,0 +1,362 @@
+//! Validation of what is to be scored, by the study's schema: one record of a request, or a whole table.
+//!
+//! Invariants: a value passes here exactly when it passes in a table; every problem is listed, not just the first;
+//! booleans are never numbers and text is never parsed into one; `69.0` is an integer. Nothing is repaired.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use regex::Regex;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::ParamError;
+use crate::common::frame::{Column, Frame};
+use crate::common::schema::{AvailableAt, ColumnSchema, ColumnType, Schema};
+
+/// The largest magnitude up to which every integer is a float.
+const EXACT_INTEGERS: f64 = 9_007_199_254_740_992.0;
+
+/// One thing that is wrong with a record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FieldError {
+    /// The field.
+    pub field: String,
+    /// What is wrong and what is expected.
+    pub message: String,
+    /// A stable word for programs: `missing`, `type`, `range`, `level`, `pattern`, `unknown_field`.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+}
+
+/// One thing that is wrong with a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CellError {
+    /// 0-based row.
+    pub row: usize,
+    /// What is wrong there.
+    pub error: FieldError,
+}
+
+/// A record that may be scored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ParsedRecord {
+    /// The value of the schema's id column as it was given.
+    pub id: Option<Value>,
+    /// One row with every input column; what was not given is missing.
+    pub frame: Frame,
+}
+
+/// The fields that a record may and must have.
+#[derive(Debug)]
+pub struct RecordSchema {
+    id: Option<String>,
+    fields: BTreeMap<String, Field>,
+}
+
+#[derive(Debug)]
+struct Field {
+    kind: ColumnType,
+    nullable: bool,
+    /// Whether the model needs the column; others are checked and then left aside.
+    input: bool,
+    range: Option<[f64; 2]>,
+    numbers: Vec<f64>,
+    texts: BTreeSet<String>,
+    pattern: Option<Regex>,
+}
+
+impl RecordSchema {
+    /// The fields of a study: every column but the outcome and what is known only after it. `inputs` are the columns
+    /// that the model needs.
+    ///
+    /// # Errors
+    /// When an input is not in the schema or a pattern does not compile.
+    pub fn new(schema: &Schema, inputs: &[String]) -> Result<Self, ParamError> {
+        if let Some(name) = inputs.iter().find(|name| !schema.columns.contains_key(*name)) {
+            return Err(ParamError::new(format!("schema.columns.{name}"), "is needed by the model but is not there"));
+        }
+        let mut fields = BTreeMap::new();
+        for (name, column) in &schema.columns {
+            let input = inputs.contains(name);
+            if input || (*name != schema.target.column && column.available_at != AvailableAt::Post) {
+                fields.insert(name.clone(), Field::new(name, column, input)?);
+            }
+        }
+        Ok(Self { id: schema.id.clone(), fields })
+    }
+
+    /// All fields that a record may have, in name order.
+    pub fn fields(&self) -> Vec<String> {
+        self.fields.keys().cloned().collect()
+    }
+
+    /// The fields that a record must have: inputs that may not be missing, in name order.
+    pub fn required(&self) -> Vec<String> {
+        self.fields.iter().filter(|(_, field)| field.required()).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Validates one record.
+    ///
+    /// # Errors
+    /// All problems, in the order of the fields' names; unknown fields last.
+    pub fn parse(&self, record: &Map<String, Value>) -> Result<ParsedRecord, Vec<FieldError>> {
+        let mut frame = Frame::with_rows(1);
+        let mut errors = Vec::new();
+        for (name, field) in &self.fields {
+            match field.read(record.get(name)) {
+                Ok(column) if field.input => frame.insert(name.as_str(), column),
+                Ok(_) => {}
+                Err((kind, message)) => errors.push(FieldError { field: name.clone(), message, kind }),
+            }
+        }
+        errors.extend(record.keys().filter(|name| !self.fields.contains_key(*name)).map(|name| self.unknown(name)));
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let id = self.id.as_ref().and_then(|id| record.get(id)).filter(|id| !id.is_null()).cloned();
+        Ok(ParsedRecord { id, frame })
+    }
+
+    /// Checks every cell of a table that holds (at least) the fields a record must have; at most `limit` problems, in
+    /// the order of columns, then rows. Other columns are not looked at.
+    pub fn check_table(&self, table: &Frame, limit: usize) -> Vec<CellError> {
+        let cells = self.fields.iter().filter(|(_, field)| field.input).flat_map(|(name, field)| {
+            let column = table.get(name);
+            (0..table.rows()).filter_map(move |row| {
+                let (kind, message) = field.check_cell(column, row).err()?;
+                Some(CellError { row, error: FieldError { field: name.clone(), message, kind } })
+            })
+        });
+        cells.take(limit).collect()
+    }
+
+    fn unknown(&self, name: &str) -> FieldError {
+        let known = self.fields.keys().map(|field| (strsim::jaro_winkler(field, name), field));
+        let nearest = known.max_by(|left, right| left.0.total_cmp(&right.0)).filter(|(score, _)| *score > 0.8);
+        let message = match nearest {
+            Some((_, field)) => format!("is not a field of this study; did you mean `{field}`?"),
+            None => "is not a field of this study".to_owned(),
+        };
+        FieldError { field: name.to_owned(), message, kind: "unknown_field" }
+    }
+}
+
+/// The kind of a problem and its text.
+type Fault = (&'static str, String);
+
+impl Field {
+    fn new(name: &str, column: &ColumnSchema, input: bool) -> Result<Self, ParamError> {
+        // A pattern must match the whole text.
+        let whole = column.pattern.as_ref().map(|pattern| Regex::new(&format!("^(?:{pattern})$"))).transpose();
+        let pattern = whole.map_err(|error| {
+            ParamError::new(format!("schema.columns.{name}.pattern"), format!("does not compile: {error}"))
+        })?;
+        Ok(Self {
+            kind: column.kind,
+            nullable: column.nullable,
+            input,
+            range: column.range,
+            numbers: column.levels.iter().filter_map(Value::as_f64).collect(),
+            texts: column.levels.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+            pattern,
+        })
+    }
+
+    fn required(&self) -> bool {
+        self.input && !self.nullable
+    }
+
+    fn is_number(&self) -> bool {
+        matches!(self.kind, ColumnType::Integer | ColumnType::Number)
+    }
+
+    /// The column of one row that holds a value of a request.
+    fn read(&self, value: Option<&Value>) -> Result<Column, Fault> {
+        match value {
+            None if self.required() => Err(("missing", "is required".to_owned())),
+            Some(Value::Null) if !self.nullable => Err(("missing", "must not be null".to_owned())),
+            None | Some(Value::Null) if self.is_number() => Ok(Column::Number(vec![f64::NAN])),
+            None | Some(Value::Null) => Ok(Column::Text(vec![None])),
+            Some(Value::Number(number)) if self.is_number() => {
+                let number = number.as_f64().filter(|number| number.is_finite());
+                let number = number.ok_or_else(|| ("type", "must be a finite number".to_owned()))?;
+                self.check_number(number)?;
+                Ok(Column::Number(vec![number]))
+            }
+            Some(Value::String(text)) if !self.is_number() => {
+                self.check_text(text)?;
+                Ok(Column::Text(vec![Some(text.clone())]))
+            }
+            Some(other) => Err(("type", format!("must be {}, not {}", self.expected(), kind_of(other)))),
+        }
+    }
+
+    fn check_cell(&self, column: Option<&Column>, row: usize) -> Result<(), Fault> {
+        let missing = || if self.nullable { Ok(()) } else { Err(("missing", "must not be empty".to_owned())) };
+        match column {
+            Some(Column::Number(values)) if self.is_number() => match values.get(row) {
+                Some(number) if !number.is_nan() => self.check_number(*number),
+                _ => missing(),
+            },
+            Some(Column::Text(values)) if !self.is_number() => match values.get(row) {
+                Some(Some(text)) => self.check_text(text),
+                _ => missing(),
+            },
+            Some(_) => Err(("type", format!("must be {}", self.expected()))),
+            None => missing(),
+        }
+    }
+
+    fn check_number(&self, number: f64) -> Result<(), Fault> {
+        if self.kind == ColumnType::Integer && (libm::trunc(number) != number || number.abs() > EXACT_INTEGERS) {
+            return Err(("type", format!("must be {}, not {number}", self.expected())));
+        }
+        if let Some([low, high]) = self.range
+            && !(low..=high).contains(&number)
+        {
+            return Err(("range", format!("must be from {low} to {high}, not {number}")));
+        }
+        if !self.numbers.is_empty() && !self.numbers.contains(&number) {
+            let levels: Vec<String> = self.numbers.iter().map(f64::to_string).collect();
+            return Err(("level", format!("must be one of {}, not {number}", levels.join(", "))));
+        }
+        Ok(())
+    }
+
+    fn check_text(&self, text: &str) -> Result<(), Fault> {
+        if !self.texts.is_empty() && !self.texts.contains(text) {
+            let levels: Vec<&str> = self.texts.iter().map(String::as_str).collect();
+            return Err(("level", format!("must be one of {}, not {text:?}", levels.join(", "))));
+        }
+        match &self.pattern {
+            Some(pattern) if !pattern.is_match(text) => {
+                Err(("pattern", format!("must match {}, which {text:?} does not", pattern.as_str())))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn expected(&self) -> &'static str {
+        match self.kind {
+            ColumnType::Integer => "a whole number",
+            ColumnType::Number => "a number",
+            ColumnType::Category | ColumnType::Text => "a text",
+        }
+    }
+}
+
+fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn fields() -> RecordSchema {
+        let schema: Schema = serde_json::from_value(json!({
+            "id": "pid",
+            "target": {"column": "y", "event": "drops out"},
+            "columns": {
+                "pid": {"type": "text", "pattern": "P-[0-9]+"},
+                "age": {"type": "integer", "range": [18, 85]},
+                "bmi": {"type": "number", "nullable": true},
+                "arm": {"type": "category", "levels": ["Active", "Control"]},
+                "phase": {"type": "integer", "levels": [1, 2, 3]},
+                "sex": {"type": "category", "levels": ["f", "m"]},
+                "y": {"type": "integer"},
+                "after": {"type": "number", "available_at": "post"},
+            },
+        }))
+        .expect("a schema");
+        let inputs = ["age", "arm", "bmi", "phase"].map(str::to_owned);
+        RecordSchema::new(&schema, &inputs).expect("a good schema")
+    }
+
+    fn parse(record: Value) -> Result<ParsedRecord, Vec<FieldError>> {
+        fields().parse(record.as_object().expect("an object"))
+    }
+
+    #[test]
+    fn a_good_record_becomes_one_row_of_inputs() {
+        let record = parse(json!({"pid": "P-1", "age": 69.0, "arm": "Active", "phase": 2, "sex": "f"}));
+        let record = record.expect("a good record");
+        assert_eq!(record.id, Some(json!("P-1")));
+        assert_eq!(record.frame.get("age"), Some(&Column::Number(vec![69.0])));
+        assert_eq!(record.frame.get("arm"), Some(&Column::Text(vec![Some("Active".to_owned())])));
+        assert!(matches!(record.frame.get("bmi"), Some(Column::Number(values)) if values[0].is_nan()));
+        assert_eq!(record.frame.get("sex"), None);
+    }
+
+    #[test]
+    fn every_problem_is_listed() {
+        let errors = parse(json!({
+            "pid": "X", "age": 17, "arm": "active", "bmi": true, "sex": null, "y": 1, "after": 2, "agee": 1,
+        }))
+        .expect_err("nothing fits");
+        let found: Vec<_> = errors.iter().map(|error| (error.field.as_str(), error.kind)).collect();
+        assert_eq!(
+            found,
+            [
+                ("age", "range"),
+                ("arm", "level"),
+                ("bmi", "type"),
+                ("phase", "missing"),
+                ("pid", "pattern"),
+                ("sex", "missing"),
+                ("after", "unknown_field"),
+                ("agee", "unknown_field"),
+                ("y", "unknown_field"),
+            ]
+        );
+        assert!(errors[7].message.contains("`age`"), "{}", errors[7].message);
+    }
+
+    #[test]
+    fn numbers_are_neither_booleans_nor_texts_nor_fractions() {
+        for age in [json!(true), json!("69"), json!(69.5), json!(1e300), json!([69]), json!({})] {
+            let errors = parse(json!({"age": age, "arm": "Active", "phase": 1})).expect_err("no age");
+            assert_eq!((errors.len(), errors[0].kind), (1, "type"), "{age}");
+        }
+    }
+
+    #[test]
+    fn what_must_and_may_be_given_is_told() {
+        let fields = fields();
+        assert_eq!(fields.required(), ["age", "arm", "phase"]);
+        assert_eq!(fields.fields(), ["age", "arm", "bmi", "phase", "pid", "sex"]);
+    }
+
+    #[test]
+    fn a_table_that_lacks_a_needed_column_fails_in_every_row() {
+        let errors = fields().check_table(&Frame::with_rows(2), 100);
+        assert_eq!(errors.len(), 6);
+        assert_eq!((errors[1].row, errors[1].error.field.as_str(), errors[1].error.kind), (1, "age", "missing"));
+        assert_eq!(fields().check_table(&Frame::with_rows(2), 4).len(), 4);
+    }
+
+    proptest! {
+        #[test]
+        fn a_record_and_a_table_row_get_the_same_verdict(age in prop_oneof![(0i32..100).prop_map(f64::from), -1e9..1e9],
+                                                         arm in "Active|Control|active|", phase in 0i32..5) {
+            let fields = fields();
+            let record = json!({"age": age, "arm": arm, "phase": phase});
+            let mut table = Frame::with_rows(1);
+            table.insert("age", Column::Number(vec![age]));
+            table.insert("arm", Column::Text(vec![Some(arm)]));
+            table.insert("phase", Column::Number(vec![f64::from(phase)]));
+            let in_table: Vec<_> = fields.check_table(&table, 10).into_iter().map(|cell| cell.error).collect();
+            let in_record = fields.parse(record.as_object().expect("an object")).err().unwrap_or_default();
+            prop_assert_eq!(in_table, in_record);
+        }
+    }
+}
