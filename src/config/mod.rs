@@ -5,12 +5,18 @@
 //! file, line, column and the offending line. It writes nothing and never panics, whatever the bytes.
 
 pub mod diagnostic;
+mod load;
 pub mod overlap;
 pub mod params;
 pub mod pipeline;
+mod report;
+mod schema;
+mod template;
+mod validate;
 pub mod yaml;
 
 pub use diagnostic::{ConfigError, ConfigErrors, Source};
+pub use load::{Project, discover, load};
 pub use overlap::OutputIndex;
 pub use params::ParamFiles;
 pub use pipeline::{

@@ -13,7 +13,7 @@ use crate::util::RelPath;
 /// The stages of a pipeline and the edges between them. Node indices follow the file's order.
 #[derive(Debug, Clone)]
 pub struct Graph {
-    pub(super) graph: DiGraph<StageName, ()>,
+    pub(super) stages: DiGraph<StageName, ()>,
     nodes: BTreeMap<StageName, NodeIndex>,
     /// Position of each node in the topological order.
     rank: Vec<usize>,
@@ -63,7 +63,7 @@ impl Graph {
             .values()
             .flat_map(|stage| stage.outs.iter().map(|output| (output.path.clone(), stage.name.clone())))
             .collect();
-        Ok(Self { graph, nodes, rank, order, outputs })
+        Ok(Self { stages: graph, nodes, rank, order, outputs })
     }
 
     /// All stages, producers before consumers, ties in file order.
@@ -73,9 +73,10 @@ impl Graph {
 
     /// All (producer, consumer) pairs, in topological order of the producer, then of the consumer.
     pub fn edges(&self) -> Vec<(&StageName, &StageName)> {
-        let mut edges: Vec<_> = self.graph.edge_indices().filter_map(|edge| self.graph.edge_endpoints(edge)).collect();
+        let mut edges: Vec<_> =
+            self.stages.edge_indices().filter_map(|edge| self.stages.edge_endpoints(edge)).collect();
         edges.sort_by_key(|(from, to)| (self.rank[from.index()], self.rank[to.index()]));
-        edges.into_iter().map(|(from, to)| (&self.graph[from], &self.graph[to])).collect()
+        edges.into_iter().map(|(from, to)| (&self.stages[from], &self.stages[to])).collect()
     }
 
     /// Stages whose outputs this one reads, in topological order.
@@ -115,19 +116,19 @@ impl Graph {
 
     fn neighbors(&self, stage: &StageName, direction: Direction) -> Vec<&StageName> {
         let Some(node) = self.nodes.get(stage) else { return Vec::new() };
-        let mut found: Vec<_> = self.graph.neighbors_directed(*node, direction).collect();
+        let mut found: Vec<_> = self.stages.neighbors_directed(*node, direction).collect();
         found.sort_by_key(|node| self.rank[node.index()]);
-        found.into_iter().map(|node| &self.graph[node]).collect()
+        found.into_iter().map(|node| &self.stages[node]).collect()
     }
 
     fn reach(&self, stage: &StageName, forward: bool) -> BTreeSet<StageName> {
         let Some(start) = self.nodes.get(stage).copied() else { return BTreeSet::new() };
         let mut reached = BTreeSet::new();
-        let mut visit = Dfs::new(&self.graph, start);
-        let reversed = Reversed(&self.graph);
-        while let Some(node) = if forward { visit.next(&self.graph) } else { visit.next(reversed) } {
+        let mut visit = Dfs::new(&self.stages, start);
+        let reversed = Reversed(&self.stages);
+        while let Some(node) = if forward { visit.next(&self.stages) } else { visit.next(reversed) } {
             if node != start {
-                reached.insert(self.graph[node].clone());
+                reached.insert(self.stages[node].clone());
             }
         }
         reached

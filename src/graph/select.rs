@@ -87,14 +87,14 @@ impl Graph {
     }
 
     fn component(&self, stage: &StageName) -> BTreeSet<StageName> {
-        let mut sets = UnionFind::<usize>::new(self.graph.node_count());
-        for edge in self.graph.edge_references() {
+        let mut sets = UnionFind::<usize>::new(self.stages.node_count());
+        for edge in self.stages.edge_references() {
             sets.union(edge.source().index(), edge.target().index());
         }
-        let Some(home) = self.graph.node_indices().find(|node| self.graph[*node] == *stage) else {
+        let Some(home) = self.stages.node_indices().find(|node| self.stages[*node] == *stage) else {
             return BTreeSet::new();
         };
-        let together = self.graph.node_indices().filter(|node| sets.equiv(home.index(), node.index()));
-        together.map(|node| self.graph[node].clone()).collect()
+        let together = self.stages.node_indices().filter(|node| sets.equiv(home.index(), node.index()));
+        together.map(|node| self.stages[node].clone()).collect()
     }
 }

@@ -267,11 +267,13 @@ fn place(marker: granit_parser::Marker) -> Span {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
     use serde_json::{Value, json};
 
     fn json(text: &str) -> Value {
-        parse(&Source::new("t.yaml", text)).map(|node| node.to_json()).unwrap_or_else(|errors| panic!("{errors}"))
+        parse(&Source::new("t.yaml", text)).expect("valid").to_json()
     }
 
     fn fault(text: &str) -> String {
@@ -326,13 +328,13 @@ mod tests {
         let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x]\n");
         for level in 1..12 {
             let aliases = vec![format!("*a{}", level - 1); 9].join(", ");
-            bomb.push_str(&format!("a{level}: &a{level} [{aliases}]\n"));
+            let _ = writeln!(bomb, "a{level}: &a{level} [{aliases}]");
         }
         assert!(fault(&bomb).contains("more than 1000000 values"));
         assert!(fault(&"[".repeat(100_000)).contains("error: "));
         let mut deep = String::from("a0: &a0 [x]\n");
         for level in 1..200 {
-            deep.push_str(&format!("a{level}: &a{level} [*a{}]\n", level - 1));
+            let _ = writeln!(deep, "a{level}: &a{level} [*a{}]", level - 1);
         }
         assert!(fault(&deep).contains("nested more than 100 deep"));
     }

@@ -1,0 +1,10 @@
+//! From trees to the typed pipeline: keys, types and paths of each stage. What needs more than one stage, or the
+//! catalog of built-ins, is left to `validate`.
+
+mod entries;
+mod quantity;
+mod stage;
+mod top;
+
+pub(super) use stage::read_stage;
+pub(super) use top::read_top;

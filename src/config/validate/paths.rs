@@ -1,0 +1,82 @@
+//! Outputs: one owner each, none within another, none over what the engine or the user owns.
+
+use std::collections::BTreeSet;
+
+use crate::config::overlap::{OutputIndex, reads};
+use crate::config::pipeline::{Output, Pipeline, StageDef};
+use crate::config::report::Report;
+use crate::util::RelPath;
+
+/// Directories that no stage may write into.
+const RESERVED: [&str; 4] = [".clinpipe", ".git", ".dvc", "lockfiles"];
+
+/// Checks all outputs.
+pub(super) fn check(pipeline: &Pipeline, report: &mut Report) {
+    let index = OutputIndex::new(pipeline);
+    let mut told: BTreeSet<(&RelPath, &RelPath)> = BTreeSet::new();
+    for stage in pipeline.order.iter().filter_map(|name| pipeline.stages.get(name)) {
+        for (at, output) in stage.outs.iter().enumerate() {
+            protected(pipeline, stage, output, report);
+            if stage.outs[..at].iter().any(|earlier| earlier.path == output.path) {
+                report.fault(output.span, format!("stage `{}` lists the output `{}` twice", stage.name, output.path));
+            }
+            for (other, touched) in index.touching(&output.path) {
+                let same_stage = other.name == stage.name;
+                if (same_stage && touched.path == output.path)
+                    || told.contains(&(&touched.path, &output.path))
+                    || !told.insert((&output.path, &touched.path))
+                {
+                    continue;
+                }
+                collision((stage, output), (other, touched), report);
+            }
+        }
+        for path in reads(stage) {
+            let own = stage.outs.iter().find(|output| output.path.is_within(path) || path.is_within(&output.path));
+            if let Some(output) = own {
+                let message = if output.path == *path {
+                    format!("stage `{}` both reads and writes `{path}`", stage.name)
+                } else {
+                    format!("stage `{}` reads `{path}` and writes `{}`, which overlap", stage.name, output.path)
+                };
+                report.fault_with_help(output.span, message, "write to another path");
+            }
+        }
+    }
+}
+
+fn collision(one: (&StageDef, &Output), two: (&StageDef, &Output), report: &mut Report) {
+    // The fault points at what stands later in the file.
+    let (first, second) = if (one.1.span.line, one.1.span.column) <= (two.1.span.line, two.1.span.column) {
+        (one, two)
+    } else {
+        (two, one)
+    };
+    let message = if first.1.path == second.1.path {
+        format!("`{}` is written by two stages, `{}` and `{}`", first.1.path, first.0.name, second.0.name)
+    } else {
+        let (outer, inner) = if first.1.path.is_within(&second.1.path) { (second, first) } else { (first, second) };
+        format!(
+            "output `{}` of stage `{}` lies within output `{}` of stage `{}`",
+            inner.1.path, inner.0.name, outer.1.path, outer.0.name
+        )
+    };
+    let help = format!("give it a path of its own; the other is declared in line {}", first.1.span.line);
+    report.fault_with_help(second.1.span, message, help);
+}
+
+/// The pipeline file, the parameter files, the engine's own directories and the project itself stay as they are.
+fn protected(pipeline: &Pipeline, stage: &StageDef, output: &Output, report: &mut Report) {
+    let reserved = RESERVED.iter().find(|dir| output.path.parts().next() == Some(dir));
+    let what = if output.path.as_str().is_empty() {
+        "is the project itself".to_owned()
+    } else if pipeline.file.is_within(&output.path) {
+        format!("would overwrite the pipeline file `{}`", pipeline.file)
+    } else if let Some(dir) = reserved {
+        format!("lies in `{dir}`, which no stage may write")
+    } else {
+        return;
+    };
+    let message = format!("output `{}` of stage `{}` {what}", output.path, stage.name);
+    report.fault_with_help(output.span, message, "write below a directory of its own, such as `artifacts/`");
+}
