@@ -53,15 +53,10 @@ pub enum ServeError {
     Runtime(io::Error),
 }
 
-/// Serves until it is told to stop by SIGTERM or SIGINT. `ready` is called once with the bound address.
+/// Serves until it is told to stop by SIGTERM or SIGINT. The log's line `started` names the bound address.
 ///
 /// Returns how many connections were cut because they did not end within the drain time.
-pub fn serve(
-    model: Arc<dyn Model>,
-    settings: Settings,
-    log: AccessLog,
-    ready: impl FnOnce(SocketAddr),
-) -> Result<usize, ServeError> {
+pub fn serve(model: Arc<dyn Model>, settings: Settings, log: AccessLog) -> Result<usize, ServeError> {
     settings.check()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(ServeError::Runtime)?;
     let shutdown = Shutdown::default();
@@ -71,7 +66,14 @@ pub fn serve(
         shutdown.follow_signals().map_err(ServeError::Runtime)?;
         let bind_error = |source| ServeError::Bind { address, source };
         let listener = TcpListener::bind(address).await.map_err(bind_error)?;
-        ready(listener.local_addr().map_err(bind_error)?);
+        let bound = listener.local_addr().map_err(bind_error)?;
+        let info = app.model.info();
+        app.log.event(
+            "started",
+            json!({
+                "address": format!("http://{bound}"), "model": info.name, "bundle": info.bundle, "data": info.data,
+            }),
+        );
         Ok(run(listener, app).await)
     });
     runtime.shutdown_background();
@@ -80,8 +82,6 @@ pub fn serve(
 
 /// Accepts until the drain begins, then waits for the open connections. Returns how many it had to cut.
 pub(super) async fn run(listener: TcpListener, app: App) -> usize {
-    let info = app.model.info();
-    app.log.event("started", json!({"model": info.name, "bundle": info.bundle, "data": info.data}));
     let upkeep = tokio::spawn(fold_histograms(app.clone()));
     let router = http::router(&app);
     let mut connections = JoinSet::new();

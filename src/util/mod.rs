@@ -5,6 +5,7 @@ pub mod human;
 pub mod json;
 pub mod nearest;
 pub mod rel_path;
+pub mod utc;
 
 pub use nearest::nearest;
 pub use rel_path::RelPath;
