@@ -14,4 +14,5 @@ pub mod sched;
 pub mod serve;
 pub mod stage;
 pub mod store;
+pub mod templates;
 pub mod util;

@@ -1,1 +1,60 @@
-//! To be written.
+//! The command line: wires the rooms together. It alone prints, exits, and reads the environment and the clock.
+
+mod args;
+mod dag;
+mod error;
+mod exit;
+mod init;
+mod log;
+
+mod output;
+
+mod project;
+mod repro;
+
+mod status;
+mod verify;
+mod watch;
+mod why;
+
+use std::ffi::OsString;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+use output::Output;
+
+/// Runs the program on its arguments (the first is its name) and returns the exit code.
+pub fn run(args: impl Iterator<Item = OsString>) -> u8 {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // clap prints help and version to stdout, everything else to stderr; a closed pipe is nobody's error.
+            drop(error.print());
+            return error.exit_code() as u8;
+        }
+    };
+    let output = Output::new(&cli.global);
+    match dispatch(cli, &output) {
+        Ok(code) => code,
+        Err(error) => {
+            output.error(&error::render(&error, output.colors_stderr()));
+            error::exit(&error).into()
+        }
+    }
+}
+
+fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<u8> {
+    let Cli { global, command } = cli;
+    let exit = match command {
+        Command::Init(args) => init::run(&args, output)?,
+        Command::Repro(args) => repro::run(&global, &args, output)?,
+        Command::Status(args) => status::run(&global, &args, output)?,
+        Command::Why(args) => why::run(&global, &args, output)?,
+        Command::Dag(args) => dag::run(&global, &args, output)?,
+        Command::Verify(args) => verify::run(&global, &args, output)?,
+        Command::Log(args) => log::run(&global, &args, output)?,
+        Command::Child { spec } => return Ok(crate::exec::child::run(&spec)),
+    };
+    Ok(exit.into())
+}

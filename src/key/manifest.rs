@@ -26,30 +26,20 @@ pub struct ContentRecord {
 
 /// What a stage consumes and promises. Two writers walk it: the hasher makes the [`ActionKey`], the explainer makes
 /// the [`StaleReason`]s.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Manifest {
     /// The resolved commands, or `uses@version`.
     pub cmd: Vec<String>,
     /// Working directory of the commands.
-    #[serde(default, skip_serializing_if = "is_root")]
     pub wdir: RelPath,
     /// Declared environment variables; `None` = unset.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub env: Option<BTreeMap<String, Option<String>>>,
     /// Inputs; `None` = an optional input that is absent.
-    #[serde(default)]
     pub deps: BTreeMap<RelPath, Option<ContentRecord>>,
     /// Parameter file → dotted key → value.
-    #[serde(default)]
     pub params: BTreeMap<RelPath, BTreeMap<String, Value>>,
     /// Paths of the outputs.
-    #[serde(skip)]
     pub outs: BTreeSet<RelPath>,
-}
-
-fn is_root(path: &RelPath) -> bool {
-    path.as_str().is_empty()
 }
 
 /// Receives a manifest entry by entry, in canonical order.

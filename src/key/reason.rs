@@ -14,6 +14,8 @@ pub enum ReasonKind {
     Forced,
     /// Declared `always_changed`, or without inputs and outputs.
     AlwaysChanged,
+    /// The lock entry was edited: its key is not that of its content.
+    LockEdited,
     /// The command or the built-in's version.
     Command,
     /// The working directory.
@@ -41,6 +43,7 @@ impl ReasonKind {
             Self::NeverRun => "never_run",
             Self::Forced => "forced",
             Self::AlwaysChanged => "always_changed",
+            Self::LockEdited => "lock_edited",
             Self::Command => "command",
             Self::Wdir => "wdir",
             Self::Env => "env",
@@ -86,6 +89,7 @@ impl fmt::Display for StaleReason {
             ReasonKind::NeverRun => write!(formatter, "never run"),
             ReasonKind::Forced => write!(formatter, "forced"),
             ReasonKind::AlwaysChanged => write!(formatter, "always changed"),
+            ReasonKind::LockEdited => write!(formatter, "its lock entry does not have its key"),
             ReasonKind::OutputMissing => write!(formatter, "output {subject} is missing"),
             ReasonKind::OutputModified => write!(formatter, "output {subject} was modified{}", self.values()),
             ReasonKind::Upstream => write!(formatter, "upstream {subject} may change"),

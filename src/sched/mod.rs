@@ -1,3 +1,12 @@
 //! The run loop: which stage may start, and what happened.
+//!
+//! One thread owns the state of the run and is the only one that speaks to the event sink; each running stage has a
+//! thread of its own that reports by message. A stage starts as soon as what it reads is settled, within the number of
+//! jobs and its pool. Whatever order stages finish in, the lock's bytes are the same.
 
 pub mod events;
+mod outputs;
+mod run;
+mod stage_run;
+
+pub use run::{RunError, RunOptions, RunReport, Runner, StageReport};

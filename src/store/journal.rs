@@ -34,6 +34,11 @@ impl Journal {
         Self { path }
     }
 
+    /// Whether there are entries that a lock may not hold yet.
+    pub fn exists(&self) -> bool {
+        self.path.exists()
+    }
+
     /// Appends an entry and makes it durable.
     pub fn append(&self, entry: &JournalEntry) -> Result<(), StoreError> {
         let fail = |error| StoreError::io("write", &self.path, error);
@@ -42,7 +47,7 @@ impl Journal {
         if let Some(parent) = self.path.parent() {
             fs::create_dir_all(parent).map_err(fail)?;
         }
-        let is_new = !self.path.exists();
+        let is_new = !self.exists();
         let mut file = OpenOptions::new().create(true).append(true).open(&self.path).map_err(fail)?;
         // After a torn line, a fresh line keeps the new entry readable.
         let needs_newline = fs::read(&self.path).map_err(fail)?.last().is_some_and(|byte| *byte != b'\n');
@@ -67,9 +72,7 @@ impl Journal {
         let mut found = false;
         for line in bytes.split(|byte| *byte == b'\n') {
             if let Ok(entry) = serde_json::from_slice::<JournalEntry>(line) {
-                let JournalEntry { stage, mut record } = entry;
-                record.manifest.outs = record.outs.keys().cloned().collect();
-                lock.stages.insert(stage, record);
+                lock.stages.insert(entry.stage, entry.record);
                 found = true;
             }
         }

@@ -6,6 +6,7 @@ use std::io;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{SCHEMA_VERSION, StoreError};
 use crate::config::StageName;
@@ -14,7 +15,7 @@ use crate::util::{RelPath, atomic_write, json};
 
 /// One stage as it last succeeded.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "Entry", into = "Entry")]
 pub struct StageRecord {
     /// The digest of `manifest`.
     pub key: ActionKey,
@@ -29,11 +30,34 @@ impl StageRecord {
     pub fn new(manifest: Manifest, outs: BTreeMap<RelPath, ContentRecord>) -> Self {
         Self { key: manifest.key(), manifest, outs }
     }
+}
 
-    /// The manifest with its output paths, which the file keeps only once, under `outs`.
-    fn complete(mut self) -> Self {
-        self.manifest.outs = self.outs.keys().cloned().collect();
-        self
+/// A [`StageRecord`] as the file spells it: flat, with the output paths named once.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    key: ActionKey,
+    cmd: Vec<String>,
+    #[serde(default, skip_serializing_if = "RelPath::is_root")]
+    wdir: RelPath,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    env: Option<BTreeMap<String, Option<String>>>,
+    deps: BTreeMap<RelPath, Option<ContentRecord>>,
+    params: BTreeMap<RelPath, BTreeMap<String, Value>>,
+    outs: BTreeMap<RelPath, ContentRecord>,
+}
+
+impl From<Entry> for StageRecord {
+    fn from(entry: Entry) -> Self {
+        let Entry { key, cmd, wdir, env, deps, params, outs } = entry;
+        Self { key, manifest: Manifest { cmd, wdir, env, deps, params, outs: outs.keys().cloned().collect() }, outs }
+    }
+}
+
+impl From<StageRecord> for Entry {
+    fn from(StageRecord { key, manifest, outs }: StageRecord) -> Self {
+        let Manifest { cmd, wdir, env, deps, params, outs: _ } = manifest;
+        Self { key, cmd, wdir, env, deps, params, outs }
     }
 }
 
@@ -71,7 +95,7 @@ impl Lock {
             let version = file.schema_version;
             return Err(damaged(format!("its schema version is {version}, this clinpipe writes {SCHEMA_VERSION}")));
         }
-        Ok(Self { stages: file.stages.into_iter().map(|(name, record)| (name, record.complete())).collect() })
+        Ok(Self { stages: file.stages })
     }
 
     /// The bytes of the lock file.

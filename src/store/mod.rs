@@ -75,14 +75,19 @@ impl Store {
         Cas::new(self.dir.join("cas"), self.tmp())
     }
 
-    /// Where attempts and other temporary files live; on the same file system as the project.
+    /// Where the attempts of a lock file's stages live; on the same file system as the project.
+    pub fn attempts(&self, lock_stem: &str) -> PathBuf {
+        self.tmp().join(lock_stem)
+    }
+
+    /// Where temporary files live.
     pub fn tmp(&self) -> PathBuf {
         self.dir.join("tmp")
     }
 
-    /// Where the last log of each stage is kept.
-    pub fn logs(&self, lock_stem: &str) -> PathBuf {
-        self.dir.join("log").join(lock_stem)
+    /// Where the log of a stage's last attempt is kept.
+    pub fn log(&self, lock_stem: &str, stage: &str) -> PathBuf {
+        self.dir.join("log").join(lock_stem).join(format!("{}.log", file_name(stage)))
     }
 
     /// Where content is put that the user would otherwise lose.
@@ -109,6 +114,16 @@ impl Store {
     pub fn save_hints(&self, hints: &HintTable) -> Result<(), StoreError> {
         if self.dir.is_dir() { stat::write(&self.dir.join("stat"), hints) } else { Ok(()) }
     }
+}
+
+/// A stage's name as a file name: unusual names keep apart by their digest.
+pub fn file_name(stage: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '@');
+    if stage.len() <= 80 && stage.chars().all(is_plain) && !stage.starts_with('.') {
+        return stage.to_owned();
+    }
+    let safe: String = stage.chars().map(|c| if is_plain(c) { c } else { '_' }).take(60).collect();
+    format!("_{safe}-{}", Digest::of(stage.as_bytes()).short())
 }
 
 /// Where the lock file of a pipeline file lies: `lockfiles/<stem>.lock` beside it.

@@ -45,6 +45,11 @@ impl RelPath {
         self.0.split('/').filter(|part| !part.is_empty())
     }
 
+    /// Whether it is the project root.
+    pub fn is_root(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether `self` is `other` or lies below it.
     pub fn is_within(&self, other: &Self) -> bool {
         other.0.is_empty()

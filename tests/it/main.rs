@@ -1,4 +1,8 @@
 //! The integration tests, in one binary: each module drives the real program or one of its rooms.
 
-#[cfg(test)]
+mod config_errors;
+mod crash;
+mod engine;
 mod exec;
+mod layering;
+mod project;

@@ -1,0 +1,238 @@
+//! The command line as typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Reproducible pipelines for clinical risk models.
+#[derive(Debug, Parser)]
+#[command(name = "clinpipe", version, about, max_term_width = 100, subcommand_required = true)]
+pub struct Cli {
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options that every command takes.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// Work in this directory.
+    #[arg(short = 'C', long = "directory", value_name = "DIR", global = true)]
+    pub directory: Option<PathBuf>,
+    /// The pipeline file; otherwise pipeline.yaml, else dvc.yaml.
+    #[arg(long, value_name = "FILE", global = true)]
+    pub file: Option<PathBuf>,
+    /// When to use colours.
+    #[arg(long, value_enum, default_value_t, global = true)]
+    pub color: Color,
+    /// Say nothing but errors.
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Say more: every fresh stage, every reason.
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    pub verbose: bool,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write a ready project.
+    Init(InitArgs),
+    /// Bring stages up to date.
+    Repro(ReproArgs),
+    /// Tell which stages are stale, and why.
+    Status(StatusArgs),
+    /// Show everything that identifies a stage's work, and what has changed.
+    Why(WhyArgs),
+    /// Show the graph.
+    Dag(DagArgs),
+    /// Execute everything again in an empty place and compare every byte with the lock.
+    Verify(VerifyArgs),
+    /// Print what a stage wrote to its log when it last ran.
+    Log(LogArgs),
+    /// Run one attempt of a stage; for clinpipe's own use.
+    #[command(name = crate::exec::CHILD_COMMAND, hide = true)]
+    Child {
+        /// What to run.
+        spec: PathBuf,
+    },
+}
+
+/// `init`.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// Where; created when missing.
+    #[arg(default_value = ".")]
+    pub dir: PathBuf,
+    /// Which study.
+    #[arg(long, value_enum, default_value_t)]
+    pub study: Study,
+}
+
+/// The embedded studies.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Study {
+    #[default]
+    /// A pipeline of one command, to start from.
+    Empty,
+}
+
+/// `repro`.
+#[derive(Debug, Args)]
+pub struct ReproArgs {
+    /// Stages, or the outputs they write; everything when none is given.
+    pub targets: Vec<String>,
+    /// How many stages may run at once; the number of cores when absent.
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+    /// Run even what is fresh, without asking the action cache.
+    #[arg(long)]
+    pub force: bool,
+    /// Only the named stages, not what they need.
+    #[arg(short, long, requires = "targets")]
+    pub single_item: bool,
+    /// After a failure, go on with what does not depend on it.
+    #[arg(short, long)]
+    pub keep_going: bool,
+    /// Show what would run, and why; change nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// With --dry-run: exit 1 when something would run.
+    #[arg(long, requires = "dry_run")]
+    pub check: bool,
+    /// Replace a parameter for this run.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Fail if an output differs from the committed lock; leave the lock as it is.
+    #[arg(long)]
+    pub locked: bool,
+    /// Do not take results from the action cache.
+    #[arg(long)]
+    pub no_run_cache: bool,
+    /// Print the result as one JSON document.
+    #[arg(long)]
+    pub json: bool,
+    /// Write every event as a line of JSON.
+    #[arg(long, value_name = "FILE")]
+    pub events: Option<PathBuf>,
+}
+
+/// `status`.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Stages, or the outputs they write; everything when none is given.
+    pub targets: Vec<String>,
+    /// Exit 1 when something is stale.
+    #[arg(long)]
+    pub check: bool,
+    /// Print one JSON document.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `why`.
+#[derive(Debug, Args)]
+pub struct WhyArgs {
+    /// The stage.
+    pub stage: String,
+    /// Print one JSON document.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `dag`.
+#[derive(Debug, Args)]
+pub struct DagArgs {
+    /// How to draw it.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: DagFormat,
+}
+
+/// How to draw the graph.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum DagFormat {
+    /// For the terminal.
+    #[default]
+    Ascii,
+    /// Graphviz.
+    Dot,
+    /// Mermaid, for Markdown.
+    Mermaid,
+    /// For programs.
+    Json,
+}
+
+/// `metrics`.
+#[derive(Debug, Subcommand)]
+pub enum MetricsCommand {
+    /// Print all metrics.
+    Show(MetricsShowArgs),
+    /// Compare metrics with those of a git revision.
+    Diff(MetricsDiffArgs),
+}
+
+/// `metrics show`.
+#[derive(Debug, Args)]
+pub struct MetricsShowArgs {
+    /// Print one JSON document.
+    #[arg(long)]
+    pub json: bool,
+    /// Print a Markdown table.
+    #[arg(long, conflicts_with = "json")]
+    pub md: bool,
+}
+
+/// `metrics diff`.
+#[derive(Debug, Args)]
+pub struct MetricsDiffArgs {
+    /// The git revision to compare with.
+    #[arg(default_value = "HEAD")]
+    pub rev: String,
+    /// Rules to enforce; exit 1 when one fails.
+    #[arg(long, value_name = "FILE")]
+    pub gate: Option<PathBuf>,
+    /// Show unchanged metrics too.
+    #[arg(long)]
+    pub all: bool,
+    /// Print one JSON document.
+    #[arg(long)]
+    pub json: bool,
+    /// Print a Markdown table.
+    #[arg(long, conflicts_with = "json")]
+    pub md: bool,
+}
+
+/// `verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// Stages, or the outputs they write; everything when none is given.
+    pub targets: Vec<String>,
+    /// How many stages may run at once; the number of cores when absent.
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+    /// Print the result as one JSON document.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `log`.
+#[derive(Debug, Args)]
+pub struct LogArgs {
+    /// The stage.
+    pub stage: String,
+}

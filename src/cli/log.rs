@@ -1,0 +1,26 @@
+//! `clinpipe log STAGE`: what the stage's last attempt wrote.
+
+use std::fs;
+use std::io::ErrorKind;
+
+use super::args::{Global, LogArgs};
+use super::error::UsageError;
+use super::exit::Exit;
+use super::output::Output;
+use super::project::Opened;
+
+pub(super) fn run(global: &Global, args: &LogArgs, output: &Output) -> anyhow::Result<Exit> {
+    let opened = Opened::load(global, &[])?;
+    let name = opened.stage(&args.stage)?;
+    let workspace = opened.workspace();
+    let path = workspace.store.log(&workspace.lock_stem(), &name.0);
+    match fs::read(&path) {
+        Ok(bytes) => output.data(&String::from_utf8_lossy(&bytes))?,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let help = format!("`clinpipe repro {name}` runs it, if it is stale");
+            return Err(UsageError::new(format!("stage {name} has not run here yet, so it has no log"), help).into());
+        }
+        Err(error) => return Err(anyhow::Error::new(error).context(format!("cannot read {}", path.display()))),
+    }
+    Ok(Exit::Done)
+}

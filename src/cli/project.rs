@@ -1,0 +1,126 @@
+//! Opening a project: from the command line to a loaded pipeline with its graph.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clinpipe_stages::{ParamError, ParamSet};
+
+use super::args::Global;
+use super::error::UsageError;
+use crate::config::StageName;
+use crate::config::{self, Project};
+use crate::graph::{Graph, Selection};
+use crate::plan::Workspace;
+use crate::serve::{ServeParams, Settings};
+use crate::stage::{Catalog, SERVICE};
+use crate::store::Store;
+use crate::util::RelPath;
+
+/// The catalogue of built-ins, with the service's own parameter check.
+pub static CATALOG: Catalog = Catalog { check_service };
+
+fn check_service(params: &ParamSet) -> Result<(), ParamError> {
+    let params: ServeParams = params.parse_or_default(SERVICE)?;
+    Settings::from_params(&params).map(drop).map_err(|error| ParamError::new(SERVICE, error.to_string()))
+}
+
+/// A loaded project.
+pub struct Opened {
+    /// Pipeline and parameters.
+    pub project: Project,
+    /// Its graph.
+    pub graph: Graph,
+    /// The environment of this process.
+    pub env: BTreeMap<String, String>,
+}
+
+impl Opened {
+    /// Loads the project that the global options name. `overrides` are `--set KEY=VALUE`.
+    pub fn load(global: &Global, overrides: &[String]) -> anyhow::Result<Self> {
+        let overrides = overrides.iter().map(|text| parse_override(text)).collect::<Result<Vec<_>, _>>()?;
+        let (root, file) = locate(global)?;
+        let project = config::load(&root, &file, &overrides, &CATALOG)?;
+        let graph = Graph::build(&project.pipeline)?;
+        Ok(Self { project, graph, env: environment() })
+    }
+
+    /// The project with its store and hints.
+    pub fn workspace(&self) -> Workspace<'_> {
+        let store = Store::new(&self.project.pipeline.root);
+        let hints = store.hints();
+        Workspace::new(&self.project, &self.graph, &CATALOG, &self.env, store, hints)
+    }
+
+    /// The stages that targets select, services excluded.
+    pub fn select(&self, targets: &[String], selection: Selection) -> anyhow::Result<Vec<StageName>> {
+        let mut selected = self.graph.select(targets, selection)?;
+        selected.retain(|name| !self.project.pipeline.stages[name].service);
+        Ok(selected)
+    }
+
+    /// The stage of that name.
+    pub fn stage(&self, name: &str) -> anyhow::Result<StageName> {
+        let stage = StageName(name.to_owned());
+        if self.graph.contains(&stage) {
+            return Ok(stage);
+        }
+        match self.graph.resolve(name)?.as_slice() {
+            [one] => Ok(one.clone()),
+            _ => Err(UsageError::new(format!("`{name}` names more than one stage"), "name one of them").into()),
+        }
+    }
+}
+
+/// How many stages may run at once.
+pub fn jobs(given: Option<u16>) -> usize {
+    given.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from)
+}
+
+/// Root and pipeline file: `--file`, else what stands in `-C` or the current directory.
+fn locate(global: &Global) -> anyhow::Result<(PathBuf, RelPath)> {
+    let base = global.directory.clone().unwrap_or_else(|| PathBuf::from("."));
+    let base = base.canonicalize().map_err(|error| {
+        UsageError::new(format!("cannot enter {}: {error}", base.display()), "name an existing directory with -C")
+    })?;
+    let Some(file) = &global.file else {
+        let file = config::discover(&base)?;
+        return Ok((base, file));
+    };
+    let (root, file) = match (&global.directory, file.parent()) {
+        (None, Some(parent)) if !parent.as_os_str().is_empty() => {
+            let name = file.file_name().map(PathBuf::from).unwrap_or_default();
+            (absolute(&base.join(parent))?, name)
+        }
+        _ => (base, file.clone()),
+    };
+    let text = file.to_str().and_then(RelPath::parse);
+    let file = text.ok_or_else(|| {
+        UsageError::new(
+            format!("the pipeline file {} lies outside the project", file.display()),
+            "give a path below the project's directory",
+        )
+    })?;
+    Ok((root, file))
+}
+
+fn absolute(path: &Path) -> anyhow::Result<PathBuf> {
+    path.canonicalize().with_context(|| format!("cannot enter {}", path.display()))
+}
+
+fn parse_override(text: &str) -> anyhow::Result<(String, String)> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => {
+            let help = "write KEY=VALUE, such as --set train.models=[gbdt]";
+            Err(UsageError::new(format!("`--set {text}` has no value"), help).into())
+        }
+    }
+}
+
+/// The environment as text; variables that are not UTF-8 cannot be declared and are left out.
+fn environment() -> BTreeMap<String, String> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}

@@ -1,0 +1,159 @@
+//! `clinpipe repro`: bring stages up to date, or say what that would do.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use anyhow::Context;
+use serde::Serialize;
+
+use super::args::{Global, ReproArgs};
+use super::exit::Exit;
+use super::output::Output;
+use super::project::{Opened, jobs};
+use super::watch;
+use crate::config::StageName;
+use crate::exec::{Cancel, LocalExecutor, ParentEnv};
+use crate::graph::Selection;
+use crate::key::StaleReason;
+use crate::plan::{Forecast, Plan};
+use crate::sched::events::Outcome;
+use crate::sched::{RunOptions, RunReport, Runner};
+use crate::store::Lock;
+
+/// `{"stages": {NAME: {"outcome", "seconds"}}}`.
+#[derive(Serialize)]
+struct Document<'a> {
+    stages: BTreeMap<&'a str, StageOutcome>,
+}
+
+#[derive(Serialize)]
+struct StageOutcome {
+    outcome: Outcome,
+    seconds: f64,
+}
+
+pub(super) fn run(global: &Global, args: &ReproArgs, output: &Output) -> anyhow::Result<Exit> {
+    let opened = Opened::load(global, &args.set)?;
+    let selection = if args.single_item { Selection::Single } else { Selection::Upstream };
+    let selected = opened.select(&args.targets, selection)?;
+    if args.dry_run {
+        return dry_run(&opened, &selected, args, output);
+    }
+    let committed = args.locked.then(|| Lock::read(&opened.workspace().lock_path())).transpose()?;
+    let report = execute(&opened, &selected, args, output)?;
+    if args.json {
+        let stages = report
+            .stages
+            .iter()
+            .map(|(name, stage)| (name.0.as_str(), StageOutcome { outcome: stage.outcome, seconds: stage.seconds }));
+        output.json(&Document { stages: stages.collect() })?;
+    } else if !output.is_quiet() {
+        output.data(&watch::summary(&opened, &report))?;
+    }
+    let differing = committed.map(|committed| differing_outputs(&committed, &report)).unwrap_or_default();
+    if !differing.is_empty() {
+        let list = differing.join(", ");
+        output.error(&format!("error: outputs differ from the committed lock: {list}\nhelp: run without --locked and commit the lock, if the change is meant"));
+    }
+    Ok(if report.any(Outcome::Interrupted) {
+        Exit::Interrupted
+    } else if report.any(Outcome::Failed) {
+        Exit::StageFailed
+    } else if differing.is_empty() {
+        Exit::Done
+    } else {
+        Exit::No
+    })
+}
+
+/// Runs the selected stages under the console that fits.
+fn execute(opened: &Opened, selected: &[StageName], args: &ReproArgs, output: &Output) -> anyhow::Result<RunReport> {
+    let options = RunOptions {
+        jobs: jobs(args.jobs),
+        force: args.force,
+        keep_going: args.keep_going,
+        use_cache: !args.no_run_cache,
+        locked: args.locked,
+    };
+    let mut sink = watch::sink(output, args.events.as_deref())?;
+    run_stages(opened, selected, &options, sink.as_mut())
+}
+
+/// Runs stages with the local executor, stopping at SIGINT and SIGTERM.
+pub(super) fn run_stages(
+    opened: &Opened,
+    selected: &[StageName],
+    options: &RunOptions,
+    sink: &mut dyn crate::sched::events::EventSink,
+) -> anyhow::Result<RunReport> {
+    let workspace = opened.workspace();
+    let cancel = Cancel::new();
+    cancel.watch_signals().context("cannot watch for signals")?;
+    let executor =
+        LocalExecutor::new(std::env::current_exe().context("cannot find the clinpipe binary")?, parent_env());
+    let runner = Runner { workspace: &workspace, executor: &executor, options, cancel: &cancel };
+    Ok(runner.run(selected, sink)?)
+}
+
+fn parent_env() -> ParentEnv {
+    ParentEnv { path: std::env::var_os("PATH"), home: std::env::var_os("HOME") }
+}
+
+/// Outputs of this run that are not those of the committed lock.
+fn differing_outputs(committed: &Lock, report: &RunReport) -> Vec<String> {
+    let mut differing = Vec::new();
+    for name in report.stages.keys() {
+        let before = committed.stages.get(name).map(|record| &record.outs);
+        let Some(after) = report.lock.stages.get(name) else { continue };
+        let changed = |path| before.and_then(|outs| outs.get(path)).map(|record| record.digest);
+        differing.extend(
+            after.outs.iter().filter(|(path, record)| changed(path) != Some(record.digest)).map(|(p, _)| p.to_string()),
+        );
+    }
+    differing
+}
+
+#[derive(Serialize)]
+struct ForecastDocument<'a> {
+    stages: BTreeMap<&'a str, StageForecast<'a>>,
+}
+
+#[derive(Serialize)]
+struct StageForecast<'a> {
+    forecast: Forecast,
+    reasons: &'a [StaleReason],
+}
+
+fn dry_run(opened: &Opened, selected: &[StageName], args: &ReproArgs, output: &Output) -> anyhow::Result<Exit> {
+    let workspace = opened.workspace();
+    let plan = Plan::new(&workspace, &workspace.current_lock()?, selected, args.force)?;
+    if args.json {
+        let stages = plan
+            .stages
+            .iter()
+            .map(|stage| (stage.name.0.as_str(), StageForecast { forecast: stage.forecast, reasons: &stage.reasons }));
+        output.json(&ForecastDocument { stages: stages.collect() })?;
+    } else {
+        output.data(&forecast_text(&plan))?;
+    }
+    Ok(if args.check && plan.is_pending() { Exit::No } else { Exit::Done })
+}
+
+fn forecast_text(plan: &Plan) -> String {
+    let width = plan.stages.iter().map(|stage| stage.name.0.chars().count()).max().unwrap_or(0);
+    let mut text = String::new();
+    for stage in &plan.stages {
+        let forecast = match stage.forecast {
+            Forecast::Fresh => "fresh",
+            Forecast::Frozen => "frozen",
+            Forecast::Restore => "restored from cache",
+            Forecast::Run => "will run",
+            Forecast::MayRun => "may run",
+        };
+        let reasons: Vec<String> = stage.reasons.iter().map(ToString::to_string).collect();
+        // Writing to a string cannot fail.
+        let line = format!("{:<width$}  {forecast:<19}  {}", stage.name.0, reasons.join("; "));
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    text
+}

@@ -1,0 +1,71 @@
+//! `clinpipe status`: which stages are stale, and why, direct and upstream.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use serde::Serialize;
+
+use super::args::{Global, StatusArgs};
+use super::exit::Exit;
+use super::output::Output;
+use super::project::Opened;
+use crate::graph::Selection;
+use crate::key::StaleReason;
+use crate::plan::{Plan, PlannedStage};
+
+/// `{"stages": {NAME: {"state", "reasons"}}}`.
+#[derive(Serialize)]
+struct Document<'a> {
+    stages: BTreeMap<&'a str, StageState<'a>>,
+}
+
+#[derive(Serialize)]
+struct StageState<'a> {
+    state: &'static str,
+    reasons: &'a [StaleReason],
+}
+
+pub(super) fn run(global: &Global, args: &StatusArgs, output: &Output) -> anyhow::Result<Exit> {
+    let opened = Opened::load(global, &[])?;
+    let selected = opened.select(&args.targets, Selection::Upstream)?;
+    let workspace = opened.workspace();
+    let plan = Plan::new(&workspace, &workspace.current_lock()?, &selected, false)?;
+    if args.json {
+        let stages = plan.stages.iter().map(|stage| (stage.name.0.as_str(), state(stage))).collect();
+        output.json(&Document { stages })?;
+    } else {
+        output.data(&text(&plan, output.is_verbose()))?;
+    }
+    Ok(if args.check && plan.is_pending() { Exit::No } else { Exit::Done })
+}
+
+fn state(stage: &PlannedStage) -> StageState<'_> {
+    let state = match (stage.reasons.is_empty(), stage.is_stale()) {
+        (true, _) => "fresh",
+        (false, true) => "stale",
+        (false, false) => "upstream",
+    };
+    StageState { state, reasons: &stage.reasons }
+}
+
+fn text(plan: &Plan, verbose: bool) -> String {
+    let mut text = String::new();
+    for stage in &plan.stages {
+        if stage.reasons.is_empty() && !verbose {
+            continue;
+        }
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{:<9} {}", state(stage).state, stage.name);
+        for reason in &stage.reasons {
+            let _ = writeln!(text, "            {reason}");
+        }
+    }
+    let stale = plan.stages.iter().filter(|stage| !stage.reasons.is_empty()).count();
+    let total = plan.stages.len();
+    let _ = if stale == 0 {
+        writeln!(text, "All {total} stages are up to date.")
+    } else {
+        writeln!(text, "{stale} of {total} stages are not up to date; `clinpipe repro` brings them up to date.")
+    };
+    text
+}

@@ -1,0 +1,193 @@
+//! `clinpipe verify`: copy the project without what stages wrote, execute everything again with an empty store, and
+//! compare every byte with the lock.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use anyhow::Context;
+use ignore::WalkBuilder;
+use serde::Serialize;
+
+use super::args::{Global, VerifyArgs};
+use super::error::UsageError;
+use super::exit::Exit;
+use super::output::Output;
+use super::project::{Opened, jobs};
+use super::repro::run_stages;
+use super::watch;
+use crate::config::{Pipeline, StageName};
+use crate::graph::Selection;
+use crate::sched::events::Outcome;
+use crate::sched::{RunOptions, RunReport};
+use crate::store::Lock;
+use crate::util::RelPath;
+
+/// `{"stages": {NAME: {"identical", "outputs"}}}`.
+#[derive(Serialize)]
+struct Document {
+    identical: bool,
+    stages: BTreeMap<String, StageComparison>,
+}
+
+#[derive(Serialize)]
+struct StageComparison {
+    outcome: Outcome,
+    outputs: Vec<OutputComparison>,
+}
+
+#[derive(Serialize)]
+struct OutputComparison {
+    path: String,
+    locked: Option<String>,
+    now: Option<String>,
+    identical: bool,
+}
+
+pub(super) fn run(global: &Global, args: &VerifyArgs, output: &Output) -> anyhow::Result<Exit> {
+    let opened = Opened::load(global, &[])?;
+    let lock = opened.workspace().current_lock()?;
+    let selected = opened.select(&args.targets, Selection::Upstream)?;
+    if let Some(name) = selected.iter().find(|name| !lock.stages.contains_key(*name)) {
+        let help = "`clinpipe repro` runs it and records what it wrote";
+        return Err(
+            UsageError::new(format!("stage {name} is not in the lock, so there is nothing to compare"), help).into()
+        );
+    }
+    let place =
+        tempfile::Builder::new().prefix("clinpipe-verify-").tempdir().context("cannot make a temporary directory")?;
+    copy_project(&opened.project.pipeline, place.path())?;
+    let report = execute_copy(global, &opened, &selected, args, place.path(), output)?;
+    let document = compare(&selected, &lock, &report);
+    if args.json {
+        output.json(&document)?;
+    } else if !output.is_quiet() {
+        output.data(&text(&document))?;
+    }
+    Ok(if report.any(Outcome::Interrupted) {
+        Exit::Interrupted
+    } else if report.any(Outcome::Failed) {
+        Exit::StageFailed
+    } else if document.identical {
+        Exit::Done
+    } else {
+        Exit::No
+    })
+}
+
+fn execute_copy(
+    global: &Global,
+    opened: &Opened,
+    selected: &[StageName],
+    args: &VerifyArgs,
+    place: &Path,
+    output: &Output,
+) -> anyhow::Result<RunReport> {
+    let file = &opened.project.pipeline.file;
+    let global = Global { directory: Some(place.to_owned()), file: Some(file.as_str().into()), ..*global };
+    let copy = Opened::load(&global, &[])?;
+    let options =
+        RunOptions { jobs: jobs(args.jobs), force: false, keep_going: false, use_cache: false, locked: false };
+    let mut sink = watch::sink(output, None)?;
+    run_stages(&copy, selected, &options, sink.as_mut())
+}
+
+/// Copies what a stage may read: everything git would keep, and every declared input that is there, but no output, no
+/// `.git` and no store.
+fn copy_project(pipeline: &Pipeline, target: &Path) -> anyhow::Result<()> {
+    let is_output =
+        |path: &RelPath| pipeline.stages.values().flat_map(|s| &s.outs).any(|out| path.is_within(&out.path));
+    let mut walk = WalkBuilder::new(&pipeline.root);
+    walk.hidden(false).ignore(false).parents(false).git_global(false).git_exclude(false).require_git(false);
+    walk.filter_entry(|entry| !matches!(entry.file_name().to_str(), Some(".git" | ".clinpipe")));
+    let inputs = pipeline.stages.values().flat_map(|stage| &stage.deps).map(|dep| dep.path.clone());
+    let params = pipeline.stages.values().flat_map(|stage| &stage.params).map(|source| source.file.clone());
+    for path in inputs.chain(params).chain([pipeline.file.clone()]) {
+        copy_tree(&pipeline.root, &path, target, &is_output)?;
+    }
+    for entry in walk.build() {
+        let entry = entry.context("cannot read the project")?;
+        if entry.file_type().is_none_or(|kind| kind.is_dir()) {
+            continue;
+        }
+        let relative = entry.path().strip_prefix(&pipeline.root)?.to_str().and_then(RelPath::parse);
+        if let Some(relative) = relative.filter(|relative| !is_output(relative)) {
+            copy_file(&pipeline.root, &relative, target)?;
+        }
+    }
+    Ok(())
+}
+
+fn copy_tree(root: &Path, path: &RelPath, target: &Path, skip: &dyn Fn(&RelPath) -> bool) -> anyhow::Result<()> {
+    let from = path.under(root);
+    if skip(path) || !from.exists() {
+        return Ok(());
+    }
+    if !from.is_dir() {
+        return copy_file(root, path, target);
+    }
+    for entry in fs::read_dir(&from).with_context(|| format!("cannot read {path}"))? {
+        let name = entry?.file_name();
+        if let Some(child) = name.to_str().and_then(|name| RelPath::resolve(path, name)) {
+            copy_tree(root, &child, target, skip)?;
+        }
+    }
+    Ok(())
+}
+
+fn copy_file(root: &Path, path: &RelPath, target: &Path) -> anyhow::Result<()> {
+    let to = path.under(target);
+    if to.exists() {
+        return Ok(());
+    }
+    if let Some(parent) = to.parent() {
+        fs::create_dir_all(parent).with_context(|| format!("cannot copy {path}"))?;
+    }
+    fs::copy(path.under(root), to).with_context(|| format!("cannot copy {path}"))?;
+    Ok(())
+}
+
+fn compare(selected: &[StageName], lock: &Lock, report: &RunReport) -> Document {
+    let stages: BTreeMap<String, StageComparison> = selected
+        .iter()
+        .filter_map(|name| {
+            let outcome = report.stages.get(name)?.outcome;
+            let locked = &lock.stages.get(name)?.outs;
+            let now = report.lock.stages.get(name).filter(|_| outcome == Outcome::Ran).map(|record| &record.outs);
+            let outputs = locked.iter().map(|(path, record)| {
+                let new = now.and_then(|outs| outs.get(path));
+                OutputComparison {
+                    path: path.to_string(),
+                    locked: Some(record.digest.to_string()),
+                    now: new.map(|record| record.digest.to_string()),
+                    identical: new.is_some_and(|new| new.digest == record.digest),
+                }
+            });
+            Some((name.0.clone(), StageComparison { outcome, outputs: outputs.collect() }))
+        })
+        .collect();
+    let identical = stages.values().flat_map(|stage| &stage.outputs).all(|output| output.identical);
+    Document { identical, stages }
+}
+
+fn text(document: &Document) -> String {
+    let outputs: Vec<_> = document.stages.values().flat_map(|stage| &stage.outputs).collect();
+    let total = outputs.len();
+    if document.identical {
+        let stages = document.stages.len();
+        return format!(
+            "Verified: {stages} stages were executed again; all {total} outputs have the bytes of the lock.\n"
+        );
+    }
+    let mut text = String::new();
+    for output in outputs.iter().filter(|output| !output.identical) {
+        let brief =
+            |digest: &Option<String>| digest.as_ref().map_or("nothing".to_owned(), |text| text[..12].to_owned());
+        text.push_str(&format!("{}: locked {}, now {}\n", output.path, brief(&output.locked), brief(&output.now)));
+    }
+    let differing = outputs.iter().filter(|output| !output.identical).count();
+    text.push_str(&format!(
+        "{differing} of {total} outputs differ. `clinpipe status` tells whether inputs have changed since the lock was written.\n"
+    ));
+    text
+}

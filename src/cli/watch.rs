@@ -1,0 +1,75 @@
+//! The console of a run, and the table at its end.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use indicatif::ProgressDrawTarget;
+
+use super::output::Output;
+use super::project::Opened;
+use crate::config::{OutClass, StageDef, Work};
+use crate::console::{
+    Fanout, JsonConsole, PlainConsole, QuietConsole, RunSummary, StageResult, StudyFiles, StudySummary, Style,
+    TtyConsole,
+};
+use crate::sched::RunReport;
+use crate::sched::events::EventSink;
+
+/// Columns when the width of stdout is not known.
+const DEFAULT_WIDTH: usize = 100;
+
+/// The console that fits the terminal and the options, and the events file if there is one.
+pub(super) fn sink(output: &Output, events: Option<&Path>) -> anyhow::Result<Box<dyn EventSink + Send>> {
+    let style = Style { color: output.colors_stderr() };
+    let stderr = || Box::new(io::stderr());
+    let console: Box<dyn EventSink + Send> = if output.is_quiet() {
+        Box::new(QuietConsole::new(stderr(), style))
+    } else if output.is_live() {
+        Box::new(TtyConsole::new(ProgressDrawTarget::stderr(), style))
+    } else {
+        Box::new(PlainConsole::new(stderr(), style))
+    };
+    let Some(path) = events else { return Ok(console) };
+    let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(Box::new(Fanout::new(vec![console, Box::new(JsonConsole::new(Box::new(file)))])))
+}
+
+/// The final table of a run.
+pub(super) fn summary(opened: &Opened, report: &RunReport) -> String {
+    let order = opened.graph.order().iter();
+    let stages = order.filter_map(|name| {
+        let stage = report.stages.get(name)?;
+        Some(StageResult { name: name.0.clone(), outcome: stage.outcome, seconds: stage.seconds })
+    });
+    let study = study_files(opened).and_then(|files| StudySummary::read(&opened.project.pipeline.root, &files));
+    RunSummary { stages: stages.collect(), seconds: report.seconds, study }.render(width())
+}
+
+fn width() -> usize {
+    rustix::termios::tcgetwinsize(io::stdout()).map_or(DEFAULT_WIDTH, |size| usize::from(size.ws_col).max(40))
+}
+
+/// Where the pipeline's built-in stages put the numbers of the table.
+fn study_files(opened: &Opened) -> Option<StudyFiles> {
+    let output = |uses: &str, role: &str| -> Option<PathBuf> {
+        let is_it = |stage: &&StageDef| matches!(&stage.work, Work::Builtin(name) if name == uses);
+        let stage = opened.project.pipeline.stages.values().find(is_it)?;
+        let out = stage.outs.iter().find(|out| out.role.as_deref() == Some(role))?;
+        Some(PathBuf::from(out.path.as_str()))
+    };
+    let metrics = output("evaluate", "metrics").or_else(|| {
+        let outs = opened.project.pipeline.stages.values().flat_map(|stage| &stage.outs);
+        let named =
+            outs.filter(|out| out.class == OutClass::Metric).find(|out| out.path.as_str().ends_with("metrics.json"));
+        named.map(|out| PathBuf::from(out.path.as_str()))
+    })?;
+    Some(StudyFiles {
+        metrics,
+        verdict: output("gate", "verdict"),
+        threshold: output("tune_threshold", "threshold"),
+        cv: output("train", "cv"),
+        report: None,
+    })
+}

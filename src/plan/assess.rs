@@ -1,0 +1,138 @@
+//! The state of one stage whose inputs are settled.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::Workspace;
+use crate::config::StageDef;
+use crate::key::{ContentRecord, InputError, Manifest, ReasonKind, StaleReason};
+use crate::store::StageRecord;
+use crate::util::RelPath;
+
+/// Why a plan cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// An input or output cannot be read.
+    #[error(transparent)]
+    Input(#[from] InputError),
+}
+
+/// What a stage consumes now, and how that differs from what it last consumed.
+#[derive(Debug, Clone)]
+pub struct Assessment {
+    /// Everything that decides what it does. Inputs that are missing are recorded as absent.
+    pub manifest: Manifest,
+    /// Required inputs that are not there: it cannot run.
+    pub missing: Vec<RelPath>,
+    /// Why it is stale; empty when it is fresh.
+    pub reasons: Vec<StaleReason>,
+}
+
+/// Input contents that are known although they are not in the workspace yet.
+pub(super) type Known = BTreeMap<RelPath, ContentRecord>;
+
+impl Workspace<'_> {
+    /// Compares a stage with its lock entry. Reads every input and output it does not have a trusted hint for.
+    pub fn assess(&self, stage: &StageDef, locked: Option<&StageRecord>) -> Result<Assessment, PlanError> {
+        self.assess_with(stage, locked, &Known::new())
+    }
+
+    pub(super) fn assess_with(
+        &self,
+        stage: &StageDef,
+        locked: Option<&StageRecord>,
+        known: &Known,
+    ) -> Result<Assessment, PlanError> {
+        let (manifest, missing) = self.manifest(stage, known)?;
+        let Some(record) = locked else {
+            return Ok(Assessment { manifest, missing, reasons: vec![StaleReason::plain(ReasonKind::NeverRun, "")] });
+        };
+        let mut reasons = manifest.explain(&record.manifest);
+        if record.key != record.manifest.key() {
+            reasons.push(StaleReason::plain(ReasonKind::LockEdited, ""));
+        }
+        if is_always_changed(stage) {
+            reasons.push(StaleReason::plain(ReasonKind::AlwaysChanged, ""));
+        }
+        reasons.extend(self.changed_outputs(stage, record)?);
+        Ok(Assessment { manifest, missing, reasons })
+    }
+
+    /// The manifest of a stage as the files are now, and the required inputs that are missing.
+    pub fn manifest(
+        &self,
+        stage: &StageDef,
+        known: &BTreeMap<RelPath, ContentRecord>,
+    ) -> Result<(Manifest, Vec<RelPath>), PlanError> {
+        let mut deps = BTreeMap::new();
+        let mut missing = Vec::new();
+        for dep in &stage.deps {
+            let record = match known.get(&dep.path) {
+                Some(record) => Some(record.clone()),
+                None => self.reader.content(&dep.path)?.record().cloned(),
+            };
+            if record.is_none() && !dep.optional {
+                missing.push(dep.path.clone());
+            }
+            // The executable bit is not part of any key, so it does not belong into the lock's inputs.
+            deps.insert(dep.path.clone(), record.map(|record| ContentRecord { executable: false, ..record }));
+        }
+        let manifest = Manifest {
+            cmd: self.identity(stage),
+            wdir: stage.wdir.clone(),
+            env: stage.env.as_ref().map(|names| self.declared_env(names)),
+            deps,
+            params: self.params(stage),
+            outs: stage.outs.iter().map(|out| out.path.clone()).collect(),
+        };
+        Ok((manifest, missing))
+    }
+
+    fn declared_env(&self, names: &[String]) -> BTreeMap<String, Option<String>> {
+        names.iter().map(|name| (name.clone(), self.env.get(name).cloned())).collect()
+    }
+
+    fn params(&self, stage: &StageDef) -> BTreeMap<RelPath, BTreeMap<String, Value>> {
+        let mut params: BTreeMap<RelPath, BTreeMap<String, Value>> = BTreeMap::new();
+        for source in &stage.params {
+            // A key that is absent is not listed, so adding it later is a change.
+            let values = self.project.params.select(source).into_iter().map(|(key, value)| (key, value.clone()));
+            params.entry(source.file.clone()).or_default().extend(values);
+        }
+        params
+    }
+
+    /// Outputs of the lock entry that are gone or different.
+    fn changed_outputs(&self, stage: &StageDef, record: &StageRecord) -> Result<Vec<StaleReason>, PlanError> {
+        let mut reasons = Vec::new();
+        for out in &stage.outs {
+            let Some(locked) = record.outs.get(&out.path) else { continue };
+            let subject = out.path.to_string();
+            match self.reader.content(&out.path)?.record() {
+                None => reasons.push(StaleReason::plain(ReasonKind::OutputMissing, subject)),
+                Some(now) if now.digest != locked.digest => {
+                    let (old, new) = (locked.digest.to_string(), now.digest.to_string());
+                    reasons.push(StaleReason::changed(ReasonKind::OutputModified, subject, Some(old), Some(new)));
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(reasons)
+    }
+}
+
+/// Whether a stage runs every time: by declaration, or because nothing could ever tell that it is fresh.
+pub(super) fn is_always_changed(stage: &StageDef) -> bool {
+    stage.always_changed || (stage.deps.is_empty() && stage.outs.is_empty())
+}
+
+impl Workspace<'_> {
+    /// Whether the action cache may answer for a stage: its result must be a function of its key, and complete.
+    pub fn is_cacheable(&self, stage: &StageDef) -> bool {
+        use crate::config::OutClass;
+        !is_always_changed(stage)
+            && !stage.outs.is_empty()
+            && stage.outs.iter().all(|out| !out.persist && (out.cache || out.class != OutClass::Out))
+    }
+}

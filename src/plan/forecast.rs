@@ -1,0 +1,158 @@
+//! The forecast of a whole run.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::assess::Known;
+use super::{Assessment, PlanError, Workspace};
+use crate::config::{StageDef, StageName};
+use crate::key::{ReasonKind, StaleReason};
+use crate::store::Lock;
+use crate::util::RelPath;
+
+/// What would happen to a stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Forecast {
+    /// Nothing to do.
+    Fresh,
+    /// Frozen: taken as it is.
+    Frozen,
+    /// Its result is in the action cache.
+    Restore,
+    /// It will run.
+    Run,
+    /// It depends on a stage that will run; whether it does shows when that one has run.
+    MayRun,
+}
+
+/// One stage of a plan.
+#[derive(Debug, Clone)]
+pub struct PlannedStage {
+    /// Its name.
+    pub name: StageName,
+    /// What would happen.
+    pub forecast: Forecast,
+    /// Why; empty when fresh.
+    pub reasons: Vec<StaleReason>,
+    /// Its state as the files are now.
+    pub assessment: Assessment,
+}
+
+impl PlannedStage {
+    /// Whether it is stale by itself, not only through a stage before it.
+    pub fn is_stale(&self) -> bool {
+        self.reasons.iter().any(|reason| reason.kind != ReasonKind::Upstream)
+    }
+}
+
+/// What would run, in the order in which it could.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Topological order; ties by the order of the pipeline file.
+    pub stages: Vec<PlannedStage>,
+}
+
+impl Plan {
+    /// Forecasts the selected stages (in topological order). `force` treats all of them as stale.
+    pub fn new(workspace: &Workspace<'_>, lock: &Lock, selected: &[StageName], force: bool) -> Result<Self, PlanError> {
+        let mut planner = Planner {
+            workspace,
+            lock,
+            force,
+            pending: BTreeSet::new(),
+            restored: BTreeSet::new(),
+            known: Known::new(),
+        };
+        let stages = selected.iter().map(|name| planner.plan(name)).collect::<Result<_, _>>()?;
+        Ok(Self { stages })
+    }
+
+    /// Whether anything would run or be restored.
+    pub fn is_pending(&self) -> bool {
+        self.stages.iter().any(|stage| !matches!(stage.forecast, Forecast::Fresh | Forecast::Frozen))
+    }
+}
+
+struct Planner<'a> {
+    workspace: &'a Workspace<'a>,
+    lock: &'a Lock,
+    force: bool,
+    /// Stages whose result is not known yet.
+    pending: BTreeSet<StageName>,
+    /// Stages whose result the action cache will bring.
+    restored: BTreeSet<StageName>,
+    /// Outputs that the action cache will bring.
+    known: Known,
+}
+
+impl Planner<'_> {
+    fn plan(&mut self, name: &StageName) -> Result<PlannedStage, PlanError> {
+        let stage = self.workspace.stage(name);
+        let mut assessment = self.workspace.assess_with(stage, self.lock.stages.get(name), &self.known)?;
+        let mut reasons = std::mem::take(&mut assessment.reasons);
+        if stage.frozen {
+            return Ok(PlannedStage { name: name.clone(), forecast: Forecast::Frozen, reasons, assessment });
+        }
+        if self.force {
+            reasons = vec![StaleReason::plain(ReasonKind::Forced, "")];
+        }
+        let waits_for = self.waits_for(stage);
+        let forecast = if waits_for.is_empty() {
+            self.forecast_settled(stage, &assessment, &reasons)
+        } else {
+            // What a pending stage will write cannot be a reason yet; that it may write something is.
+            reasons.retain(|reason| !self.is_written_by(&waits_for, reason));
+            let may_run_only = reasons.is_empty();
+            reasons.extend(waits_for.iter().map(|parent| StaleReason::plain(ReasonKind::Upstream, parent.to_string())));
+            if may_run_only { Forecast::MayRun } else { Forecast::Run }
+        };
+        if matches!(forecast, Forecast::Run | Forecast::MayRun) {
+            self.pending.insert(name.clone());
+        }
+        Ok(PlannedStage { name: name.clone(), forecast, reasons, assessment })
+    }
+
+    /// Producers whose output this stage cannot know yet: they will run, or the action cache will bring a directory
+    /// of which this stage reads a part.
+    fn waits_for(&self, stage: &StageDef) -> Vec<StageName> {
+        let unknown = |producer: &StageName| {
+            let outs = &self.workspace.stage(producer).outs;
+            let reads_part = |out: &RelPath| {
+                stage.deps.iter().any(|dep| {
+                    let overlap = dep.path.is_within(out) || out.is_within(&dep.path);
+                    overlap && !self.known.contains_key(&dep.path)
+                })
+            };
+            self.pending.contains(producer)
+                || (self.restored.contains(producer) && outs.iter().any(|out| reads_part(&out.path)))
+        };
+        self.workspace.graph.producers(&stage.name).into_iter().filter(|name| unknown(name)).cloned().collect()
+    }
+
+    fn forecast_settled(&mut self, stage: &StageDef, assessment: &Assessment, reasons: &[StaleReason]) -> Forecast {
+        if reasons.is_empty() {
+            return Forecast::Fresh;
+        }
+        if self.force || !assessment.missing.is_empty() || !self.workspace.is_cacheable(stage) {
+            return Forecast::Run;
+        }
+        match self.workspace.store.action(assessment.manifest.key()) {
+            Some(record) if record.outs.values().all(|out| self.workspace.store.cas().holds(out)) => {
+                self.known.extend(record.outs);
+                self.restored.insert(stage.name.clone());
+                Forecast::Restore
+            }
+            _ => Forecast::Run,
+        }
+    }
+
+    fn is_written_by(&self, stages: &[StageName], reason: &StaleReason) -> bool {
+        let Some(path) = RelPath::parse(&reason.subject) else { return false };
+        reason.kind == ReasonKind::Dep
+            && stages.iter().any(|name| {
+                self.workspace.stage(name).outs.iter().any(|out| out.path.is_within(&path) || path.is_within(&out.path))
+            })
+    }
+}

@@ -1,0 +1,76 @@
+//! Everything that planning looks at, in one place.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::config::{BuiltinCatalog, Project, StageDef, StageName, Work};
+use crate::graph::Graph;
+use crate::key::{HintTable, Reader};
+use crate::store::{Lock, Store, StoreError, lock_path};
+
+/// A loaded project with its graph, store and file reader.
+pub struct Workspace<'a> {
+    /// Pipeline and parameters.
+    pub project: &'a Project,
+    /// Its graph.
+    pub graph: &'a Graph,
+    /// What the built-ins declare.
+    pub catalog: &'a (dyn BuiltinCatalog + Sync),
+    /// The store.
+    pub store: Store,
+    /// Reads and digests files.
+    pub reader: Reader,
+    /// The environment of this process, for stages that declare variables.
+    pub env: &'a BTreeMap<String, String>,
+}
+
+impl<'a> Workspace<'a> {
+    /// A workspace over a loaded project.
+    pub fn new(
+        project: &'a Project,
+        graph: &'a Graph,
+        catalog: &'a (dyn BuiltinCatalog + Sync),
+        env: &'a BTreeMap<String, String>,
+        store: Store,
+        hints: HintTable,
+    ) -> Self {
+        let reader = Reader::new(project.pipeline.root.clone(), hints);
+        Self { project, graph, catalog, store, reader, env }
+    }
+
+    /// The declaration of a stage of this pipeline.
+    ///
+    /// # Panics
+    /// When the name is not one of the pipeline's: names come from the pipeline itself.
+    pub fn stage(&self, name: &StageName) -> &'a StageDef {
+        &self.project.pipeline.stages[name]
+    }
+
+    /// Where the lock file lies.
+    pub fn lock_path(&self) -> PathBuf {
+        lock_path(&self.project.pipeline.file.under(&self.project.pipeline.root))
+    }
+
+    /// The stem of the lock file, which names journal, logs and locks.
+    pub fn lock_stem(&self) -> String {
+        self.lock_path().file_stem().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    /// The lock file, and what a run that did not end recorded after it.
+    pub fn current_lock(&self) -> Result<Lock, StoreError> {
+        let mut lock = Lock::read(&self.lock_path())?;
+        self.store.journal(&self.lock_stem()).replay(&mut lock)?;
+        Ok(lock)
+    }
+
+    /// What the key says a stage executes: its commands, or `uses@version`.
+    pub(super) fn identity(&self, stage: &StageDef) -> Vec<String> {
+        match &stage.work {
+            Work::Command(lines) => lines.clone(),
+            Work::Builtin(uses) => {
+                let version = self.catalog.spec(uses).map_or(0, |spec| spec.version);
+                vec![format!("{uses}@{version}")]
+            }
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! The loop over a whole run.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Mutex;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread;
+use std::time::Instant;
+
+use super::events::{Event, EventSink, Outcome};
+use super::stage_run::{StageEnd, StageRun};
+use crate::config::StageName;
+use crate::exec::{Cancel, ExecError, Executor};
+use crate::plan::{PlanError, Workspace};
+use crate::store::{Lock, StoreError};
+
+/// How a run behaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunOptions {
+    /// How many stages may run at once; also the threads of a built-in that declares none.
+    pub jobs: usize,
+    /// Run every selected stage, without asking the action cache.
+    pub force: bool,
+    /// After a failure, go on with what does not depend on it.
+    pub keep_going: bool,
+    /// Whether results may come from the action cache.
+    pub use_cache: bool,
+    /// Leave the lock file as committed, for a caller that compares with it.
+    pub locked: bool,
+}
+
+/// The machinery failed: disk, store, or a file that cannot be read. Stages that ended before are recorded.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A file cannot be read.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The store cannot be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A process cannot be run.
+    #[error(transparent)]
+    Exec(#[from] ExecError),
+    /// A file of the workspace cannot be moved or removed.
+    #[error("cannot {action} {path}: {source}")]
+    File {
+        /// `remove`, `move` …
+        action: &'static str,
+        /// Which.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A thread of the engine panicked: a defect of clinpipe.
+    #[error("internal error while running {0}; please report it")]
+    Panicked(StageName),
+}
+
+/// How one stage ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StageReport {
+    /// How.
+    pub outcome: Outcome,
+    /// Wall time.
+    pub seconds: f64,
+    /// The message of a failure.
+    pub detail: String,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunReport {
+    /// Every selected stage.
+    pub stages: BTreeMap<StageName, StageReport>,
+    /// The lock after the run, whether or not it was written.
+    pub lock: Lock,
+    /// Wall time.
+    pub seconds: f64,
+}
+
+impl RunReport {
+    /// Whether a stage ended so.
+    pub fn any(&self, outcome: Outcome) -> bool {
+        self.stages.values().any(|stage| stage.outcome == outcome)
+    }
+}
+
+/// Brings stages up to date.
+pub struct Runner<'a> {
+    /// The project.
+    pub workspace: &'a Workspace<'a>,
+    /// Runs attempts.
+    pub executor: &'a dyn Executor,
+    /// How to behave.
+    pub options: &'a RunOptions,
+    /// Stops the run when requested.
+    pub cancel: &'a Cancel,
+}
+
+/// What a stage's thread sends.
+pub(super) enum Message {
+    Event(Event),
+    Done(StageName, Result<StageEnd, RunError>, f64),
+}
+
+/// The state of the loop.
+struct State {
+    waiting: VecDeque<StageName>,
+    settled: BTreeSet<StageName>,
+    running: BTreeSet<StageName>,
+    pools: BTreeMap<String, u32>,
+    reports: BTreeMap<StageName, StageReport>,
+    error: Option<RunError>,
+    /// No further stage is started.
+    stopped: bool,
+}
+
+impl Runner<'_> {
+    /// Runs the selected stages, given in topological order, and records what succeeded.
+    pub fn run(&self, selected: &[StageName], sink: &mut dyn EventSink) -> Result<RunReport, RunError> {
+        let start = Instant::now();
+        sink.event(&Event::RunStarted { stages: selected.len(), jobs: self.options.jobs });
+        let committed = self.read_lock()?;
+        let lock = Mutex::new(self.workspace.current_lock()?);
+        let state = self.run_all(selected, &lock, sink);
+        let lock = self.finish(&state, committed)?;
+        let seconds = start.elapsed().as_secs_f64();
+        sink.event(&Event::RunFinished { seconds });
+        match state.error {
+            Some(error) => Err(error),
+            None => Ok(RunReport { stages: state.reports, lock, seconds }),
+        }
+    }
+
+    fn run_all(&self, selected: &[StageName], lock: &Mutex<Lock>, sink: &mut dyn EventSink) -> State {
+        let mut state = State::new(selected);
+        let (sender, receiver) = mpsc::channel();
+        thread::scope(|scope| {
+            loop {
+                state.stopped |= self.cancel.is_requested();
+                while let Some(name) = self.next(&mut state) {
+                    let sender = sender.clone();
+                    scope.spawn(move || self.run_one(name, lock, &sender));
+                }
+                if state.running.is_empty() {
+                    break;
+                }
+                self.receive(&receiver, &mut state, sink);
+            }
+        });
+        for name in std::mem::take(&mut state.waiting) {
+            state.finish(&name, Outcome::Skipped, 0.0, String::new(), sink);
+        }
+        state
+    }
+
+    /// Takes the next stage that may start.
+    fn next(&self, state: &mut State) -> Option<StageName> {
+        if state.stopped || state.running.len() >= self.options.jobs.max(1) {
+            return None;
+        }
+        let index = state.waiting.iter().position(|name| self.may_start(name, state))?;
+        let name = state.waiting.remove(index)?;
+        if let Some(pool) = &self.workspace.stage(&name).pool {
+            *state.pools.entry(pool.clone()).or_default() += 1;
+        }
+        state.running.insert(name.clone());
+        Some(name)
+    }
+
+    fn may_start(&self, name: &StageName, state: &State) -> bool {
+        let producers = self.workspace.graph.producers(name);
+        let inputs_settled = producers.into_iter().all(|producer| {
+            state.settled.contains(producer) || !(state.reports.contains_key(producer) || state.is_open(producer))
+        });
+        let pool_is_free = self.workspace.stage(name).pool.as_ref().is_none_or(|pool| {
+            let slots = self.workspace.project.pipeline.pools.get(pool).map_or(1, |pool| pool.slots);
+            state.pools.get(pool).copied().unwrap_or(0) < slots
+        });
+        inputs_settled && pool_is_free
+    }
+
+    fn run_one(&self, name: StageName, lock: &Mutex<Lock>, sender: &Sender<Message>) {
+        let start = Instant::now();
+        let run = StageRun { runner: self, stage: self.workspace.stage(&name), lock, events: sender };
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run.run()))
+            .unwrap_or_else(|_| Err(RunError::Panicked(name.clone())));
+        // The receiver outlives every stage's thread.
+        drop(sender.send(Message::Done(name, result, start.elapsed().as_secs_f64())));
+    }
+
+    fn receive(&self, receiver: &Receiver<Message>, state: &mut State, sink: &mut dyn EventSink) {
+        let (name, result, seconds) = match receiver.recv() {
+            Ok(Message::Done(name, result, seconds)) => (name, result, seconds),
+            Ok(Message::Event(event)) => return sink.event(&event),
+            Err(_) => return,
+        };
+        state.running.remove(&name);
+        if let Some(used) = self.workspace.stage(&name).pool.as_ref().and_then(|pool| state.pools.get_mut(pool)) {
+            *used -= 1;
+        }
+        match result {
+            Ok(end) => {
+                let bad = matches!(end.outcome, Outcome::Failed | Outcome::Interrupted);
+                state.finish(&name, end.outcome, seconds, end.detail, sink);
+                if bad {
+                    self.skip_consumers(&name, state, sink);
+                    state.stopped |= !self.options.keep_going || end.outcome == Outcome::Interrupted;
+                }
+            }
+            Err(error) => {
+                state.finish(&name, Outcome::Failed, seconds, error.to_string(), sink);
+                state.error.get_or_insert(error);
+                state.stopped = true;
+            }
+        }
+    }
+
+    /// What depends on a failed stage is not tried.
+    fn skip_consumers(&self, failed: &StageName, state: &mut State, sink: &mut dyn EventSink) {
+        let downstream = self.workspace.graph.downstream(failed);
+        let (skipped, waiting) = std::mem::take(&mut state.waiting).into_iter().partition(|n| downstream.contains(n));
+        state.waiting = waiting;
+        let skipped: VecDeque<StageName> = skipped;
+        for name in skipped {
+            state.finish(&name, Outcome::Skipped, 0.0, format!("needs {failed}, which failed"), sink);
+        }
+    }
+
+    fn read_lock(&self) -> Result<Lock, StoreError> {
+        Lock::read(&self.workspace.lock_path())
+    }
+
+    /// Writes lock and hints, unless nothing happened. Returns the lock as it now is or would be.
+    fn finish(&self, state: &State, committed: Lock) -> Result<Lock, RunError> {
+        let stem = self.workspace.lock_stem();
+        let worked = |report: &StageReport| !matches!(report.outcome, Outcome::Fresh | Outcome::Skipped);
+        let journal = self.workspace.store.journal(&stem);
+        if !state.reports.values().any(worked) && !journal.exists() {
+            return Ok(committed);
+        }
+        let _writer = self.workspace.store.file_lock(&format!("{stem}.lock")).hold()?;
+        let mut lock = self.read_lock()?;
+        journal.replay(&mut lock)?;
+        let stages = &self.workspace.project.pipeline.stages;
+        lock.stages.retain(|name, _| stages.contains_key(name));
+        let mut to_write = lock.clone();
+        if self.options.locked {
+            for name in state.reports.keys() {
+                match committed.stages.get(name) {
+                    Some(record) => drop(to_write.stages.insert(name.clone(), record.clone())),
+                    None => drop(to_write.stages.remove(name)),
+                }
+            }
+        }
+        to_write.write(&self.workspace.lock_path())?;
+        journal.clear()?;
+        self.workspace.reader.settle();
+        self.workspace.store.save_hints(self.workspace.reader.hints())?;
+        Ok(lock)
+    }
+}
+
+impl State {
+    fn new(selected: &[StageName]) -> Self {
+        Self {
+            waiting: selected.iter().cloned().collect(),
+            settled: BTreeSet::new(),
+            running: BTreeSet::new(),
+            pools: BTreeMap::new(),
+            reports: BTreeMap::new(),
+            error: None,
+            stopped: false,
+        }
+    }
+
+    /// Whether a stage is part of this run and has not ended.
+    fn is_open(&self, name: &StageName) -> bool {
+        self.waiting.contains(name) || self.running.contains(name)
+    }
+
+    fn finish(&mut self, name: &StageName, outcome: Outcome, seconds: f64, detail: String, sink: &mut dyn EventSink) {
+        if matches!(outcome, Outcome::Ran | Outcome::Fresh | Outcome::Restored) {
+            self.settled.insert(name.clone());
+        }
+        sink.event(&Event::StageFinished { stage: name.clone(), outcome, seconds, detail: detail.clone() });
+        self.reports.insert(name.clone(), StageReport { outcome, seconds, detail });
+    }
+}

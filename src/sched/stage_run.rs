@@ -1,0 +1,351 @@
+//! The life of one stage in a run: assess, look up, restore or run, check, record.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::sync::mpsc::Sender;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use super::events::{Event, Outcome};
+use super::outputs::Outputs;
+use super::run::{Message, RunError, Runner};
+use crate::config::{StageDef, Work};
+use crate::exec::{Attempt, Job, JobEnd, JobEnv, JobWork};
+use crate::key::{ContentRecord, Manifest, ReasonKind, StaleReason};
+use crate::plan::Assessment;
+use crate::stage;
+use crate::store::{ActionRecord, Held, JournalEntry, Lock, RecordVerdict, StageRecord, StoreError};
+use crate::util::RelPath;
+
+/// How often a waiting process looks whether the other one is done.
+const LOCK_POLL: Duration = Duration::from_millis(50);
+
+/// How a stage ended.
+pub(super) struct StageEnd {
+    pub(super) outcome: Outcome,
+    pub(super) detail: String,
+}
+
+impl StageEnd {
+    fn good(outcome: Outcome) -> Self {
+        Self { outcome, detail: String::new() }
+    }
+
+    fn failed(detail: impl Into<String>) -> Self {
+        Self { outcome: Outcome::Failed, detail: detail.into() }
+    }
+
+    fn interrupted() -> Self {
+        Self { outcome: Outcome::Interrupted, detail: "stopped; its outputs were not recorded".to_owned() }
+    }
+}
+
+/// One stage of a run.
+pub(super) struct StageRun<'a> {
+    pub(super) runner: &'a Runner<'a>,
+    pub(super) stage: &'a StageDef,
+    pub(super) lock: &'a Mutex<Lock>,
+    pub(super) events: &'a Sender<Message>,
+}
+
+impl StageRun<'_> {
+    pub(super) fn run(&self) -> Result<StageEnd, RunError> {
+        if self.stage.frozen {
+            self.note("frozen: taken as it is");
+            return Ok(StageEnd::good(Outcome::Fresh));
+        }
+        if self.assess()?.reasons.is_empty() {
+            return Ok(StageEnd::good(Outcome::Fresh));
+        }
+        let Some(_held) = self.hold_stage()? else { return Ok(StageEnd::interrupted()) };
+        // Another process may have done the work meanwhile.
+        *self.locked() = self.runner.workspace.current_lock()?;
+        let assessment = self.assess()?;
+        if assessment.reasons.is_empty() {
+            return Ok(StageEnd::good(Outcome::Fresh));
+        }
+        if let Some(path) = assessment.missing.first() {
+            return Ok(StageEnd::failed(format!(
+                "input {path} is missing and no stage of this run wrote it\nhelp: create it, or correct the path under `deps` of stage {}",
+                self.stage.name
+            )));
+        }
+        self.remove_old_attempts();
+        if self.restore(&assessment)? {
+            return Ok(StageEnd::good(Outcome::Restored));
+        }
+        self.attempts(&assessment)
+    }
+
+    fn assess(&self) -> Result<Assessment, RunError> {
+        let record = self.locked().stages.get(&self.stage.name).cloned();
+        let mut assessment = self.runner.workspace.assess(self.stage, record.as_ref())?;
+        if self.runner.options.force {
+            assessment.reasons = vec![StaleReason::plain(ReasonKind::Forced, "")];
+        }
+        Ok(assessment)
+    }
+
+    /// Takes the lock under which one process at a time runs this stage; `None` when stopped while waiting.
+    fn hold_stage(&self) -> Result<Option<Held>, RunError> {
+        let workspace = self.runner.workspace;
+        let name = format!("{}.stage.{}", workspace.lock_stem(), crate::store::file_name(&self.stage.name.0));
+        let lock = workspace.store.file_lock(&name);
+        let mut told = false;
+        loop {
+            match lock.try_hold()? {
+                Ok(held) => return Ok(Some(held)),
+                Err(holder) => {
+                    if !std::mem::replace(&mut told, true) {
+                        self.send(Event::Waiting { holder: format!("{holder}, which runs {}", self.stage.name) });
+                    }
+                    if self.runner.cancel.is_requested() {
+                        return Ok(None);
+                    }
+                    std::thread::sleep(LOCK_POLL);
+                }
+            }
+        }
+    }
+
+    /// Brings the outputs from the action cache, if it has them.
+    fn restore(&self, assessment: &Assessment) -> Result<bool, RunError> {
+        let workspace = self.runner.workspace;
+        if self.runner.options.force || !self.runner.options.use_cache || !workspace.is_cacheable(self.stage) {
+            return Ok(false);
+        }
+        let Some(record) = workspace.store.action(assessment.manifest.key()) else { return Ok(false) };
+        if !record.outs.values().all(|out| workspace.store.cas().holds(out)) {
+            return Ok(false);
+        }
+        match self.outputs().restore(&record.outs) {
+            Ok(()) => self.record(assessment.manifest.clone(), record.outs)?,
+            Err(RunError::Store(StoreError::Damaged { path, .. })) => {
+                self.note(&format!("the stored result is damaged ({path}); running instead"));
+                return Ok(false);
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(true)
+    }
+
+    fn attempts(&self, assessment: &Assessment) -> Result<StageEnd, RunError> {
+        let reason = summary(&assessment.reasons);
+        let mut attempt = 1;
+        loop {
+            self.send(Event::StageStarted { stage: self.stage.name.clone(), reason: reason.clone(), attempt });
+            let end = self.attempt(assessment)?;
+            if end.outcome != Outcome::Failed || attempt > self.stage.retries || self.runner.cancel.is_requested() {
+                return Ok(end);
+            }
+            let pause = Duration::from_secs(1 << attempt.min(6).saturating_sub(1));
+            self.note(&format!("attempt {attempt} failed; trying again in {} s: {}", pause.as_secs(), end.detail));
+            if !self.pause(pause) {
+                return Ok(StageEnd::interrupted());
+            }
+            attempt += 1;
+        }
+    }
+
+    /// Waits, unless the run is stopped meanwhile.
+    fn pause(&self, time: Duration) -> bool {
+        let end = std::time::Instant::now() + time;
+        while std::time::Instant::now() < end {
+            if self.runner.cancel.is_requested() {
+                return false;
+            }
+            std::thread::sleep(LOCK_POLL);
+        }
+        true
+    }
+
+    fn attempt(&self, assessment: &Assessment) -> Result<StageEnd, RunError> {
+        let workspace = self.runner.workspace;
+        let stem = workspace.lock_stem();
+        let attempts = workspace.store.attempts(&stem);
+        let attempt = Attempt::create(&attempts, &self.stage.name.0).map_err(|source| RunError::File {
+            action: "create",
+            path: attempts.display().to_string(),
+            source,
+        })?;
+        let end = self.execute(assessment, &attempt);
+        let log = workspace.store.log(&stem, &self.stage.name.0);
+        attempt.keep_log(&log).and_then(|()| attempt.remove()).map_err(|source| RunError::File {
+            action: "keep",
+            path: log.display().to_string(),
+            source,
+        })?;
+        end
+    }
+
+    fn execute(&self, assessment: &Assessment, attempt: &Attempt) -> Result<StageEnd, RunError> {
+        let outputs = self.outputs();
+        let work = self.prepare(&outputs, attempt)?;
+        let job = self.job(work, attempt);
+        let progress = |progress: clinpipe_stages::Progress| {
+            self.send(Event::StageProgress {
+                stage: self.stage.name.clone(),
+                done: progress.done,
+                total: progress.total,
+                unit: progress.unit,
+                message: progress.message,
+            });
+        };
+        let end = match self.runner.executor.run(&job, self.runner.cancel, &progress)? {
+            JobEnd::Succeeded => self.accept(assessment, &outputs, attempt)?,
+            JobEnd::Interrupted => StageEnd::interrupted(),
+            failed => StageEnd::failed(failed.detail()),
+        };
+        if end.outcome != Outcome::Ran && matches!(self.stage.work, Work::Command(_)) {
+            outputs.discard_partial()?;
+        }
+        Ok(end)
+    }
+
+    /// Makes room for the outputs and says what to execute.
+    fn prepare(&self, outputs: &Outputs<'_>, attempt: &Attempt) -> Result<JobWork, RunError> {
+        let workspace = self.runner.workspace;
+        match &self.stage.work {
+            Work::Command(lines) => {
+                outputs.clear()?;
+                Ok(JobWork::Command { lines: lines.clone() })
+            }
+            Work::Builtin(_) => {
+                for out in self.stage.outs.iter().filter(|out| out.directory) {
+                    let path = attempt.out_dir().join(out.role.as_deref().unwrap_or_default());
+                    fs::create_dir_all(&path).map_err(|source| RunError::File {
+                        action: "create",
+                        path: path.display().to_string(),
+                        source,
+                    })?;
+                }
+                let threads = self.stage.resources.threads.unwrap_or(self.runner.options.jobs).max(1);
+                let params = workspace.project.params.builtin_params(self.stage);
+                let root = &workspace.project.pipeline.root;
+                stage::builtin_request(self.stage, root, &attempt.out_dir(), params, threads)
+                    .map(JobWork::Builtin)
+                    .ok_or_else(|| RunError::Panicked(self.stage.name.clone()))
+            }
+        }
+    }
+
+    fn job<'j>(&'j self, work: JobWork, attempt: &'j Attempt) -> Job<'j> {
+        let workspace = self.runner.workspace;
+        let env = match &self.stage.env {
+            None => JobEnv::default(),
+            Some(names) => JobEnv::Only(
+                names.iter().filter_map(|name| Some((name.clone(), workspace.env.get(name)?.clone()))).collect(),
+            ),
+        };
+        Job {
+            stage: &self.stage.name.0,
+            work,
+            cwd: self.stage.wdir.under(&workspace.project.pipeline.root),
+            env,
+            threads: self.stage.resources.threads,
+            timeout: self.stage.timeout,
+            memory: self.stage.resources.memory,
+            attempt,
+        }
+    }
+
+    /// Checks that inputs stood still, takes the outputs and records them.
+    fn accept(&self, before: &Assessment, outputs: &Outputs<'_>, attempt: &Attempt) -> Result<StageEnd, RunError> {
+        let (after, _) = self.runner.workspace.manifest(self.stage, &BTreeMap::new())?;
+        if let Some(changed) = after.explain(&before.manifest).first() {
+            return Ok(StageEnd::failed(format!(
+                "{changed} while the stage ran; its result was refused\nhelp: run again when nothing else writes it"
+            )));
+        }
+        if matches!(self.stage.work, Work::Builtin(_)) {
+            outputs.publish(&attempt.out_dir())?;
+        }
+        let outs = match outputs.collect()? {
+            Ok(outs) => outs,
+            Err(path) => {
+                return Ok(StageEnd::failed(format!("it ended without writing its output {path}")));
+            }
+        };
+        self.record(before.manifest.clone(), outs)?;
+        Ok(StageEnd::good(Outcome::Ran))
+    }
+
+    /// Action record, then journal: whoever reads the later finds the earlier.
+    fn record(&self, manifest: Manifest, outs: BTreeMap<RelPath, ContentRecord>) -> Result<(), RunError> {
+        let workspace = self.runner.workspace;
+        if workspace.is_cacheable(self.stage) {
+            let record = ActionRecord::new(outs.clone());
+            if let RecordVerdict::Differs(first) = workspace.store.record_action(manifest.key(), &record)? {
+                self.note(&nondeterminism(&first.outs, &outs));
+            }
+        }
+        let record = StageRecord::new(manifest, outs);
+        let stem = workspace.lock_stem();
+        let _writer = workspace.store.file_lock(&format!("{stem}.lock")).hold()?;
+        let entry = JournalEntry { stage: self.stage.name.clone(), record: record.clone() };
+        workspace.store.journal(&stem).append(&entry)?;
+        self.locked().stages.insert(entry.stage, record);
+        Ok(())
+    }
+
+    /// What killed runs of this stage left behind. The caller holds the stage, so nobody uses them.
+    fn remove_old_attempts(&self) {
+        let workspace = self.runner.workspace;
+        let prefix = format!("attempt-{}-", self.stage.name);
+        let Ok(entries) = fs::read_dir(workspace.store.attempts(&workspace.lock_stem())) else { return };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let is_ours = name.to_str().and_then(|name| name.strip_prefix(&prefix)).is_some_and(|rest| rest.len() == 8);
+            if is_ours {
+                // Litter that cannot be removed harms nobody.
+                drop(fs::remove_dir_all(entry.path()));
+            }
+        }
+    }
+
+    fn outputs(&self) -> Outputs<'_> {
+        let record = self.locked().stages.get(&self.stage.name).cloned();
+        let recorded = record.map(|record| record.outs).unwrap_or_default();
+        Outputs {
+            workspace: self.runner.workspace,
+            stage: self.stage,
+            recorded,
+            note: Box::new(|text| self.note(text)),
+        }
+    }
+
+    fn locked(&self) -> std::sync::MutexGuard<'_, Lock> {
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, message: &str) {
+        self.send(Event::Note { stage: Some(self.stage.name.clone()), message: message.to_owned() });
+    }
+
+    fn send(&self, event: Event) {
+        // The receiver outlives every stage's thread.
+        drop(self.events.send(Message::Event(event)));
+    }
+}
+
+/// The first reason, and how many more there are.
+fn summary(reasons: &[StaleReason]) -> String {
+    match reasons {
+        [] => String::new(),
+        [one] => one.to_string(),
+        [first, rest @ ..] => format!("{first} and {} more", rest.len()),
+    }
+}
+
+fn nondeterminism(first: &BTreeMap<RelPath, ContentRecord>, now: &BTreeMap<RelPath, ContentRecord>) -> String {
+    let differing = now.iter().find_map(|(path, record)| {
+        let old = first.get(path)?;
+        (old.digest != record.digest).then(|| (path, old.digest.short(), record.digest.short()))
+    });
+    match differing {
+        Some((path, old, new)) => format!(
+            "not deterministic: the same work wrote {path} as {old} before and as {new} now; the first stays in the action cache"
+        ),
+        None => "not deterministic: the same work wrote other outputs before".to_owned(),
+    }
+}
