@@ -30,13 +30,13 @@ struct Answer<'a> {
 
 impl<'a> Answer<'a> {
     fn new(scored: Scored, info: &'a ModelInfo) -> Self {
-        let (risk_level, recommended_action) = scored.tier.map(|tier| (tier.name, tier.action)).unzip();
+        let (risk_level, action) = scored.tier.map(|tier| (tier.name, tier.action)).unzip();
         Self {
             id: scored.id,
             prediction: u8::from(scored.flagged),
             probability: scored.probability,
             risk_level,
-            recommended_action,
+            recommended_action: action.flatten(),
             threshold: info.threshold,
             threshold_version: &info.threshold_version,
             model_version: info.version(),

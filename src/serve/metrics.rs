@@ -91,7 +91,7 @@ impl Metrics {
 }
 
 /// Known methods by name; any other word a client invents is `other`.
-fn method_label(method: &Method) -> &'static str {
+pub(super) fn method_label(method: &Method) -> &'static str {
     match method.as_str() {
         "GET" => "GET",
         "HEAD" => "HEAD",

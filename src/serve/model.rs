@@ -34,8 +34,8 @@ impl ModelInfo {
 pub struct ModelTier {
     /// Its name: `Critical`.
     pub name: String,
-    /// What the study recommends: `immediate_intervention`.
-    pub action: String,
+    /// What the study recommends, if it does: `immediate_intervention`.
+    pub action: Option<String>,
 }
 
 /// One scored record.

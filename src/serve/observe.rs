@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::errors::{self, ApiError};
 use super::http::App;
+use super::metrics::method_label;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The route label of a path that no route matches.
@@ -49,7 +50,7 @@ pub(super) async fn observe(State(app): State<App>, request: Request, next: Next
     let status = response.status();
     app.metrics.request(&method, route, status, elapsed);
     let mut line = json!({
-        "request_id": request_id, "method": method.as_str(), "route": route, "status": status.as_u16(),
+        "request_id": request_id, "method": method_label(&method), "route": route, "status": status.as_u16(),
         "duration_ms": (elapsed.as_secs_f64() * 1e6).round() / 1e3,
     });
     if let Some((code, cause)) = error.as_ref().map(ApiError::report) {

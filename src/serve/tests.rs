@@ -63,7 +63,7 @@ impl Model for Fake {
             ]));
         };
         let flagged = probability >= 0.25;
-        let tier = flagged.then(|| ModelTier { name: "High".to_owned(), action: "call".to_owned() });
+        let tier = flagged.then(|| ModelTier { name: "High".to_owned(), action: Some("call".to_owned()) });
         let warnings = if probability > 0.9 { vec![problem("risk", "is rare", "rare")] } else { Vec::new() };
         Ok(Scored { id: record.get("id").cloned(), probability, flagged, tier, warnings })
     }
@@ -170,7 +170,8 @@ async fn a_failure_inside_is_opaque_outside_and_explained_in_the_log() {
         assert_eq!(answer["request_id"], "from-client.1");
         assert!(!answer.to_string().contains("broken"));
     }
-    let (_, answer, _) = ask(&app, get("/P-secret?id=P-secret")).await;
+    let odd = Request::builder().method("P-secret").uri("/P-secret?id=P-secret");
+    let (_, answer, _) = ask(&app, odd.body(Body::empty()).expect("a request")).await;
     assert_eq!(answer["error"], "not_found");
     log.finish(writer);
     let text = String::from_utf8(lines.0.lock().expect("no panic").clone()).expect("UTF-8");
