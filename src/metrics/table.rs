@@ -1,0 +1,118 @@
+//! Rows of text as an aligned table or as Markdown. It decides nothing about colour or where it is printed.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+/// A table of texts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    header: Vec<String>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// An empty table with its header.
+    pub fn new(header: &[&str]) -> Self {
+        Self { header: header.iter().map(|&text| text.to_owned()).collect(), rows: Vec::new() }
+    }
+
+    /// Adds a row.
+    pub fn push(&mut self, row: impl IntoIterator<Item = String>) {
+        self.rows.push(row.into_iter().collect());
+    }
+
+    /// Whether it has no rows.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// A value as a cell: numbers with at most five decimals, `-` for null, texts without quotes.
+    pub fn cell(value: &Value) -> String {
+        match value {
+            Value::Null => "-".to_owned(),
+            Value::String(text) => text.clone(),
+            Value::Number(number) if number.is_f64() => number.as_f64().map_or_else(String::new, short),
+            other => other.to_string(),
+        }
+    }
+
+    /// Columns aligned with two spaces between them, no trailing spaces.
+    pub fn to_text(&self) -> String {
+        let mut text = String::new();
+        let widths = self.widths(self.header.iter().map(|cell| cell.chars().count()).collect());
+        for row in std::iter::once(&self.header).chain(&self.rows) {
+            let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:<width$}")).collect();
+            let _ = writeln!(text, "{}", cells.join("  ").trim_end());
+        }
+        text
+    }
+
+    /// A Markdown table.
+    pub fn to_markdown(&self) -> String {
+        let escape = |row: &[String]| row.iter().map(|cell| cell.replace('|', "\\|").replace('\n', " ")).collect();
+        let escaped = Self {
+            header: escape(&self.header),
+            rows: self.rows.iter().map(|row| escape(row)).collect::<Vec<Vec<String>>>(),
+        };
+        let widths = escaped.widths(escaped.header.iter().map(|cell| cell.chars().count().max(3)).collect());
+        let rule: Vec<String> = widths.iter().map(|&width| "-".repeat(width)).collect();
+        let mut text = String::new();
+        for row in [&escaped.header, &rule].into_iter().chain(&escaped.rows) {
+            let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:<width$}")).collect();
+            let _ = writeln!(text, "| {} |", cells.join(" | "));
+        }
+        text
+    }
+
+    fn widths(&self, mut widths: Vec<usize>) -> Vec<usize> {
+        for row in &self.rows {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.chars().count());
+            }
+        }
+        widths
+    }
+}
+
+/// At most five decimals; what would then read as 0 is written in scientific form.
+fn short(number: f64) -> String {
+    let text = format!("{number:.5}");
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    match text {
+        "0" | "-0" if number != 0.0 => format!("{number:.2e}"),
+        "-0" => "0".to_owned(),
+        text => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn table() -> Table {
+        let mut table = Table::new(&["Metric", "New"]);
+        table.push(["auroc.value".to_owned(), Table::cell(&json!(0.812_345_6))]);
+        table.push(["a|b".to_owned(), Table::cell(&Value::Null)]);
+        table
+    }
+
+    #[test]
+    fn text_is_aligned() {
+        assert_eq!(table().to_text(), "Metric       New\nauroc.value  0.81235\na|b          -\n");
+    }
+
+    #[test]
+    fn markdown_escapes_bars() {
+        let expected = "| Metric      | New     |\n| ----------- | ------- |\n| auroc.value | 0.81235 |\n\
+                        | a\\|b        | -       |\n";
+        assert_eq!(table().to_markdown(), expected);
+    }
+
+    #[test]
+    fn numbers_are_short_but_never_vanish() {
+        let cells = [json!(0.1), json!(1e-9), json!(-0.0), json!(12), json!("x"), json!(true)].map(|v| Table::cell(&v));
+        assert_eq!(cells, ["0.1", "1.00e-9", "0", "12", "x", "true"]);
+    }
+}
