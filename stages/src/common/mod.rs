@@ -10,6 +10,7 @@ pub mod glm;
 pub mod interval;
 pub mod link;
 mod parquet_file;
+pub mod plot_csv;
 pub mod rng;
 pub mod schema;
 pub mod scores;

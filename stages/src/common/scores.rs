@@ -80,7 +80,8 @@ pub fn weighted_mean(values: &[f64], weights: &[u32]) -> Option<f64> {
 
 /// Per-row squared error (p − y)².
 pub fn squared_errors(y: &[bool], p: &[f64]) -> Vec<f64> {
-    y.iter().zip(p).map(|(&y, p)| (p - f64::from(u8::from(y))).powi(2)).collect()
+    let square = |x: f64| x * x;
+    y.iter().zip(p).map(|(&y, p)| square(p - f64::from(u8::from(y)))).collect()
 }
 
 /// Per-row log loss, in nats. Predictions are clipped to [ε, 1 − ε] with ε = 2⁻⁵², as scikit-learn's `log_loss` does.

@@ -1,1 +1,163 @@
-//! To be written.
+//! `gate`: judges metrics.json by the study's rules and writes verdict.json.
+//!
+//! In mode `mark` a failed rule makes the model not promotable and the stage succeeds; in mode `enforce` the verdict is
+//! written and the stage then fails. It reads metrics only: it never sees data or a model.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::common::canonical_json;
+use crate::common::gate_rules::{GateRule, RuleOutcome, evaluate};
+use crate::{ParamError, ParamSet, Role, Stage, StageContext, StageError};
+
+/// What a failed rule does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GateMode {
+    /// The model is marked as not promotable.
+    #[default]
+    Mark,
+    /// The stage fails as well.
+    Enforce,
+}
+
+/// `gate` in params.yaml.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GateParams {
+    /// What a failed rule does.
+    #[serde(default)]
+    pub mode: GateMode,
+    /// The rules; at least one.
+    pub rules: Vec<GateRule>,
+}
+
+impl GateParams {
+    fn parse(params: &ParamSet) -> Result<Self, ParamError> {
+        let gate: Self = params.parse("gate")?;
+        if gate.rules.is_empty() {
+            return Err(ParamError::new("gate.rules", "is empty: a gate without rules would pass anything"));
+        }
+        for (index, rule) in gate.rules.iter().enumerate() {
+            rule.check()
+                .map_err(|error| ParamError::new(format!("gate.rules.{index}.{}", error.field), error.message))?;
+            if rule.needs_earlier() {
+                let message = "max_drop and max_rise compare revisions: use them in `clinpipe metrics diff --gate`";
+                return Err(ParamError::new(format!("gate.rules.{index}"), message));
+            }
+        }
+        Ok(gate)
+    }
+}
+
+/// verdict.json.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Verdict {
+    /// Version of this format: 1.
+    pub schema_version: u32,
+    /// Whether every rule holds.
+    pub promotable: bool,
+    /// What a failed rule does.
+    pub mode: GateMode,
+    /// The rules' outcomes, in the order of params.yaml.
+    pub rules: Vec<RuleOutcome>,
+}
+
+/// The stage `gate`.
+pub struct Gate;
+
+impl Stage for Gate {
+    fn name(&self) -> &'static str {
+        "gate"
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn about(&self) -> &'static str {
+        "judges the metrics by floors, ceilings and baselines to beat"
+    }
+
+    fn inputs(&self) -> &'static [Role] {
+        const { &[Role::required("metrics", "metrics.json of the stage evaluate")] }
+    }
+
+    fn outputs(&self) -> &'static [Role] {
+        const { &[Role::required("verdict", "whether the model may be promoted, rule by rule")] }
+    }
+
+    fn params(&self) -> &'static [Role] {
+        const { &[Role::required("gate", "mode and rules")] }
+    }
+
+    fn check(&self, params: &ParamSet) -> Result<(), ParamError> {
+        GateParams::parse(params).map(|_| ())
+    }
+
+    fn run(&self, context: &StageContext) -> Result<(), StageError> {
+        let GateParams { mode, rules } = GateParams::parse(context.params())?;
+        let file = context.input("metrics")?;
+        let metrics: Value = canonical_json::read(&file.path, &file.name)?;
+        let outcomes = evaluate(&rules, &metrics, None);
+        let failed: Vec<&str> =
+            outcomes.iter().filter(|outcome| !outcome.passed).map(|outcome| outcome.reason.as_str()).collect();
+        let message = failed.join("; ");
+        let verdict = Verdict { schema_version: 1, promotable: failed.is_empty(), mode, rules: outcomes };
+        canonical_json::write(context.output("verdict")?, &verdict)?;
+        if mode == GateMode::Enforce && !verdict.promotable {
+            return Err(StageError::failed(format!("the gate is not passed: {message}"))
+                .with_hint("improve the model, or set `gate.mode: mark` to keep it as not promotable"));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{StageFile, StageRequest};
+    use serde_json::{Map, json};
+    use std::collections::BTreeMap;
+
+    fn run(metrics: Value, gate: Value) -> (Result<(), StageError>, Option<Verdict>) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = |name: &str| StageFile { path: dir.path().join(name), name: name.to_owned() };
+        canonical_json::write(&file("metrics.json").path, &metrics).expect("written");
+        let request = StageRequest {
+            uses: "gate".to_owned(),
+            inputs: BTreeMap::from([("metrics".to_owned(), file("metrics.json"))]),
+            outputs: BTreeMap::from([("verdict".to_owned(), file("verdict.json"))]),
+            params: Map::from_iter([("gate".to_owned(), gate)]),
+            threads: 1,
+        };
+        let result = Gate.run(&StageContext::new(request, &|_| {}));
+        (result, canonical_json::read(&dir.path().join("verdict.json"), "verdict.json").ok())
+    }
+
+    #[test]
+    fn mark_marks_and_enforce_fails_after_writing() {
+        let metrics = json!({"auroc": {"low": 0.5}});
+        let gate = |mode: &str| json!({"mode": mode, "rules": [{"metric": "auroc.low", "min": 0.55}]});
+        let (result, verdict) = run(metrics.clone(), gate("mark"));
+        assert!(result.is_ok() && !verdict.expect("written").promotable);
+        let (result, verdict) = run(metrics, gate("enforce"));
+        assert!(result.expect_err("enforced").to_string().contains("0.5 against 0.55"));
+        assert!(!verdict.expect("written").promotable);
+        let (result, verdict) = run(json!({"auroc": {"low": 0.6}}), gate("enforce"));
+        assert!(result.is_ok() && verdict.expect("written").promotable);
+    }
+
+    #[test]
+    fn unsound_rules_are_found_before_anything_runs() {
+        let path = |gate: Value| {
+            let params = ParamSet::new(Map::from_iter([("gate".to_owned(), gate)]));
+            Gate.check(&params).expect_err("unsound").path
+        };
+        assert_eq!(path(json!({"rules": []})), "gate.rules");
+        assert_eq!(path(json!({"rules": [{"metric": "a", "must_beat": "b"}]})), "gate.rules.0.direction");
+        assert_eq!(path(json!({"rules": [{"metric": "a", "max_drop": 0.1}]})), "gate.rules.0");
+        assert_eq!(path(json!({"mode": "maybe", "rules": []})), "gate.mode");
+    }
+}

@@ -1,0 +1,119 @@
+//! Every candidate threshold with its confusion matrix, in one pass over the sorted predictions.
+
+use crate::common::decision::Counts;
+use crate::common::scores::Ranking;
+
+use super::params::Policy;
+use super::threshold::FLAG_NONE;
+
+/// One candidate.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Candidate {
+    /// Rows with p ≥ this are flagged.
+    pub threshold: f64,
+    /// What happens then.
+    pub counts: Counts,
+    /// Whether the policy's bounds allow it.
+    pub allowed: bool,
+}
+
+/// All candidates, highest threshold first: flagging no one, every distinct prediction, the policy's bounds, flagging
+/// everyone. Takes n log n steps.
+pub fn sweep(y: &[bool], p: &[f64], policy: &Policy) -> Vec<Candidate> {
+    let ranking = Ranking::new(p);
+    let distinct = ranking.groups().filter_map(|group| group.first().map(|&row| p[row]));
+    let mut thresholds: Vec<f64> = distinct.chain([FLAG_NONE, 0.0]).chain(policy.min).chain(policy.max).collect();
+    thresholds.sort_by(|a, b| b.total_cmp(a));
+    thresholds.dedup();
+
+    let mut counts = Counts::default();
+    y.iter().for_each(|&event| counts.add(false, event, 1));
+    let mut descending = ranking.order().iter().rev().peekable();
+    let mut candidates = Vec::with_capacity(thresholds.len());
+    for threshold in thresholds {
+        while let Some(&row) = descending.next_if(|&&row| p[row] >= threshold) {
+            if y[row] {
+                counts.false_negative -= 1;
+            } else {
+                counts.true_negative -= 1;
+            }
+            counts.add(true, y[row], 1);
+        }
+        let allowed = policy.min.is_none_or(|min| threshold >= min) && policy.max.is_none_or(|max| threshold <= max);
+        candidates.push(Candidate { threshold, counts, allowed });
+    }
+    candidates
+}
+
+/// The index of the best allowed candidate; ties go to the higher threshold. `None` when none is allowed, which the
+/// bounds being candidates themselves rules out.
+pub fn choose(candidates: &[Candidate], policy: &Policy) -> Option<usize> {
+    let mut best: Option<(usize, f64)> = None;
+    for (index, candidate) in candidates.iter().enumerate().filter(|(_, candidate)| candidate.allowed) {
+        let loss = policy.loss(&candidate.counts);
+        if best.is_none_or(|(_, lowest)| loss < lowest) {
+            best = Some((index, loss));
+        }
+    }
+    best.map(|(index, _)| index)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::common::decision::CostTable;
+    use crate::tune_threshold::PolicyKind;
+    use proptest::prelude::*;
+
+    fn cost(false_positive: f64, false_negative: f64) -> Policy {
+        let table = CostTable { false_positive, false_negative, true_positive: 0.0, true_negative: 0.0, effect: 1.0 };
+        Policy { policy: PolicyKind::Cost, cost: Some(table), beta: None, min: None, max: None }
+    }
+
+    fn best(y: &[bool], p: &[f64], policy: &Policy) -> Candidate {
+        let candidates = sweep(y, p, policy);
+        candidates[choose(&candidates, policy).expect("there is one")]
+    }
+
+    #[test]
+    fn both_extremes_are_candidates() {
+        let (y, p) = ([true, false], [0.4, 0.6]);
+        assert_eq!(best(&y, &p, &cost(1.0, 100.0)).threshold, 0.4);
+        assert_eq!(best(&y, &p, &cost(100.0, 1.0)).threshold, FLAG_NONE);
+        let ends = sweep(&y, &p, &cost(1.0, 1.0));
+        assert_eq!((ends[0].counts.flagged(), ends[ends.len() - 1].threshold), (0, 0.0));
+    }
+
+    #[test]
+    fn bounds_hold_and_are_candidates() {
+        let (y, p) = ([true, false], [0.4, 0.6]);
+        let bounded = Policy { min: Some(0.5), max: Some(0.55), ..cost(1.0, 100.0) };
+        assert_eq!(best(&y, &p, &bounded).threshold, 0.55);
+    }
+
+    #[test]
+    fn no_rows_give_only_the_extremes() {
+        assert_eq!(sweep(&[], &[], &cost(1.0, 1.0)).len(), 2);
+    }
+
+    proptest! {
+        #[test]
+        fn counts_are_those_of_flagging_at_the_threshold(
+            rows in proptest::collection::vec((any::<bool>(), (0_u8..=10).prop_map(|p| f64::from(p) / 10.0)), 0..40),
+            fp in 0.0..10.0_f64, fn_ in 0.0..10.0_f64,
+        ) {
+            let (y, p): (Vec<bool>, Vec<f64>) = rows.into_iter().unzip();
+            let policy = cost(fp, fn_);
+            let candidates = sweep(&y, &p, &policy);
+            for candidate in &candidates {
+                let flagged: Vec<bool> = p.iter().map(|&p| p >= candidate.threshold).collect();
+                prop_assert_eq!(candidate.counts, Counts::of(&flagged, &y, &vec![1; y.len()]));
+            }
+            let chosen = best(&y, &p, &policy);
+            for other in &candidates {
+                let (mine, theirs) = (policy.loss(&chosen.counts), policy.loss(&other.counts));
+                prop_assert!(mine < theirs || mine.total_cmp(&theirs).is_eq() && chosen.threshold >= other.threshold);
+            }
+        }
+    }
+}
