@@ -1,0 +1,179 @@
+//! From point estimates and resamples to metrics.json.
+
+use crate::common::decision::Counts;
+use crate::common::interval::{Estimate, finite, percentile, wilson};
+use crate::common::scores;
+use crate::tune_threshold::Threshold;
+
+use super::calibration::CalibrationData;
+use super::delong;
+use super::document::{
+    AtThreshold, Baseline, Baselines, Calibration, Difference, ExpectedCost, FrozenThreshold, Intervals, Metrics,
+};
+use super::measures::{Measures, Sample, Worth};
+use super::verdict;
+
+/// Costs are stated per this many rows.
+const PER: u32 = 1000;
+
+/// Everything the report is made of.
+pub struct Evidence<'a> {
+    /// `real` or `synthetic`.
+    pub data: String,
+    /// The chosen candidate.
+    pub model: String,
+    /// The frozen threshold.
+    pub threshold: &'a Threshold,
+    /// The test rows.
+    pub sample: &'a Sample,
+    /// Patients they belong to.
+    pub patients: usize,
+    /// Measures of the rows as they are.
+    pub point: &'a Measures,
+    /// Measures of the resamples.
+    pub resamples: &'a [Measures],
+    /// Level of the intervals.
+    pub confidence: f64,
+}
+
+impl Evidence<'_> {
+    /// The whole report.
+    pub fn metrics(&self) -> Metrics {
+        let (n, events) = (self.point.counts.rows(), self.point.counts.events());
+        let baselines = self.baselines();
+        Metrics {
+            schema_version: 1,
+            data: self.data.clone(),
+            model: self.model.clone(),
+            n,
+            events,
+            patients: self.patients as u64,
+            prevalence: events as f64 / n as f64,
+            intervals: Intervals {
+                confidence: self.confidence,
+                resamples: self.resamples.len(),
+                one_row_per_patient: self.single_rows(),
+            },
+            auroc: self.auroc(),
+            auprc: self.interval(|m| m.auprc),
+            brier: self.interval(|m| m.model.brier),
+            scaled_brier: self.interval(|m| m.scaled_brier),
+            log_loss: self.interval(|m| m.log_loss),
+            calibration: Calibration {
+                intercept: self.interval(|m| m.intercept),
+                slope: self.interval(|m| m.slope),
+                ici: self.interval(|m| m.ici),
+                clipped: self.sample.calibration.clipped,
+            },
+            threshold: FrozenThreshold {
+                value: self.threshold.value,
+                policy: self.threshold.policy.policy,
+                decision: self.threshold.decision,
+            },
+            at_threshold: self.at_threshold(),
+            net_benefit: self.interval(|m| m.model.net_benefit),
+            expected_cost: self.expected_cost(),
+            verdict: verdict::judge(&baselines, self.sample.cost.is_some()),
+            baselines,
+        }
+    }
+
+    /// The percentile interval of one measure.
+    pub fn interval(&self, of: impl Fn(&Measures) -> f64) -> Estimate {
+        percentile(finite(of(self.point)), self.resamples.iter().map(&of), self.confidence)
+    }
+
+    fn single_rows(&self) -> bool {
+        self.patients as u64 == self.point.counts.rows()
+    }
+
+    fn auroc(&self) -> Estimate {
+        if self.single_rows() {
+            delong::estimate(&self.sample.ranking, &self.sample.y, finite(self.point.auroc), self.confidence)
+        } else {
+            self.interval(|m| m.auroc)
+        }
+    }
+
+    fn at_threshold(&self) -> AtThreshold {
+        let counts = self.point.counts;
+        AtThreshold {
+            n: counts.rows(),
+            events: counts.events(),
+            counts,
+            sensitivity: self.proportion(|c| (c.true_positive, c.events()), "there are no events"),
+            specificity: self.proportion(|c| (c.true_negative, c.rows() - c.events()), "there are only events"),
+            ppv: self.proportion(|c| (c.true_positive, c.flagged()), "no row is flagged"),
+            npv: self.proportion(|c| (c.true_negative, c.rows() - c.flagged()), "every row is flagged"),
+            fbeta: self.interval(|m| m.fbeta),
+            beta: self.sample.beta,
+            flagged_per_1000: self.proportion(|c| (c.flagged(), c.rows()), "there are no rows").scaled(1000.0),
+        }
+    }
+
+    /// A proportion of the confusion matrix: Wilson when rows are independent, else resampled.
+    fn proportion(&self, of: impl Fn(&Counts) -> (u64, u64), empty: &str) -> Estimate {
+        let (hits, n) = of(&self.point.counts);
+        let Some(ends) = wilson(hits, n, self.confidence) else {
+            return Estimate::undefined(empty);
+        };
+        if self.single_rows() {
+            return Estimate::new(hits as f64 / n as f64, ends, "wilson");
+        }
+        self.interval(|measures| {
+            let (hits, n) = of(&measures.counts);
+            if n == 0 { f64::NAN } else { hits as f64 / n as f64 }
+        })
+    }
+
+    fn expected_cost(&self) -> ExpectedCost {
+        let cost = if self.sample.cost.is_some() {
+            self.interval(|m| m.model.cost).scaled(f64::from(PER))
+        } else {
+            Estimate::undefined("the study declares no cost table (tune_threshold.cost)")
+        };
+        let Estimate { value, low, high, method, reason, .. } = cost;
+        ExpectedCost { value, low, high, method, reason, per: PER }
+    }
+
+    fn baselines(&self) -> Baselines {
+        let [flag_all, flag_none, prevalence, logistic] = std::array::from_fn(|index| self.baseline(index));
+        Baselines { flag_all, flag_none, prevalence, logistic }
+    }
+
+    fn baseline(&self, index: usize) -> Baseline {
+        let worth = |measures: &Measures| measures.rivals.get(index).copied().unwrap_or(Worth::UNDEFINED);
+        let minus = |of: fn(&Worth) -> f64| self.interval(move |m| of(&m.model) - of(&worth(m)));
+        let point = worth(self.point);
+        let p = self.sample.rivals.get(index).map_or(&[][..], |rival| &rival.p);
+        let varies = p.iter().any(|value| Some(value) != p.first());
+        let slope = varies.then(|| CalibrationData::new(&self.sample.y, p).slope(&vec![1.0; p.len()])).flatten();
+        let mut missing = Vec::new();
+        if self.sample.cost.is_none() {
+            missing.push("expected_cost: the study declares no cost table");
+        }
+        if !varies {
+            missing.push("calibration_slope: everyone gets the same prediction");
+        } else if slope.is_none() {
+            missing.push("calibration_slope: the logistic model has no finite maximum");
+        }
+        if point.net_benefit.is_nan() {
+            missing.push("net_benefit: the threshold is at or above 1");
+        }
+        Baseline {
+            n: self.point.counts.rows(),
+            events: self.point.counts.events(),
+            auroc: scores::auroc(&self.sample.y, p),
+            calibration_slope: slope,
+            brier: finite(point.brier),
+            net_benefit: finite(point.net_benefit),
+            expected_cost: finite(point.cost * f64::from(PER)),
+            difference: Difference {
+                brier: minus(|worth| worth.brier),
+                net_benefit: minus(|worth| worth.net_benefit),
+                expected_cost: minus(|worth| worth.cost).scaled(f64::from(PER)),
+            },
+            reason: (!missing.is_empty()).then(|| missing.join("; ")),
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! curves.csv: the points of the ROC, precision-recall, calibration and decision curves and of the risk distribution.
+//!
+//! Columns: curve, x, y, low, high, n. Points are thinned on the rank, never smoothed away.
+
+use std::path::Path;
+
+use crate::StageError;
+use crate::common::interval::{Estimate, wilson};
+use crate::common::plot_csv;
+use crate::common::scores::class_weights;
+
+use super::assemble::Evidence;
+use super::calibration::Smooth;
+use super::measures::{DECISION_GRID, Sample, decision_threshold};
+
+/// More points than this make a plot no better.
+const MAX_POINTS: usize = 500;
+/// Groups of the calibration plot, and bins of the risk distribution.
+const GROUPS: usize = 10;
+const RISK_BINS: usize = 20;
+
+struct Point {
+    curve: &'static str,
+    x: f64,
+    estimate: Estimate,
+    n: Option<u64>,
+}
+
+impl Point {
+    fn bare(curve: &'static str, x: f64, y: f64) -> Self {
+        Self { curve, x, estimate: Estimate { value: Some(y), ..Estimate::default() }, n: None }
+    }
+}
+
+/// Writes all curves.
+pub fn write(path: &Path, evidence: &Evidence) -> Result<(), StageError> {
+    let sample = evidence.sample;
+    let mut points = ranking_curves(sample);
+    points.extend(smooth_calibration(sample));
+    points.extend(grouped_calibration(sample, evidence.confidence));
+    points.extend(decision(evidence));
+    points.extend(risk_distribution(sample));
+    let rows = points.into_iter().map(|Point { curve, x, estimate, n }| {
+        let number = plot_csv::number;
+        let n = n.map_or_else(String::new, |n| n.to_string());
+        let Estimate { value, low, high, .. } = estimate;
+        vec![curve.to_owned(), number(Some(x)), number(value), number(low), number(high), n]
+    });
+    plot_csv::write(path, &["curve", "x", "y", "low", "high", "n"], rows)
+}
+
+/// ROC (x = 1 − specificity, y = sensitivity) and precision-recall (x = recall, y = precision).
+fn ranking_curves(sample: &Sample) -> Vec<Point> {
+    let ones = vec![1; sample.y.len()];
+    let (events, others) = class_weights(0..sample.y.len(), &sample.y, &ones);
+    let (mut roc, mut pr) = (vec![Point::bare("roc", 0.0, 0.0)], Vec::new());
+    if events == 0 || others == 0 {
+        return Vec::new();
+    }
+    let (mut hits, mut alarms) = (0, 0);
+    for group in sample.ranking.groups().rev() {
+        let (positive, negative) = class_weights(group.iter().copied(), &sample.y, &ones);
+        hits += positive;
+        alarms += negative;
+        let recall = hits as f64 / events as f64;
+        roc.push(Point::bare("roc", alarms as f64 / others as f64, recall));
+        pr.push(Point::bare("pr", recall, hits as f64 / (hits + alarms) as f64));
+    }
+    let mut points = thin(roc);
+    points.extend(thin(pr));
+    points
+}
+
+/// Every k-th point, and the last.
+fn thin(points: Vec<Point>) -> Vec<Point> {
+    let step = points.len().div_ceil(MAX_POINTS).max(1);
+    let last = points.len().saturating_sub(1);
+    points.into_iter().enumerate().filter(|(i, _)| i % step == 0 || *i == last).map(|(_, point)| point).collect()
+}
+
+fn smooth_calibration(sample: &Sample) -> Vec<Point> {
+    let smooth = Smooth::new(sample.ranking.order(), &sample.y, &sample.p, &vec![1; sample.y.len()]);
+    let line = smooth.p.iter().zip(&smooth.observed).map(|(&x, &y)| Point::bare("calibration", x, y));
+    thin(line.collect())
+}
+
+/// Tenths of the rows by rank: mean prediction, observed share with its Wilson interval, rows.
+fn grouped_calibration(sample: &Sample, confidence: f64) -> Vec<Point> {
+    let order = sample.ranking.order();
+    let groups = (0..GROUPS).map(|k| &order[k * order.len() / GROUPS..(k + 1) * order.len() / GROUPS]);
+    let point = |rows: &[usize]| {
+        let hits = rows.iter().filter(|&&row| sample.y[row]).count() as u64;
+        let n = rows.len() as u64;
+        let ends = wilson(hits, n, confidence)?;
+        Some(Point {
+            curve: "calibration_groups",
+            x: rows.iter().map(|&row| sample.p[row]).sum::<f64>() / n as f64,
+            estimate: Estimate::new(hits as f64 / n as f64, ends, "wilson"),
+            n: Some(n),
+        })
+    };
+    groups.filter_map(point).collect()
+}
+
+/// Net benefit over thresholds, with bootstrap bands for the model, beside flagging everyone (no one: always 0).
+fn decision(evidence: &Evidence) -> Vec<Point> {
+    let counts = evidence.point.counts;
+    let prevalence = counts.events() as f64 / counts.rows() as f64;
+    let model = (0..DECISION_GRID).map(|k| Point {
+        curve: "decision",
+        x: decision_threshold(k),
+        estimate: evidence.interval(|measures| measures.decision[k]),
+        n: Some(counts.rows()),
+    });
+    let all = (0..DECISION_GRID).map(|k| {
+        let t = decision_threshold(k);
+        Point::bare("decision_flag_all", t, prevalence - (1.0 - prevalence) * t / (1.0 - t))
+    });
+    model.chain(all).collect()
+}
+
+/// Counts of predictions in equal bins, by outcome: the x is the bin's lower edge, the last bin includes 1.
+fn risk_distribution(sample: &Sample) -> Vec<Point> {
+    let mut bins = [[0_u64; RISK_BINS]; 2];
+    for (&p, &y) in sample.p.iter().zip(&sample.y) {
+        bins[usize::from(y)][((p * RISK_BINS as f64) as usize).min(RISK_BINS - 1)] += 1;
+    }
+    let mut points = Vec::new();
+    for (curve, counts) in [("risk_without_event", bins[0]), ("risk_with_event", bins[1])] {
+        let total: u64 = counts.iter().sum();
+        for (bin, &count) in counts.iter().enumerate().filter(|_| total > 0) {
+            let share = Point::bare(curve, bin as f64 / RISK_BINS as f64, count as f64 / total as f64);
+            points.push(Point { n: Some(count), ..share });
+        }
+    }
+    points
+}

@@ -1,0 +1,119 @@
+//! The verdict: is the model worth more than doing the same for everyone, and than the simplest models?
+
+use crate::common::interval::Estimate;
+
+use super::document::{Baselines, Difference, Verdict};
+
+/// Judges the differences to the baselines.
+pub fn judge(baselines: &Baselines, with_cost: bool) -> Verdict {
+    let decision = |difference: &Difference| {
+        if with_cost { better(&difference.expected_cost, true) } else { better(&difference.net_benefit, false) }
+    };
+    let all = decision(&baselines.flag_all.difference);
+    let none = decision(&baselines.flag_none.difference);
+    let prevalence = better(&baselines.prevalence.difference.brier, true);
+    let logistic = better(&baselines.logistic.difference.brier, true);
+    let criterion = if with_cost { "expected cost" } else { "net benefit" };
+    let clauses = [
+        ("flagging everyone", criterion, all),
+        ("flagging no one", criterion, none),
+        ("the training prevalence", "Brier score", prevalence),
+        ("a plain logistic regression", "Brier score", logistic),
+    ];
+    Verdict {
+        criterion: criterion.replace(' ', "_"),
+        beats_flag_all: all.beats(),
+        beats_flag_none: none.beats(),
+        beats_prevalence: prevalence.beats(),
+        beats_logistic: logistic.beats(),
+        text: text(&clauses),
+    }
+}
+
+/// How a difference reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Finding {
+    Better,
+    BetterWithinNoise,
+    NotBetter,
+    Undefined,
+}
+
+impl Finding {
+    fn beats(self) -> Option<bool> {
+        match self {
+            Self::Better | Self::BetterWithinNoise => Some(true),
+            Self::NotBetter => Some(false),
+            Self::Undefined => None,
+        }
+    }
+}
+
+fn better(difference: &Estimate, lower_is_better: bool) -> Finding {
+    let sign = if lower_is_better { -1.0 } else { 1.0 };
+    let nearest = if lower_is_better { difference.high } else { difference.low };
+    match difference.value {
+        None => Finding::Undefined,
+        Some(value) if sign * value <= 0.0 => Finding::NotBetter,
+        Some(_) if nearest.is_some_and(|end| sign * end > 0.0) => Finding::Better,
+        Some(_) => Finding::BetterWithinNoise,
+    }
+}
+
+fn text(clauses: &[(&str, &str, Finding)]) -> String {
+    let named = |wanted: Finding| -> Vec<String> {
+        clauses
+            .iter()
+            .filter(|(_, _, finding)| *finding == wanted)
+            .map(|(rival, criterion, _)| format!("{rival} ({criterion})"))
+            .collect()
+    };
+    let sentences = [
+        ("The model does not beat ", Finding::NotBetter, "."),
+        ("It beats ", Finding::Better, "."),
+        ("It is ahead of ", Finding::BetterWithinNoise, ", but the interval of the difference includes none."),
+        ("It cannot be compared with ", Finding::Undefined, "."),
+    ];
+    let said: Vec<String> = sentences
+        .into_iter()
+        .filter_map(|(opening, finding, end)| {
+            let rivals = named(finding);
+            (!rivals.is_empty()).then(|| format!("{opening}{}{end}", rivals.join(", ")))
+        })
+        .collect();
+    let text = said.join(" ");
+    // Whatever comes first is about the model.
+    text.strip_prefix("It ").map_or_else(|| text.clone(), |rest| format!("The model {rest}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn difference(value: f64, low: f64, high: f64) -> Estimate {
+        Estimate::new(value, (low, high), "patient-bootstrap")
+    }
+
+    #[test]
+    fn a_difference_speaks_for_the_model_in_its_own_direction() {
+        assert_eq!(better(&difference(-1.0, -2.0, -0.5), true), Finding::Better);
+        assert_eq!(better(&difference(-1.0, -2.0, 0.5), true), Finding::BetterWithinNoise);
+        assert_eq!(better(&difference(0.0, 0.0, 0.0), true), Finding::NotBetter);
+        assert_eq!(better(&difference(1.0, 0.5, 2.0), false), Finding::Better);
+        assert_eq!(better(&difference(-0.1, -0.5, 2.0), false), Finding::NotBetter);
+        assert_eq!(better(&Estimate::undefined("x"), false), Finding::Undefined);
+    }
+
+    #[test]
+    fn the_text_leads_with_what_is_not_beaten() {
+        let clauses = [
+            ("flagging everyone", "expected cost", Finding::NotBetter),
+            ("flagging no one", "expected cost", Finding::Better),
+        ];
+        assert_eq!(
+            text(&clauses),
+            "The model does not beat flagging everyone (expected cost). It beats flagging no one (expected cost)."
+        );
+        assert_eq!(text(&clauses[1..]), "The model beats flagging no one (expected cost).");
+    }
+}
