@@ -16,3 +16,4 @@ pub mod schema;
 pub mod scores;
 pub mod table;
 pub mod text;
+pub mod tree;

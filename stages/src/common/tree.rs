@@ -1,0 +1,305 @@
+//! One flat form for every trained tree model: what predicts, and what explanation and export will read.
+//!
+//! A row goes left when its value is below the node's threshold (or in its category set), right otherwise; a missing
+//! value (NaN) takes the default side. Thresholds and training values are representable as 32-bit floats, so a model
+//! handed to another library splits the same rows. Children always follow their parent, so a walk ends; this is
+//! checked when a model is read.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// A sum of trees: margin = `base` + `scale` · Σ leaf values, trees in order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TreeEnsemble {
+    /// The margin before any tree.
+    pub base: f64,
+    /// What the sum of leaves is multiplied by: 1 for boosting, 1 / trees for a forest.
+    pub scale: f64,
+    /// The trees, in training order.
+    pub trees: Vec<Tree>,
+}
+
+/// One binary tree; node 0 is its root.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "TreeColumns", into = "TreeColumns")]
+pub struct Tree {
+    nodes: Vec<Node>,
+}
+
+/// One node of a tree.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    /// Training rows that reach it.
+    pub cover: u64,
+    /// The branch, or the value of a leaf.
+    pub kind: NodeKind,
+}
+
+/// What a node does with a row.
+#[derive(Debug, Clone, PartialEq)]
+pub enum NodeKind {
+    /// Ends the walk with this value.
+    Leaf(f64),
+    /// Sends the row on.
+    Branch {
+        /// Column of the encoded matrix.
+        feature: u32,
+        /// What is asked of its value.
+        test: Test,
+        /// Child when the answer is yes.
+        left: u32,
+        /// Child when it is no.
+        right: u32,
+        /// Whether a missing value goes left.
+        default_left: bool,
+    },
+}
+
+/// The question at a branch; yes goes left.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Test {
+    /// Is the value below this?
+    Below(f64),
+    /// Is the value one of these codes (ascending)?
+    In(Vec<u32>),
+}
+
+/// A tree that cannot be walked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("node {node} of a tree {what}")]
+pub struct TreeError {
+    node: usize,
+    what: &'static str,
+}
+
+impl TreeEnsemble {
+    /// The margin of one encoded row. Columns the trees ask for beyond the row's end count as missing.
+    pub fn margin(&self, row: &[f64]) -> f64 {
+        self.base + self.scale * self.trees.iter().map(|tree| tree.value(row)).sum::<f64>()
+    }
+
+    /// Counts, for every node, the rows of a row-major matrix that reach it.
+    pub fn count_cover(&mut self, values: &[f64], columns: usize) {
+        for tree in &mut self.trees {
+            tree.nodes.iter_mut().for_each(|node| node.cover = 0);
+            for row in values.chunks_exact(columns.max(1)) {
+                tree.count(row);
+            }
+        }
+    }
+}
+
+impl Tree {
+    /// Builds a tree from nodes of which each child comes after its parent.
+    pub fn new(nodes: Vec<Node>) -> Result<Self, TreeError> {
+        let fault = |node, what| Err(TreeError { node, what });
+        if nodes.is_empty() {
+            return fault(0, "is missing");
+        }
+        for (index, node) in nodes.iter().enumerate() {
+            match &node.kind {
+                NodeKind::Leaf(value) if !value.is_finite() => return fault(index, "has a value that is not finite"),
+                NodeKind::Leaf(_) => {}
+                NodeKind::Branch { left, right, test, .. } => {
+                    if [left, right].into_iter().any(|&child| child as usize <= index || child as usize >= nodes.len()) {
+                        return fault(index, "has a child outside the nodes after it");
+                    }
+                    if matches!(test, Test::Below(threshold) if threshold.is_nan()) {
+                        return fault(index, "has no threshold");
+                    }
+                }
+            }
+        }
+        Ok(Self { nodes })
+    }
+
+    /// Builds a tree from another library's nodes, whose children may stand anywhere: `node(index)` describes one of
+    /// `count`, the root being 0. Nodes are renumbered level by level.
+    pub fn from_links(count: usize, node: impl Fn(usize) -> Option<NodeKind>) -> Result<Self, TreeError> {
+        let mut order = vec![0];
+        let mut nodes = Vec::with_capacity(count);
+        while nodes.len() < order.len() {
+            let index = order[nodes.len()];
+            let mut kind = node(index).ok_or(TreeError { node: index, what: "is missing" })?;
+            if let NodeKind::Branch { left, right, .. } = &mut kind {
+                if order.len() + 2 > count {
+                    return Err(TreeError { node: index, what: "is reached twice" });
+                }
+                order.extend([*left as usize, *right as usize]);
+                (*left, *right) = (order.len() as u32 - 2, order.len() as u32 - 1);
+            }
+            nodes.push(Node { cover: 0, kind });
+        }
+        Self::new(nodes)
+    }
+
+    /// The nodes, root first.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The value of the leaf that a row reaches.
+    pub fn value(&self, row: &[f64]) -> f64 {
+        let mut index = 0;
+        loop {
+            match &self.nodes[index].kind {
+                NodeKind::Leaf(value) => return *value,
+                branch @ NodeKind::Branch { .. } => index = branch.next(row),
+            }
+        }
+    }
+
+    fn count(&mut self, row: &[f64]) {
+        let mut index = 0;
+        loop {
+            self.nodes[index].cover += 1;
+            match &self.nodes[index].kind {
+                NodeKind::Leaf(_) => return,
+                branch @ NodeKind::Branch { .. } => index = branch.next(row),
+            }
+        }
+    }
+}
+
+impl NodeKind {
+    /// The child a row goes to; a leaf leads back to the root and is never asked.
+    fn next(&self, row: &[f64]) -> usize {
+        let Self::Branch { feature, test, left, right, default_left } = self else { return 0 };
+        let value = row.get(*feature as usize).copied().unwrap_or(f64::NAN);
+        let goes_left = if value.is_nan() {
+            *default_left
+        } else {
+            match test {
+                Test::Below(threshold) => value < *threshold,
+                Test::In(codes) => value >= 0.0 && codes.binary_search(&(value as u32)).is_ok(),
+            }
+        };
+        (if goes_left { *left } else { *right }) as usize
+    }
+}
+
+/// The file form of a tree: one list per property, −1 for the children of a leaf.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TreeColumns {
+    feature: Vec<i64>,
+    threshold: Vec<f64>,
+    left: Vec<i64>,
+    right: Vec<i64>,
+    default_left: Vec<bool>,
+    value: Vec<f64>,
+    cover: Vec<u64>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    categories: BTreeMap<usize, Vec<u32>>,
+}
+
+impl From<Tree> for TreeColumns {
+    fn from(tree: Tree) -> Self {
+        let mut columns = Self::default();
+        for (index, node) in tree.nodes.into_iter().enumerate() {
+            let (feature, threshold, left, right, default_left, value) = match node.kind {
+                NodeKind::Leaf(value) => (-1, 0.0, -1, -1, false, value),
+                NodeKind::Branch { feature, test, left, right, default_left } => {
+                    let threshold = match test {
+                        Test::Below(threshold) => threshold,
+                        Test::In(codes) => {
+                            columns.categories.insert(index, codes);
+                            0.0
+                        }
+                    };
+                    (i64::from(feature), threshold, i64::from(left), i64::from(right), default_left, 0.0)
+                }
+            };
+            columns.feature.push(feature);
+            columns.threshold.push(threshold);
+            columns.left.push(left);
+            columns.right.push(right);
+            columns.default_left.push(default_left);
+            columns.value.push(value);
+            columns.cover.push(node.cover);
+        }
+        columns
+    }
+}
+
+impl TryFrom<TreeColumns> for Tree {
+    type Error = TreeError;
+
+    fn try_from(mut columns: TreeColumns) -> Result<Self, TreeError> {
+        let count = columns.feature.len();
+        let lengths = [columns.threshold.len(), columns.left.len(), columns.right.len(), columns.default_left.len()];
+        if lengths.iter().chain([&columns.value.len(), &columns.cover.len()]).any(|&length| length != count) {
+            return Err(TreeError { node: count, what: "is not described by every list" });
+        }
+        let index = |value: i64, node| u32::try_from(value).map_err(|_| TreeError { node, what: "has a bad index" });
+        let nodes = (0..count).map(|node| {
+            let kind = if columns.feature[node] < 0 {
+                NodeKind::Leaf(columns.value[node])
+            } else {
+                let codes = columns.categories.remove(&node);
+                NodeKind::Branch {
+                    feature: index(columns.feature[node], node)?,
+                    test: codes.map_or(Test::Below(columns.threshold[node]), Test::In),
+                    left: index(columns.left[node], node)?,
+                    right: index(columns.right[node], node)?,
+                    default_left: columns.default_left[node],
+                }
+            };
+            Ok(Node { cover: columns.cover[node], kind })
+        });
+        Self::new(nodes.collect::<Result<_, _>>()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn branch(feature: u32, test: Test, left: u32, right: u32) -> Node {
+        Node { cover: 0, kind: NodeKind::Branch { feature, test, left, right, default_left: false } }
+    }
+
+    fn leaf(value: f64) -> Node {
+        Node { cover: 0, kind: NodeKind::Leaf(value) }
+    }
+
+    fn ensemble() -> TreeEnsemble {
+        let nodes = vec![
+            branch(0, Test::Below(1.5), 1, 2),
+            leaf(-1.0),
+            branch(1, Test::In(vec![0, 3]), 3, 4),
+            leaf(2.0),
+            leaf(4.0),
+        ];
+        TreeEnsemble { base: 0.5, scale: 2.0, trees: vec![Tree::new(nodes).expect("children follow parents")] }
+    }
+
+    #[test]
+    fn rows_follow_thresholds_categories_and_defaults() {
+        let model = ensemble();
+        assert_eq!(model.margin(&[1.0, 0.0]), -1.5);
+        assert_eq!(model.margin(&[1.5, 3.0]), 4.5);
+        assert_eq!(model.margin(&[1.5, 1.0]), 8.5);
+        assert_eq!(model.margin(&[f64::NAN, f64::NAN]), 8.5);
+        assert_eq!(model.margin(&[]), 8.5);
+    }
+
+    #[test]
+    fn json_brings_back_the_same_trees() {
+        let mut model = ensemble();
+        model.count_cover(&[1.0, 0.0, 1.5, 3.0, 9.0, 9.0], 2);
+        assert_eq!(model.trees[0].nodes().iter().map(|node| node.cover).collect::<Vec<_>>(), [3, 1, 2, 1, 1]);
+        let text = serde_json::to_string(&model).expect("a model is JSON");
+        assert_eq!(serde_json::from_str::<TreeEnsemble>(&text).expect("its own JSON"), model);
+    }
+
+    #[test]
+    fn a_tree_that_would_not_end_is_refused() {
+        assert!(Tree::new(vec![branch(0, Test::Below(0.0), 0, 0)]).is_err());
+        assert!(Tree::new(vec![]).is_err());
+        let text = r#"{"feature":[0],"threshold":[1],"left":[5],"right":[6],"default_left":[true],"value":[0],"cover":[1]}"#;
+        assert!(serde_json::from_str::<Tree>(text).is_err());
+    }
+}

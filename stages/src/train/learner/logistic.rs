@@ -1,0 +1,30 @@
+//! Penalised logistic regression as a learner; the numerical work is `common::glm`.
+
+use super::{FitRequest, Fitted, LearnError, Learner};
+use crate::common::glm::fit_logistic;
+use crate::train::model::Model;
+use crate::train::params::{LearnerName, LogisticParams};
+use crate::train::preprocess::Dialect;
+
+/// Penalised logistic regression.
+pub struct Logistic(pub LogisticParams);
+
+impl Learner for Logistic {
+    fn name(&self) -> LearnerName {
+        LearnerName::Logistic
+    }
+
+    fn dialect(&self) -> Dialect {
+        Dialect::Linear
+    }
+
+    fn fit(&self, request: &FitRequest) -> Result<Fitted, LearnError> {
+        let y: Vec<f64> = request.y.iter().map(|&y| f64::from(u8::from(y))).collect();
+        let x = request.x;
+        let fit = fit_logistic(&x.values, x.cols, &y, None, None, &[self.0.l2], true)?;
+        if !fit.converged {
+            return Err(LearnError::NotConverged(fit.iterations));
+        }
+        Ok(Fitted { model: Model::Logistic { intercept: fit.intercept, coef: fit.coef }, rounds: None })
+    }
+}
