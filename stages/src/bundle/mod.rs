@@ -1,3 +1,13 @@
 //! The bundle: everything that scoring needs, and the only path that scores.
 
+mod manifest;
 pub mod record;
+mod reference;
+mod score;
+mod tiers;
+
+pub use manifest::{BundleError, BundleManifest, DataLineage, MANIFEST, Member, TrainingRows};
+pub use record::{FieldError, ParsedRecord, RecordSchema};
+pub use reference::{Profile, Reference};
+pub use score::{Bundle, Prediction, parse_record};
+pub use tiers::{Level, Tiers};

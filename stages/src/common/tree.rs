@@ -103,7 +103,8 @@ impl Tree {
                 NodeKind::Leaf(value) if !value.is_finite() => return fault(index, "has a value that is not finite"),
                 NodeKind::Leaf(_) => {}
                 NodeKind::Branch { left, right, test, .. } => {
-                    if [left, right].into_iter().any(|&child| child as usize <= index || child as usize >= nodes.len()) {
+                    if [left, right].into_iter().any(|&child| child as usize <= index || child as usize >= nodes.len())
+                    {
                         return fault(index, "has a child outside the nodes after it");
                     }
                     if matches!(test, Test::Below(threshold) if threshold.is_nan()) {
@@ -191,8 +192,9 @@ struct TreeColumns {
     default_left: Vec<bool>,
     value: Vec<f64>,
     cover: Vec<u64>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    categories: BTreeMap<usize, Vec<u32>>,
+    /// The category sets of the nodes that have one, as pairs of node and codes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    categories: Vec<(usize, Vec<u32>)>,
 }
 
 impl From<Tree> for TreeColumns {
@@ -205,7 +207,7 @@ impl From<Tree> for TreeColumns {
                     let threshold = match test {
                         Test::Below(threshold) => threshold,
                         Test::In(codes) => {
-                            columns.categories.insert(index, codes);
+                            columns.categories.push((index, codes));
                             0.0
                         }
                     };
@@ -227,18 +229,19 @@ impl From<Tree> for TreeColumns {
 impl TryFrom<TreeColumns> for Tree {
     type Error = TreeError;
 
-    fn try_from(mut columns: TreeColumns) -> Result<Self, TreeError> {
+    fn try_from(columns: TreeColumns) -> Result<Self, TreeError> {
         let count = columns.feature.len();
         let lengths = [columns.threshold.len(), columns.left.len(), columns.right.len(), columns.default_left.len()];
         if lengths.iter().chain([&columns.value.len(), &columns.cover.len()]).any(|&length| length != count) {
             return Err(TreeError { node: count, what: "is not described by every list" });
         }
         let index = |value: i64, node| u32::try_from(value).map_err(|_| TreeError { node, what: "has a bad index" });
+        let mut categories: BTreeMap<usize, Vec<u32>> = columns.categories.into_iter().collect();
         let nodes = (0..count).map(|node| {
             let kind = if columns.feature[node] < 0 {
                 NodeKind::Leaf(columns.value[node])
             } else {
-                let codes = columns.categories.remove(&node);
+                let codes = categories.remove(&node);
                 NodeKind::Branch {
                     feature: index(columns.feature[node], node)?,
                     test: codes.map_or(Test::Below(columns.threshold[node]), Test::In),
@@ -299,7 +302,8 @@ mod tests {
     fn a_tree_that_would_not_end_is_refused() {
         assert!(Tree::new(vec![branch(0, Test::Below(0.0), 0, 0)]).is_err());
         assert!(Tree::new(vec![]).is_err());
-        let text = r#"{"feature":[0],"threshold":[1],"left":[5],"right":[6],"default_left":[true],"value":[0],"cover":[1]}"#;
+        let text =
+            r#"{"feature":[0],"threshold":[1],"left":[5],"right":[6],"default_left":[true],"value":[0],"cover":[1]}"#;
         assert!(serde_json::from_str::<Tree>(text).is_err());
     }
 }

@@ -21,7 +21,7 @@ pub struct ModelFile {
 
 /// A fitted model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
+#[serde(rename_all = "lowercase")]
 pub enum Model {
     /// Linear in the log odds.
     Logistic {

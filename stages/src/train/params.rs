@@ -233,11 +233,17 @@ impl TrainParams {
     /// Checks the values that the types let through.
     pub fn check(&self) -> Result<(), ParamError> {
         if self.models.is_empty() {
-            return Err(ParamError::new("train.models", "names no candidate; give at least one of logistic, forest, gbdt"));
+            return Err(ParamError::new(
+                "train.models",
+                "names no candidate; give at least one of logistic, forest, gbdt",
+            ));
         }
         for (index, name) in self.models.iter().enumerate() {
             if self.models[..index].contains(name) {
-                return Err(ParamError::new(format!("train.models.{index}"), format!("`{}` is listed twice", name.as_str())));
+                return Err(ParamError::new(
+                    format!("train.models.{index}"),
+                    format!("`{}` is listed twice", name.as_str()),
+                ));
             }
         }
         let finite = |value: f64| value.is_finite();

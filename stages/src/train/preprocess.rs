@@ -77,7 +77,11 @@ impl Fingerprint {
     /// The fingerprint of the rows with these ids.
     pub fn new(row_ids: impl IntoIterator<Item = i64>) -> Self {
         let mut hasher = blake3::Hasher::new();
-        let n = row_ids.into_iter().map(|id| hasher.update(&id.to_le_bytes())).count();
+        let mut n = 0;
+        for id in row_ids {
+            hasher.update(&id.to_le_bytes());
+            n += 1;
+        }
         Self { n, row_ids: hasher.finalize().to_hex().to_string() }
     }
 }
@@ -187,9 +191,10 @@ impl Preprocessor {
 
     /// Which encoded columns hold category codes.
     pub fn coded(&self) -> Vec<bool> {
-        let flags = self.steps.iter().flat_map(|step| {
-            (0..step.width()).map(|at| at == 0 && matches!(step.encoding, Encoding::Code { .. }))
-        });
+        let flags = self
+            .steps
+            .iter()
+            .flat_map(|step| (0..step.width()).map(|at| at == 0 && matches!(step.encoding, Encoding::Code { .. })));
         flags.collect()
     }
 
@@ -323,7 +328,3 @@ fn fit_category(values: &[Option<String>], index: &[usize], encode: Encode, dial
     };
     (missing, encoding)
 }
-
-#[cfg(test)]
-#[path = "preprocess_tests.rs"]
-mod tests;

@@ -165,7 +165,11 @@ fn mean_loss(margins: &[f32], labels: &[f32]) -> f64 {
 }
 
 fn flatten(model: &BoostedModel, rounds: usize) -> Result<TreeEnsemble, LearnError> {
-    let trees = model.trees().iter().take(rounds).map(|tree| Ok(Tree::from_links(tree.num_nodes(), |index| node(tree, index))?));
+    let trees = model
+        .trees()
+        .iter()
+        .take(rounds)
+        .map(|tree| Ok(Tree::from_links(tree.num_nodes(), |index| node(tree, index))?));
     let trees = trees.collect::<Result<_, LearnError>>()?;
     Ok(TreeEnsemble { base: f64::from(model.base_score()), scale: 1.0, trees })
 }

@@ -95,6 +95,3 @@ impl GbdtCategories {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;
