@@ -161,6 +161,8 @@ fn token(line: &str, column: usize) -> Range<usize> {
     let rest = &line[start..];
     let length = match rest.chars().next() {
         Some(quote @ ('"' | '\'')) => rest[1..].find(quote).map_or(rest.trim_end().len(), |at| at + 2),
+        Some('[' | '{') => 1,
+        Some('$') => rest.find('}').map_or(rest.trim_end().len(), |at| at + 1),
         _ => [": ", " #", ", ", "]", "}", ",\n"]
             .iter()
             .filter_map(|end| rest.find(end))
@@ -181,15 +183,23 @@ mod tests {
         let source = Source::new("pipeline.yaml", "stages:\n  a:\n    dep: [x]\n");
         let error =
             source.error(Span { line: 3, column: 5 }, "unknown key `dep` in stage `a`").did_you_mean(Some("deps"));
-        insta::assert_snapshot!(error, @"");
+        insta::assert_snapshot!(error, @r"
+        error: unknown key `dep` in stage `a`
+         --> pipeline.yaml:3:5
+          |
+        3 |     dep: [x]
+          |     ^^^
+          |
+        help: did you mean `deps`?
+        ");
     }
 
     #[test]
     fn the_caret_covers_one_word() {
         let word = |line: &str, column| line[token(line, column)].to_owned();
-        assert_eq!(word("  deps: [a.csv, b.csv]", 10), "[a.csv");
-        assert_eq!(word("  deps: [a.csv, b.csv]", 11), "a.csv");
-        assert_eq!(word("  deps: [a.csv, b.csv]", 18), "b.csv");
+        assert_eq!(word("  deps: [a.csv, b.csv]", 9), "[");
+        assert_eq!(word("  deps: [a.csv, b.csv]", 10), "a.csv");
+        assert_eq!(word("  deps: [a.csv, b.csv]", 17), "b.csv");
         assert_eq!(word("  deps:", 3), "deps");
         assert_eq!(word("  cmd: \"a b\" # c", 8), "\"a b\"");
         assert_eq!(word("ab", 9), "");

@@ -8,11 +8,11 @@ use super::overlap::OutputIndex;
 use super::params::ParamFiles;
 use super::pipeline::{BuiltinCatalog, Pipeline, StageDef, StageName, Work};
 use super::report::Report;
-use super::schema::{read_stage, read_top};
+use super::schema::{Top, read_stage, read_top};
 use super::template::{Context, Surroundings, expand, load_vars};
 use super::validate::validate;
-use super::yaml;
-use crate::util::RelPath;
+use super::yaml::{self, Node};
+use crate::util::{RelPath, nearest};
 
 /// File names that [`discover`] looks for, in order.
 const NAMES: [&str; 2] = ["pipeline.yaml", "dvc.yaml"];
@@ -66,6 +66,7 @@ pub fn load(
         let mut around = Surroundings { root, base: &base, params: &mut params };
         for expanded in expand(entry, &context, &mut around, &mut report) {
             let Some(mut stage) = read_stage(&expanded, &base, &mut report) else { continue };
+            check_names(&stage, &expanded.body, &top, catalog, &mut report);
             if let Work::Builtin(uses) = &stage.work {
                 stage.service = catalog.spec(uses).is_some_and(|spec| spec.service);
             }
@@ -85,6 +86,26 @@ pub fn load(
     }
     report.finish()?;
     Ok(Project { pipeline, params })
+}
+
+/// The built-in and the pool that a stage names exist.
+fn check_names(stage: &StageDef, body: &Node, top: &Top, catalog: &dyn BuiltinCatalog, report: &mut Report) {
+    let place = |key: &str| body.get(key).map_or(stage.span, |node| node.span);
+    if let Work::Builtin(uses) = &stage.work
+        && catalog.spec(uses).is_none()
+    {
+        let names = catalog.names();
+        let message = format!("stage `{}` uses `{uses}`, which is not a built-in stage", stage.name);
+        let near = nearest(uses, names.iter().map(String::as_str));
+        let all = || format!("built-in stages are {}", names.join(", "));
+        report.fault_with_help(place("uses"), message, near.map_or_else(all, |word| format!("did you mean `{word}`?")));
+    }
+    if let Some(pool) = stage.pool.as_ref().filter(|pool| !top.pools.contains_key(*pool)) {
+        let message = format!("stage `{}` names the pool `{pool}`, which `pools` does not have", stage.name);
+        let near = nearest(pool, top.pools.keys().map(String::as_str));
+        let add = || format!("add `pools: {{{pool}: 1}}` at the top level");
+        report.fault_with_help(place("pool"), message, near.map_or_else(add, |word| format!("did you mean `{word}`?")));
+    }
 }
 
 /// Loads what stages list under `params`. Files that stages write are read too if they are there, whatever their

@@ -12,6 +12,8 @@ pub mod pipeline;
 mod report;
 mod schema;
 mod template;
+#[cfg(test)]
+mod tests;
 mod validate;
 pub mod yaml;
 

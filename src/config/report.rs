@@ -41,8 +41,29 @@ impl<'a> Report<'a> {
     }
 
     /// Ends the collection: `Err` if there is any fault.
-    pub(super) fn finish(self) -> Result<(), ConfigErrors> {
+    ///
+    /// The faults of the file come in the order of its lines, then those of other files.
+    pub(super) fn finish(mut self) -> Result<(), ConfigErrors> {
+        let name = &self.source.name;
+        self.errors.sort_by_key(|error| {
+            let at = error.span.map_or((0, 0), |span| (span.line, span.column));
+            if error.file == *name { (false, at) } else { (true, (0, 0)) }
+        });
         if self.errors.is_empty() { Ok(()) } else { Err(ConfigErrors(self.errors)) }
+    }
+
+    /// Where `words` stand within the value that starts at `span`: the first occurrence in the next few lines, else
+    /// the value itself.
+    pub(super) fn within(&self, span: Span, words: &str) -> Span {
+        let lines = self.source.text.lines().enumerate().skip(span.line.saturating_sub(1)).take(40);
+        for (at, line) in lines {
+            let skip = if at + 1 == span.line { span.column.saturating_sub(1) } else { 0 };
+            let start = line.char_indices().nth(skip).map_or(line.len(), |(byte, _)| byte);
+            if let Some(found) = line[start..].find(words) {
+                return Span { line: at + 1, column: line[..start + found].chars().count() + 1 };
+            }
+        }
+        span
     }
 
     /// Says that a value has the wrong type.

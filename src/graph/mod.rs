@@ -8,6 +8,8 @@ mod build;
 mod rails;
 mod render;
 mod select;
+#[cfg(test)]
+mod tests;
 
 pub use build::{Graph, GraphError};
 pub use render::{Format, render, to_json};

@@ -24,7 +24,10 @@ pub(super) struct Files<'a> {
 struct Item<'n> {
     role: Option<String>,
     path: &'n str,
+    /// Where the path stands.
     span: Span,
+    /// Where the entry begins: its role, else its path.
+    declared: Span,
     flags: Option<&'n Node>,
 }
 
@@ -44,7 +47,7 @@ impl Files<'_> {
                 }
             }
             if let Some(path) = report.path(self.base, item.path, item.span) {
-                deps.push(Dep { role: item.role, path, optional, span: item.span });
+                deps.push(Dep { role: item.role, path, optional, span: item.declared });
             }
         }
         deps
@@ -67,7 +70,7 @@ impl Files<'_> {
                 class,
                 cache: true,
                 persist: false,
-                span: item.span,
+                span: item.declared,
             };
             // A plot may be drawn several times: a list of flag mappings.
             let flags = match item.flags {
@@ -136,14 +139,14 @@ fn role<'n>(entry: &'n Entry, what: &str, report: &mut Report) -> Option<Item<'n
     let role = Some(entry.key.clone());
     let name = format!("role `{}` in {what}", entry.key);
     match &entry.value.kind {
-        Kind::Text(path) => Some(Item { role, path, span: entry.value.span, flags: None }),
+        Kind::Text(path) => Some(Item { role, path, span: entry.value.span, declared: entry.key_span, flags: None }),
         Kind::Map(_) => {
             let Some(path) = entry.value.get("path") else {
                 report.fault_with_help(entry.key_span, format!("{name} has no path"), "add `path: …`");
                 return None;
             };
             let text = report.text(path, &format!("the path of {name}"))?;
-            Some(Item { role, path: text, span: path.span, flags: Some(&entry.value) })
+            Some(Item { role, path: text, span: path.span, declared: entry.key_span, flags: Some(&entry.value) })
         }
         _ => {
             report.expected(&entry.value, &name, "a path");
@@ -155,11 +158,14 @@ fn role<'n>(entry: &'n Entry, what: &str, report: &mut Report) -> Option<Item<'n
 /// `- path` or `- path: {…}`.
 fn listed<'n>(node: &'n Node, what: &str, items: &mut Vec<Item<'n>>, report: &mut Report) {
     match &node.kind {
-        Kind::Text(path) => items.push(Item { role: None, path, span: node.span, flags: None }),
+        Kind::Text(path) => {
+            items.push(Item { role: None, path, span: node.span, declared: node.span, flags: None });
+        }
         Kind::Map(entries) => items.extend(entries.iter().map(|entry| Item {
             role: None,
             path: &entry.key,
             span: entry.key_span,
+            declared: entry.key_span,
             flags: Some(&entry.value),
         })),
         _ => report.expected(node, &format!("an entry in {what}"), "a path"),

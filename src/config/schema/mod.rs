@@ -7,4 +7,4 @@ mod stage;
 mod top;
 
 pub(super) use stage::read_stage;
-pub(super) use top::read_top;
+pub(super) use top::{Top, read_top};

@@ -81,7 +81,7 @@ impl Context {
         if let Some(key) = first_conflict(&self.values, &value, String::new()) {
             let first = self.merged.iter().find(|(_, earlier)| lookup(earlier, &key).is_some());
             let first = first.map_or("an earlier source", |(name, _)| name);
-            return Err(format!("`{key}` is set by {first} and again by {source}"));
+            return Err(format!("`{key}` is set by {first} and again by {source}; a name is given its value once"));
         }
         merge_into(&mut self.values, value.clone());
         self.merged.push((source.to_owned(), value));
@@ -151,7 +151,7 @@ pub(in crate::config) fn load_vars(
             }
         };
         if let Err(message) = outcome {
-            report.fault_with_help(item.span, message, "every name may be given a value once; rename one of them");
+            report.fault(item.span, message);
         }
     }
 }
@@ -207,5 +207,5 @@ pub(super) fn missing(context: &Context, steps: &[String], span: Span, place: &s
         || format!("write `\\${{{name}}}` for a shell variable"),
         |word| format!("did you mean `{word}`?"),
     );
-    report.fault_with_help(span, message, help);
+    report.fault_with_help(report.within(span, &format!("${{{name}}}")), message, help);
 }

@@ -62,7 +62,11 @@ fn fill_text(text: &str, span: Span, context: &Context, place: &str, report: &mu
                 None => missing(context, &steps, span, place, report),
                 Some(value) => match inline(value, is_cmd) {
                     Ok(text) => filled.push_str(&text),
-                    Err(message) => report.fault(span, format!("`${{{}}}` in {place} {message}", steps.join("."))),
+                    Err(message) => {
+                        let name = format!("${{{}}}", steps.join("."));
+                        report.fault(report.within(span, &name), format!("`{name}` in {place} {message}"));
+                        filled.push_str(&name);
+                    }
                 },
             },
         }

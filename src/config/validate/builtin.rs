@@ -4,18 +4,10 @@ use crate::config::pipeline::{BuiltinCatalog, BuiltinRole, BuiltinSpec, Span, St
 use crate::config::report::Report;
 use crate::util::nearest;
 
-/// Checks what a stage of a known or unknown built-in binds.
+/// Checks what a stage of a built-in binds. An unknown built-in has been told already.
 pub(super) fn check(stage: &StageDef, catalog: &dyn BuiltinCatalog, report: &mut Report) {
     let Work::Builtin(uses) = &stage.work else { return };
-    let Some(spec) = catalog.spec(uses) else {
-        let names = catalog.names();
-        let message = format!("stage `{}` uses `{uses}`, which is not a built-in stage", stage.name);
-        let near = nearest(uses, names.iter().map(String::as_str));
-        let help = near
-            .map_or_else(|| format!("built-ins are {}", names.join(", ")), |word| format!("did you mean `{word}`?"));
-        report.fault_with_help(stage.span, message, help);
-        return;
-    };
+    let Some(spec) = catalog.spec(uses) else { return };
     let inputs: Vec<_> = stage.deps.iter().filter_map(|dep| Some((dep.role.as_deref()?, dep.span))).collect();
     let outputs: Vec<_> = stage.outs.iter().filter_map(|out| Some((out.role.as_deref()?, out.span))).collect();
     check_roles(stage, uses, "deps", &inputs, &spec.inputs, report);
@@ -63,7 +55,7 @@ fn check_params(stage: &StageDef, uses: &str, spec: &BuiltinSpec, report: &mut R
         for key in keys {
             if !spec.params.iter().any(|known| known.name == *key) {
                 let message = format!("`{uses}` reads no parameter `{key}` (stage `{}`)", stage.name);
-                report.fault_with_help(source.span, message, suggest(key, &spec.params));
+                report.fault_with_help(report.within(source.span, key), message, suggest(key, &spec.params));
             }
             listed.push(key);
         }

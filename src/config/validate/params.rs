@@ -23,7 +23,7 @@ pub(super) fn check_keys(pipeline: &Pipeline, files: &ParamFiles, report: &mut R
                 if files.get(&source.file, key).is_none() {
                     let message = format!("`{}` has no parameter `{key}` (stage `{}`)", source.file, stage.name);
                     let near = files.nearest_key(&source.file, key);
-                    report.fault_near(source.span, message, near.as_deref());
+                    report.fault_near(report.within(source.span, key), message, near.as_deref());
                 }
             }
         }

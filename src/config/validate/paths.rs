@@ -16,13 +16,16 @@ pub(super) fn check(pipeline: &Pipeline, report: &mut Report) {
     let mut told: BTreeSet<(&RelPath, &RelPath)> = BTreeSet::new();
     for stage in pipeline.order.iter().filter_map(|name| pipeline.stages.get(name)) {
         for (at, output) in stage.outs.iter().enumerate() {
-            protected(pipeline, stage, output, report);
+            if protected(pipeline, stage, output, report) {
+                continue;
+            }
             if stage.outs[..at].iter().any(|earlier| earlier.path == output.path) {
                 report.fault(output.span, format!("stage `{}` lists the output `{}` twice", stage.name, output.path));
             }
             for (other, touched) in index.touching(&output.path) {
                 let same_stage = other.name == stage.name;
-                if (same_stage && touched.path == output.path)
+                if touched.path.as_str().is_empty()
+                    || (same_stage && touched.path == output.path)
                     || told.contains(&(&touched.path, &output.path))
                     || !told.insert((&output.path, &touched.path))
                 {
@@ -65,8 +68,8 @@ fn collision(one: (&StageDef, &Output), two: (&StageDef, &Output), report: &mut 
     report.fault_with_help(second.1.span, message, help);
 }
 
-/// The pipeline file, the parameter files, the engine's own directories and the project itself stay as they are.
-fn protected(pipeline: &Pipeline, stage: &StageDef, output: &Output, report: &mut Report) {
+/// Whether an output lies over the pipeline file, the engine's own directories or the project itself, which is a fault.
+fn protected(pipeline: &Pipeline, stage: &StageDef, output: &Output, report: &mut Report) -> bool {
     let reserved = RESERVED.iter().find(|dir| output.path.parts().next() == Some(dir));
     let what = if output.path.as_str().is_empty() {
         "is the project itself".to_owned()
@@ -75,8 +78,9 @@ fn protected(pipeline: &Pipeline, stage: &StageDef, output: &Output, report: &mu
     } else if let Some(dir) = reserved {
         format!("lies in `{dir}`, which no stage may write")
     } else {
-        return;
+        return false;
     };
     let message = format!("output `{}` of stage `{}` {what}", output.path, stage.name);
     report.fault_with_help(output.span, message, "write below a directory of its own, such as `artifacts/`");
+    true
 }

@@ -309,18 +309,56 @@ mod tests {
 
     #[test]
     fn a_duplicate_key_names_both_lines() {
-        insta::assert_snapshot!(fault("stages:\n  a: {}\n  b: {}\n  a: {}\n"), @"");
+        insta::assert_snapshot!(fault("stages:\n  a: {}\n  b: {}\n  a: {}\n"), @r"
+        error: key `a` is written twice: in line 2 and in line 4
+         --> t.yaml:4:3
+          |
+        4 |   a: {}
+          |   ^
+          |
+        help: remove or rename one of them
+        ");
     }
 
     #[test]
     fn an_ambiguous_number_says_what_to_write() {
-        insta::assert_snapshot!(fault("seed: 042\nn: 1_000\n"), @"");
+        insta::assert_snapshot!(fault("seed: 042\nn: 1_000\n"), @r#"
+        error: `042` is read as an octal, a decimal number or text by different YAML readers
+         --> t.yaml:1:7
+          |
+        1 | seed: 042
+          |       ^^^
+          |
+        help: write 42 for the number or "042" for the text
+
+        error: `1_000` is read as a number by some YAML readers and as text by others
+         --> t.yaml:2:4
+          |
+        2 | n: 1_000
+          |    ^^^^^
+          |
+        help: write 1000 for the number or "1_000" for the text
+        "#);
     }
 
     #[test]
     fn broken_syntax_has_a_place() {
-        insta::assert_snapshot!(fault("stages:\n  a: [x\nb: 1\n"), @"");
-        insta::assert_snapshot!(fault("a: 1\n---\nb: 2\n"), @"");
+        insta::assert_snapshot!(fault("stages:\n  a: [x\nb: 1\n"), @r"
+        error: this is not YAML: illegal placement of ':' indicator
+         --> t.yaml:3:2
+          |
+        3 | b: 1
+          |  ^
+        ");
+        insta::assert_snapshot!(fault("a: 1\n---\nb: 2\n"), @r"
+        error: the file holds a second YAML document
+         --> t.yaml:2:1
+          |
+        2 | ---
+          | ^^^
+          |
+        help: remove the `---`
+        ");
     }
 
     #[test]

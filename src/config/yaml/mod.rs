@@ -11,7 +11,6 @@ mod scalar;
 
 pub use build::parse;
 pub use node::{Entry, Kind, Node};
-pub use scalar::parse_override;
 
 use serde_json::Value;
 

@@ -2,8 +2,7 @@
 
 use serde_json::Number;
 
-use super::node::{Kind, Node};
-use crate::config::diagnostic::{ConfigErrors, Source};
+use super::node::Kind;
 
 /// Why a scalar is refused, and what to write instead.
 pub(super) struct Refused {
@@ -96,13 +95,9 @@ fn is_float(digits: &str) -> bool {
     all_digits(whole) && all_digits(fraction) && !(whole.is_empty() && fraction.is_empty()) && exponent_fits
 }
 
-/// The value of a `--set key=value`: any YAML value that fits on a line.
-pub fn parse_override(source: &Source) -> Result<Node, ConfigErrors> {
-    super::parse(source)
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::Node;
     use super::*;
     use serde_json::{Value, json};
 
