@@ -2,6 +2,7 @@
 //! compare every byte with the lock.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
@@ -183,11 +184,13 @@ fn text(document: &Document) -> String {
     for output in outputs.iter().filter(|output| !output.identical) {
         let brief =
             |digest: &Option<String>| digest.as_ref().map_or("nothing".to_owned(), |text| text[..12].to_owned());
-        text.push_str(&format!("{}: locked {}, now {}\n", output.path, brief(&output.locked), brief(&output.now)));
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{}: locked {}, now {}", output.path, brief(&output.locked), brief(&output.now));
     }
     let differing = outputs.iter().filter(|output| !output.identical).count();
-    text.push_str(&format!(
-        "{differing} of {total} outputs differ. `clinpipe status` tells whether inputs have changed since the lock was written.\n"
-    ));
+    let _ = writeln!(
+        text,
+        "{differing} of {total} outputs differ. `clinpipe status` tells whether inputs have changed since the lock was written."
+    );
     text
 }

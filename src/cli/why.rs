@@ -32,7 +32,7 @@ struct Entry {
 pub(super) fn run(global: &Global, args: &WhyArgs, output: &Output) -> anyhow::Result<Exit> {
     let opened = Opened::load(global, &[])?;
     let name = opened.stage(&args.stage)?;
-    let selected = opened.select(&[name.0.clone()], Selection::Upstream)?;
+    let selected = opened.select(std::slice::from_ref(&name.0), Selection::Upstream)?;
     let workspace = opened.workspace();
     let lock = workspace.current_lock()?;
     let plan = Plan::new(&workspace, &lock, &selected, false)?;
@@ -42,9 +42,9 @@ pub(super) fn run(global: &Global, args: &WhyArgs, output: &Output) -> anyhow::R
     };
     let document = document(stage, lock.stages.get(&name));
     if args.json {
-        output.json(&document)?
+        output.json(&document)?;
     } else {
-        output.data(&text(&document))?
+        output.data(&text(&document))?;
     }
     Ok(Exit::Done)
 }

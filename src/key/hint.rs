@@ -41,7 +41,7 @@ impl StatHint {
 
     /// Whether a later change could have left the file's times as they are.
     fn is_racy(&self) -> bool {
-        self.mtime_ns.max(self.ctime_ns) + CLOCK_RESOLUTION_NS >= self.hashed_ns
+        self.mtime_ns.max(self.ctime_ns).saturating_add(CLOCK_RESOLUTION_NS) >= self.hashed_ns
     }
 
     fn matches(&self, metadata: &Metadata) -> bool {
@@ -50,7 +50,8 @@ impl StatHint {
 }
 
 fn time_ns(seconds: i64, nanoseconds: i64) -> i64 {
-    i64::from(seconds) * 1_000_000_000 + i64::from(nanoseconds)
+    // Wrapping: a nonsensical time only makes a hint that is not trusted.
+    seconds.wrapping_mul(1_000_000_000).wrapping_add(nanoseconds)
 }
 
 /// The hints of a project by path; shared between threads.

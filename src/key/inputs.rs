@@ -210,5 +210,6 @@ fn is_absence(error: &io::Error) -> bool {
 
 /// What interpreters and desktops leave in directories.
 fn is_litter(name: &str) -> bool {
-    matches!(name, "__pycache__" | ".ipynb_checkpoints" | ".DS_Store") || name.ends_with(".pyc")
+    matches!(name, "__pycache__" | ".ipynb_checkpoints" | ".DS_Store")
+        || Path::new(name).extension().is_some_and(|extension| extension == "pyc")
 }

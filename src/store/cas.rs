@@ -70,7 +70,7 @@ impl Cas {
     pub fn read(&self, digest: Digest) -> Result<Vec<u8>, StoreError> {
         let path = self.path(digest);
         let bytes = fs::read(&path).map_err(|error| self.absent_or(digest, error))?;
-        if Digest::of(&bytes) == digest { Ok(bytes) } else { Err(self.discard(&path)) }
+        if Digest::of(&bytes) == digest { Ok(bytes) } else { Err(discard(&path)) }
     }
 
     fn path(&self, digest: Digest) -> PathBuf {
@@ -130,7 +130,7 @@ impl Cas {
         copy(&mut from, &mut to).map_err(fail)?;
         if hash_file(target).map_err(fail)? != digest {
             drop(fs::remove_file(target));
-            return Err(self.discard(&path));
+            return Err(discard(&path));
         }
         if executable {
             to.set_permissions(fs::Permissions::from_mode(0o755)).map_err(fail)?;
@@ -141,9 +141,9 @@ impl Cas {
     fn entries(&self, digest: Digest) -> Result<Vec<Entry>, StoreError> {
         let path = self.path(digest);
         let bytes = fs::read(&path).map_err(|error| self.absent_or(digest, error))?;
-        let entries: Vec<Entry> = serde_json::from_slice(&bytes).map_err(|_| self.discard(&path))?;
+        let entries: Vec<Entry> = serde_json::from_slice(&bytes).map_err(|_| discard(&path))?;
         let safe = entries.iter().all(|entry| crate::util::RelPath::parse(&entry.path).is_some());
-        if safe && directory_record(&entries).digest == digest { Ok(entries) } else { Err(self.discard(&path)) }
+        if safe && directory_record(&entries).digest == digest { Ok(entries) } else { Err(discard(&path)) }
     }
 
     fn absent_or(&self, digest: Digest, error: io::Error) -> StoreError {
@@ -153,17 +153,17 @@ impl Cas {
             StoreError::io("read", &self.path(digest), error)
         }
     }
+}
 
-    /// A damaged blob is removed, so that it is computed again instead of failing for ever.
-    fn discard(&self, path: &Path) -> StoreError {
-        let removed = fs::remove_file(path).is_ok();
-        let message = if removed {
-            "its bytes no longer have its digest; it was removed, run again to rebuild it"
-        } else {
-            "its bytes no longer have its digest; remove it and run again"
-        };
-        StoreError::Damaged { path: path.display().to_string(), message: message.to_owned() }
-    }
+/// A damaged blob is removed, so that it is computed again instead of failing for ever.
+fn discard(path: &Path) -> StoreError {
+    let removed = fs::remove_file(path).is_ok();
+    let message = if removed {
+        "its bytes no longer have its digest; it was removed, run again to rebuild it"
+    } else {
+        "its bytes no longer have its digest; remove it and run again"
+    };
+    StoreError::Damaged { path: path.display().to_string(), message: message.to_owned() }
 }
 
 /// Copies a file, sharing its blocks where the file system can.

@@ -195,7 +195,7 @@ fn an_input_that_changes_meanwhile_is_not_recorded() {
 fn the_lock_is_the_same_whichever_number_of_jobs() {
     let mut pipeline = "stages:\n".to_owned();
     for i in 0..12 {
-        pipeline.push_str(&format!("  s{i}: {{cmd: cat in.txt > o{i}, deps: [in.txt], outs: [o{i}]}}\n"));
+        pipeline += &format!("  s{i}: {{cmd: cat in.txt > o{i}, deps: [in.txt], outs: [o{i}]}}\n");
     }
     let locks = ["-j1", "-j4"].map(|jobs| {
         let project = Project::new(&pipeline);

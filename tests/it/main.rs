@@ -1,5 +1,7 @@
 //! The integration tests, in one binary: each module drives the real program or one of its rooms.
 
+#![expect(clippy::unwrap_used, reason = "what fails in a helper should fail the test")]
+
 mod config_errors;
 mod crash;
 mod engine;
