@@ -72,7 +72,15 @@ pub trait Stage: Sync {
 
 /// All built-in stages, in pipeline order.
 pub fn stages() -> &'static [&'static dyn Stage] {
-    &[&generate::Generate, &featurize::Featurize, &tune_threshold::TuneThreshold, &gate::Gate]
+    &[
+        &generate::Generate,
+        &ingest::Ingest,
+        &validate::Validate,
+        &split::Split,
+        &featurize::Featurize,
+        &tune_threshold::TuneThreshold,
+        &gate::Gate,
+    ]
 }
 
 /// The built-in stage of that name.

@@ -11,7 +11,7 @@ use rand_core::{Rng, SeedableRng};
 pub struct Stream(ChaCha8Rng);
 
 impl Stream {
-    /// The stream of `label` under `seed`: ChaCha8 keyed by BLAKE3 of both.
+    /// The stream of `label` under `seed`: `ChaCha8` keyed by BLAKE3 of both.
     pub fn new(seed: u64, label: &str) -> Self {
         let mut hasher = blake3::Hasher::new_derive_key("clinpipe random stream v1");
         hasher.update(&seed.to_le_bytes());

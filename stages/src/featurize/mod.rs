@@ -88,7 +88,7 @@ fn parse(params: &ParamSet) -> Result<(Schema, FeatureSpec), ParamError> {
     Ok((schema, spec))
 }
 
-/// `row_id`, the row's name, its patient (its own row_id when the study has no patients) and the outcome.
+/// `row_id`, the row's name, its patient (its own `row_id` when the study has no patients) and the outcome.
 fn keys(table: &Table, schema: &Schema) -> Result<Table, StageError> {
     let mut out = Table::with_rows(table.rows());
     let row_ids = table.ints("row_id")?;

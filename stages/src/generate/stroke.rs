@@ -63,7 +63,7 @@ struct Band {
     hypertension: f64,
     heart_disease: f64,
     married: f64,
-    /// Private, Self-employed, Govt_job, children, Never_worked.
+    /// Private, Self-employed, `Govt_job`, children, `Never_worked`.
     work: [f64; 5],
     /// never smoked, formerly smoked, smokes, Unknown.
     smoking: [f64; 4],
