@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::common::canonical_json;
 use crate::common::schema::Schema;
-use crate::{ParamError, ParamSet, Role, Stage, StageContext, StageError};
+use crate::common::table::Table;
+use crate::{ParamError, ParamSet, Role, Stage, StageContext, StageError, StageFile};
 
 /// `ingest` in params.yaml.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -145,14 +146,27 @@ impl Stage for Ingest {
             }
         };
         let bytes = std::fs::read(&file.path).map_err(|error| StageError::input(&file.name, error.to_string()))?;
-        let raw = reader::read(&bytes, &file.name, &schema, &params, &|done| {
-            context.progress(done, None, "rows", format!("reading {}", file.name));
-        })?;
+        let job = reader::Job { file: &file.name, schema: &schema, params: &params, may_lack: &|_| false };
+        let raw = job.read(&bytes, &|done| context.progress(done, None, "rows", format!("reading {}", file.name)))?;
         let report = profile::report(&raw, &schema, source, &file.name, blake3::hash(&bytes).to_hex().as_str());
         context.progress(raw.read, Some(raw.read), "rows", format!("read {}", file.name));
         raw.into_table()?.write(context.output("table")?)?;
         canonical_json::write(context.output("report")?, &report)
     }
+}
+
+/// Reads a CSV file that is to be scored: the columns of `inputs`, and the id if it is there; all others are ignored.
+/// Inputs that may be missing (`nullable`) may also be absent as columns.
+pub fn read_for_scoring(file: &StageFile, schema: &Schema, inputs: &[String]) -> Result<Table, StageError> {
+    let mut wanted = schema.clone();
+    wanted.columns.retain(|name, _| inputs.contains(name) || schema.id.as_ref() == Some(name));
+    let may_lack = |name: &str| {
+        !inputs.iter().any(|input| input == name) || wanted.columns.get(name).is_some_and(|column| column.nullable)
+    };
+    let bytes = std::fs::read(&file.path).map_err(|error| StageError::input(&file.name, error.to_string()))?;
+    let params = IngestParams { extra_columns: ExtraColumns::Drop, ..IngestParams::default() };
+    let job = reader::Job { file: &file.name, schema: &wanted, params: &params, may_lack: &may_lack };
+    job.read(&bytes, &|_| {})?.into_table()
 }
 
 fn parse(params: &ParamSet) -> Result<(Schema, IngestParams), ParamError> {

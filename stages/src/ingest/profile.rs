@@ -21,7 +21,7 @@ pub(super) struct Report {
     /// The file as the pipeline names it.
     file: String,
     /// BLAKE3 of the file.
-    digest: String,
+    blake3: String,
     rows_read: u64,
     rows_kept: u64,
     duplicates_dropped: u64,
@@ -58,7 +58,7 @@ struct NumberProfile {
 }
 
 /// Describes the rows that were read.
-pub(super) fn report(raw: &Raw, schema: &Schema, source: Source, file: &str, digest: &str) -> Report {
+pub(super) fn report(raw: &Raw, schema: &Schema, source: Source, file: &str, blake3: &str) -> Report {
     let columns = raw.columns.iter().enumerate().map(|(position, (name, values))| {
         let kind = schema.columns.get(name).map(|column| column.kind);
         (name.clone(), profile(kind, position, values))
@@ -67,7 +67,7 @@ pub(super) fn report(raw: &Raw, schema: &Schema, source: Source, file: &str, dig
         schema_version: SCHEMA_VERSION,
         source,
         file: file.to_owned(),
-        digest: digest.to_owned(),
+        blake3: blake3.to_owned(),
         rows_read: raw.read,
         rows_kept: raw.row_ids.len() as u64,
         duplicates_dropped: raw.duplicates,

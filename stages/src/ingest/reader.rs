@@ -46,64 +46,72 @@ impl Raw {
     }
 }
 
-/// Reads the bytes of a file; `name` is what errors call it.
-pub(super) fn read(
-    bytes: &[u8],
-    name: &str,
-    schema: &Schema,
-    params: &IngestParams,
-    progress: &dyn Fn(u64),
-) -> Result<Raw, StageError> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let mut reader = csv::ReaderBuilder::new()
-        .delimiter(params.delimiter as u8)
-        .has_headers(false)
-        .flexible(true)
-        .from_reader(bytes);
-    let mut record = csv::ByteRecord::new();
-    let fault = |error: csv::Error| StageError::input(name, format!("is not readable as CSV: {error}"));
-    if !reader.read_byte_record(&mut record).map_err(fault)? {
-        return Err(StageError::input(name, "is empty").with_hint("the first line must name the columns"));
-    }
-    let header = header(&record, name)?;
-    let mut rows = Rows::new(name, &header, schema, params)?;
-    while reader.read_byte_record(&mut record).map_err(fault)? {
-        rows.take(&record)?;
-        if rows.read.is_multiple_of(STEP) {
-            progress(rows.read);
+/// What is read and how.
+pub(super) struct Job<'a> {
+    /// What errors call the file.
+    pub file: &'a str,
+    pub schema: &'a Schema,
+    pub params: &'a IngestParams,
+    /// Whether the file may lack a column of the schema.
+    pub may_lack: &'a dyn Fn(&str) -> bool,
+}
+
+impl Job<'_> {
+    /// Reads the bytes of the file.
+    pub fn read(&self, bytes: &[u8], progress: &dyn Fn(u64)) -> Result<Raw, StageError> {
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        let mut reader = csv::ReaderBuilder::new()
+            .delimiter(self.params.delimiter as u8)
+            .has_headers(false)
+            .flexible(true)
+            .from_reader(bytes);
+        let mut record = csv::ByteRecord::new();
+        let fault = |error: csv::Error| StageError::input(self.file, format!("is not readable as CSV: {error}"));
+        if !reader.read_byte_record(&mut record).map_err(fault)? {
+            return Err(StageError::input(self.file, "is empty").with_hint("the first line must name the columns"));
         }
+        let header = self.header(&record)?;
+        let mut rows = Rows::new(self, &header);
+        while reader.read_byte_record(&mut record).map_err(fault)? {
+            rows.take(&record)?;
+            if rows.read.is_multiple_of(STEP) {
+                progress(rows.read);
+            }
+        }
+        rows.finish()
     }
-    rows.finish()
+
+    /// The names of the columns: nothing missing, nothing twice, nothing unknown unless allowed.
+    fn header(&self, record: &csv::ByteRecord) -> Result<Vec<String>, StageError> {
+        let cells = record.iter().map(|cell| std::str::from_utf8(cell).map(|text| text.trim().to_owned()));
+        let header: Vec<String> = cells
+            .collect::<Result<_, _>>()
+            .map_err(|_| StageError::input(self.file, "its header is not UTF-8").with_hint("save the file as UTF-8"))?;
+        let mut seen = HashSet::new();
+        if let Some(name) = header.iter().find(|name| !seen.insert(name.as_str())) {
+            return Err(StageError::input(self.file, format!("its header names the column `{name}` twice")));
+        }
+        let columns = &self.schema.columns;
+        let unknown: Vec<&str> = names(&header).filter(|name| !columns.contains_key(*name)).collect();
+        let lacks = columns.keys().filter(|name| !seen.contains(name.as_str()) && !(self.may_lack)(name));
+        let told: Vec<String> =
+            lacks.map(|name| format!("`{name}`{}", suggestion(name, unknown.iter().copied()))).collect();
+        if !told.is_empty() {
+            let all = list(told.iter().map(String::as_str), TOLD);
+            return Err(StageError::input(self.file, format!("its header lacks {all}"))
+                .with_hint(format!("the file has: {}", list(names(&header), 40))));
+        }
+        if !unknown.is_empty() && self.params.extra_columns == ExtraColumns::Refuse {
+            let all = list(unknown.iter().copied(), TOLD);
+            return Err(StageError::input(self.file, format!("has columns that the schema does not know: {all}"))
+                .with_hint("declare them under schema.columns, or set `ingest.extra_columns: drop`"));
+        }
+        Ok(header)
+    }
 }
 
-fn header(record: &csv::ByteRecord, file: &str) -> Result<Vec<String>, StageError> {
-    let names: Result<Vec<String>, _> =
-        record.iter().map(|cell| std::str::from_utf8(cell).map(|text| text.trim().to_owned())).collect();
-    names.map_err(|_| StageError::input(file, "its header is not UTF-8").with_hint("save the file as UTF-8"))
-}
-
-/// Checks the header against the schema: nothing missing, nothing twice, nothing unknown unless allowed.
-fn check_header(file: &str, header: &[String], schema: &Schema, extra: ExtraColumns) -> Result<(), StageError> {
-    let mut seen = HashSet::new();
-    if let Some(name) = header.iter().find(|name| !seen.insert(name.as_str())) {
-        return Err(StageError::input(file, format!("its header names the column `{name}` twice")));
-    }
-    let unknown: Vec<&str> =
-        header.iter().map(String::as_str).filter(|name| !schema.columns.contains_key(*name)).collect();
-    let missing: Vec<&String> = schema.columns.keys().filter(|name| !seen.contains(name.as_str())).collect();
-    if !missing.is_empty() {
-        let told = missing.iter().map(|name| format!("`{name}`{}", suggestion(name, unknown.iter().copied())));
-        let told: Vec<String> = told.collect();
-        let all = list(told.iter().map(String::as_str), TOLD);
-        return Err(StageError::input(file, format!("its header lacks {all}"))
-            .with_hint(format!("the file has: {}", list(header.iter().map(String::as_str), 40))));
-    }
-    if !unknown.is_empty() && extra == ExtraColumns::Refuse {
-        let all = list(unknown.iter().copied(), TOLD);
-        return Err(StageError::input(file, format!("has columns that the schema does not know: {all}"))
-            .with_hint("declare them under schema.columns, or set `ingest.extra_columns: drop`"));
-    }
-    Ok(())
+fn names(header: &[String]) -> impl Iterator<Item = &str> {
+    header.iter().map(String::as_str)
 }
 
 /// The state of reading.
@@ -122,14 +130,14 @@ struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    fn new(file: &'a str, header: &'a [String], schema: &Schema, params: &IngestParams) -> Result<Self, StageError> {
-        check_header(file, header, schema, params.extra_columns)?;
+    fn new(job: &Job<'a>, header: &'a [String]) -> Self {
+        let Job { file, schema, params, .. } = *job;
         let reader = |name: &String| schema.columns.get(name).map(|column| ColumnReader::new(column, &params.na));
         let counts = |name: &String| {
             schema.columns.contains_key(name)
                 && (params.dedupe == Dedupe::Exact || schema.id.as_deref() != Some(name.as_str()))
         };
-        Ok(Self {
+        Self {
             file,
             header,
             readers: header.iter().map(reader).collect(),
@@ -140,7 +148,7 @@ impl<'a> Rows<'a> {
             duplicates: 0,
             faults: Vec::new(),
             fault_count: 0,
-        })
+        }
     }
 
     fn take(&mut self, record: &csv::ByteRecord) -> Result<(), StageError> {
