@@ -193,10 +193,8 @@ fn an_input_that_changes_meanwhile_is_not_recorded() {
 
 #[test]
 fn the_lock_is_the_same_whichever_number_of_jobs() {
-    let mut pipeline = "stages:\n".to_owned();
-    for i in 0..12 {
-        pipeline += &format!("  s{i}: {{cmd: cat in.txt > o{i}, deps: [in.txt], outs: [o{i}]}}\n");
-    }
+    let stage = |i| format!("  s{i}: {{cmd: cat in.txt > o{i}, deps: [in.txt], outs: [o{i}]}}\n");
+    let pipeline = format!("stages:\n{}", (0..12).map(stage).collect::<Vec<_>>().concat());
     let locks = ["-j1", "-j4"].map(|jobs| {
         let project = Project::new(&pipeline);
         project.write("in.txt", "x");
