@@ -61,6 +61,9 @@ pub enum Command {
     Why(WhyArgs),
     /// Show the graph.
     Dag(DagArgs),
+    /// Show or compare metrics; gate on them.
+    #[command(subcommand)]
+    Metrics(MetricsCommand),
     /// Execute everything again in an empty place and compare every byte with the lock.
     Verify(VerifyArgs),
     /// Print what a stage wrote to its log when it last ran.

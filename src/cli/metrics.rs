@@ -91,9 +91,13 @@ fn text(table: &Table, markdown: bool) -> String {
 
 fn read_rules(path: &Path) -> anyhow::Result<Vec<clinpipe_stages::common::gate_rules::GateRule>> {
     let name = path.display().to_string();
-    let text = fs::read_to_string(path)
-        .map_err(|error| UsageError::new(format!("cannot read {name}: {error}"), "write the rules of the gate there"))?;
-    load_rules(&name, &text).map_err(|error| UsageError::new(error.to_string(), "see gates.yaml of the README").into())
+    let text = fs::read_to_string(path).map_err(|error| {
+        UsageError::new(format!("cannot read {name}: {error}"), "write the rules of the gate there")
+    })?;
+    load_rules(&name, &text).map_err(|error| {
+        UsageError::new(error.to_string(), "a rule is {metric: a.b, min | max | must_beat | max_drop | max_rise: …}")
+            .into()
+    })
 }
 
 /// The metric files of the pipeline.

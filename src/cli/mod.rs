@@ -6,11 +6,13 @@ mod error;
 mod exit;
 mod init;
 mod log;
+mod metrics;
 
 mod output;
 
 mod project;
 mod repro;
+mod revision;
 
 mod status;
 mod verify;
@@ -21,7 +23,8 @@ use std::ffi::OsString;
 
 use clap::Parser;
 
-use args::{Cli, Command};
+use args::{Cli, Command, Global};
+use error::UsageError;
 use output::Output;
 
 /// Runs the program on its arguments (the first is its name) and returns the exit code.
@@ -35,13 +38,22 @@ pub fn run(args: impl Iterator<Item = OsString>) -> u8 {
         }
     };
     let output = Output::new(&cli.global);
-    match dispatch(cli, &output) {
+    match enter(&cli.global).and_then(|()| dispatch(cli, &output)) {
         Ok(code) => code,
         Err(error) => {
             output.error(&error::render(&error, output.colors_stderr()));
             error::exit(&error).into()
         }
     }
+}
+
+/// Goes to the directory that `-C` names, so that every relative path on the command line starts there.
+fn enter(global: &Global) -> anyhow::Result<()> {
+    let Some(dir) = &global.directory else { return Ok(()) };
+    std::env::set_current_dir(dir).map_err(|error| {
+        let message = format!("cannot enter {}: {error}", dir.display());
+        UsageError::new(message, "name an existing directory with -C").into()
+    })
 }
 
 fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<u8> {
@@ -52,6 +64,7 @@ fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<u8> {
         Command::Status(args) => status::run(&global, &args, output)?,
         Command::Why(args) => why::run(&global, &args, output)?,
         Command::Dag(args) => dag::run(&global, &args, output)?,
+        Command::Metrics(command) => metrics::run(&global, &command, output)?,
         Command::Verify(args) => verify::run(&global, &args, output)?,
         Command::Log(args) => log::run(&global, &args, output)?,
         Command::Child { spec } => return Ok(crate::exec::child::run(&spec)),

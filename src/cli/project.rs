@@ -40,7 +40,12 @@ impl Opened {
     pub fn load(global: &Global, overrides: &[String]) -> anyhow::Result<Self> {
         let overrides = overrides.iter().map(|text| parse_override(text)).collect::<Result<Vec<_>, _>>()?;
         let (root, file) = locate(global)?;
-        let project = config::load(&root, &file, &overrides, &CATALOG)?;
+        Self::load_at(&root, &file, &overrides)
+    }
+
+    /// Loads the project of a pipeline file below `root`.
+    pub fn load_at(root: &Path, file: &RelPath, overrides: &[(String, String)]) -> anyhow::Result<Self> {
+        let project = config::load(root, file, overrides, &CATALOG)?;
         let graph = Graph::build(&project.pipeline)?;
         Ok(Self { project, graph, env: environment() })
     }
@@ -77,35 +82,24 @@ pub fn jobs(given: Option<u16>) -> usize {
     given.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from)
 }
 
-/// Root and pipeline file: `--file`, else what stands in `-C` or the current directory.
+/// Root and pipeline file. Without `-C`, the root is the directory of the file that `--file` names.
 fn locate(global: &Global) -> anyhow::Result<(PathBuf, RelPath)> {
-    let base = global.directory.clone().unwrap_or_else(|| PathBuf::from("."));
-    let base = base.canonicalize().map_err(|error| {
-        UsageError::new(format!("cannot enter {}: {error}", base.display()), "name an existing directory with -C")
-    })?;
+    let here = std::env::current_dir().context("cannot tell the current directory")?;
     let Some(file) = &global.file else {
-        let file = config::discover(&base)?;
-        return Ok((base, file));
+        let file = config::discover(&here)?;
+        return Ok((here, file));
     };
-    let (root, file) = match (&global.directory, file.parent()) {
-        (None, Some(parent)) if !parent.as_os_str().is_empty() => {
-            let name = file.file_name().map(PathBuf::from).unwrap_or_default();
-            (absolute(&base.join(parent))?, name)
-        }
-        _ => (base, file.clone()),
+    let parent = file.parent().filter(|parent| global.directory.is_none() && !parent.as_os_str().is_empty());
+    let (root, file) = match (parent, file.file_name()) {
+        (Some(parent), Some(name)) => (here.join(parent), Path::new(name)),
+        _ => (here, file.as_path()),
     };
-    let text = file.to_str().and_then(RelPath::parse);
-    let file = text.ok_or_else(|| {
-        UsageError::new(
-            format!("the pipeline file {} lies outside the project", file.display()),
-            "give a path below the project's directory",
-        )
+    let root = root.canonicalize().with_context(|| format!("cannot enter {}", root.display()))?;
+    let file = file.to_str().and_then(RelPath::parse).ok_or_else(|| {
+        let message = format!("the pipeline file {} lies outside the project", file.display());
+        UsageError::new(message, "give a path below the project's directory")
     })?;
     Ok((root, file))
-}
-
-fn absolute(path: &Path) -> anyhow::Result<PathBuf> {
-    path.canonicalize().with_context(|| format!("cannot enter {}", path.display()))
 }
 
 fn parse_override(text: &str) -> anyhow::Result<(String, String)> {

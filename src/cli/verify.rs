@@ -58,7 +58,7 @@ pub(super) fn run(global: &Global, args: &VerifyArgs, output: &Output) -> anyhow
     let place =
         tempfile::Builder::new().prefix("clinpipe-verify-").tempdir().context("cannot make a temporary directory")?;
     copy_project(&opened.project.pipeline, place.path())?;
-    let report = execute_copy(global, &opened, &selected, args, place.path(), output)?;
+    let report = execute_copy(&opened, &selected, args, place.path(), output)?;
     let document = compare(&selected, &lock, &report);
     if args.json {
         output.json(&document)?;
@@ -77,16 +77,13 @@ pub(super) fn run(global: &Global, args: &VerifyArgs, output: &Output) -> anyhow
 }
 
 fn execute_copy(
-    global: &Global,
     opened: &Opened,
     selected: &[StageName],
     args: &VerifyArgs,
     place: &Path,
     output: &Output,
 ) -> anyhow::Result<RunReport> {
-    let file = &opened.project.pipeline.file;
-    let global = Global { directory: Some(place.to_owned()), file: Some(file.as_str().into()), ..*global };
-    let copy = Opened::load(&global, &[])?;
+    let copy = Opened::load_at(place, &opened.project.pipeline.file, &[])?;
     let options =
         RunOptions { jobs: jobs(args.jobs), force: false, keep_going: false, use_cache: false, locked: false };
     let mut sink = watch::sink(output, None)?;
