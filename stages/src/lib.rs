@@ -79,6 +79,7 @@ pub fn stages() -> &'static [&'static dyn Stage] {
         &split::Split,
         &featurize::Featurize,
         &tune_threshold::TuneThreshold,
+        &evaluate::Evaluate,
         &gate::Gate,
     ]
 }

@@ -1,0 +1,118 @@
+//! The test rows: which they are, that the model never saw them, and what the bundle says of them.
+//!
+//! The bundle names the rows it was trained on by a fingerprint. It must be that of the split's training part, and the
+//! test part must share neither rows nor patients with that part; otherwise the stage fails and no number is made.
+
+use std::collections::BTreeSet;
+
+use crate::bundle::{Bundle, Prediction};
+use crate::common::schema::Schema;
+use crate::common::table::Table;
+use crate::train::Fingerprint;
+use crate::{StageError, StageFile};
+
+/// The test rows, in table order.
+pub struct TestRows {
+    /// Their ids.
+    pub row_ids: Vec<i64>,
+    /// The patient of each.
+    pub patients: Vec<String>,
+    /// The outcomes.
+    pub y: Vec<bool>,
+    /// What the bundle predicts.
+    pub predictions: Vec<Prediction>,
+    /// What its logistic baseline predicts.
+    pub logistic: Vec<f64>,
+}
+
+impl TestRows {
+    /// Finds, checks and scores the test rows.
+    pub fn load(table: &StageFile, split: &StageFile, bundle: &Bundle) -> Result<Self, StageError> {
+        let parts = Parts::read(&Table::read(split)?, &split.name)?;
+        let clean = Table::read(table)?;
+        let row_ids = clean.ints_full("row_id")?;
+        if row_ids != parts.row_ids {
+            let message = format!("its rows are not those of {}", table.name);
+            return Err(StageError::input(&split.name, message).with_hint("run the stage `split` again"));
+        }
+        let patients = patients(&clean, bundle.schema(), &row_ids)?;
+        parts.check_unseen(bundle, &patients)?;
+        let clean = clean.take(&parts.test)?;
+        let y = outcomes(&clean, bundle.schema(), &table.name)?;
+        let frame = clean.to_frame(bundle.schema())?;
+        let failed = |error: crate::bundle::BundleError| StageError::failed(error.to_string());
+        Ok(Self {
+            row_ids: parts.test.iter().map(|&row| row_ids[row]).collect(),
+            patients: parts.test.iter().map(|&row| patients[row].clone()).collect(),
+            y,
+            predictions: bundle.predict(&frame).map_err(failed)?,
+            logistic: bundle.baseline_logistic(&frame).map_err(failed)?,
+        })
+    }
+}
+
+/// The parts of the split, as row positions.
+struct Parts {
+    row_ids: Vec<i64>,
+    train: Vec<usize>,
+    test: Vec<usize>,
+}
+
+impl Parts {
+    fn read(split: &Table, name: &str) -> Result<Self, StageError> {
+        let row_ids = split.ints_full("row_id")?;
+        let parts = split.texts("part")?;
+        let rows = |wanted: &str| -> Vec<usize> {
+            let wanted = Some(wanted);
+            (0..parts.len()).filter(|&row| parts[row].as_deref() == wanted).collect()
+        };
+        let (train, test) = (rows("train"), rows("test"));
+        if test.is_empty() {
+            return Err(StageError::input(name, "has no test rows"));
+        }
+        Ok(Self { row_ids, train, test })
+    }
+
+    fn check_unseen(&self, bundle: &Bundle, patients: &[String]) -> Result<(), StageError> {
+        let trained = Fingerprint::new(self.train.iter().map(|&row| self.row_ids[row]));
+        if trained != bundle.manifest().training.rows {
+            let message = "the bundle was not trained on the training part of this split: the test rows may not be new";
+            return Err(StageError::failed(message).with_hint("train and bundle again on the present split"));
+        }
+        let ids: BTreeSet<i64> = self.train.iter().map(|&row| self.row_ids[row]).collect();
+        let known: BTreeSet<&str> = self.train.iter().map(|&row| patients[row].as_str()).collect();
+        let seen = |&&row: &&usize| ids.contains(&self.row_ids[row]) || known.contains(patients[row].as_str());
+        match self.test.iter().filter(seen).count() {
+            0 => Ok(()),
+            count => Err(StageError::failed(format!(
+                "{count} test rows are, or belong to patients of, training rows: their scores would mean nothing"
+            ))
+            .with_hint("use `split.kind: group`")),
+        }
+    }
+}
+
+/// The patient of each row; a row without one is its own.
+fn patients(table: &Table, schema: &Schema, row_ids: &[i64]) -> Result<Vec<String>, StageError> {
+    let labels = match &schema.group {
+        Some(column) => table.labels(column)?,
+        None => vec![None; row_ids.len()],
+    };
+    // The prefixes keep a patient called 7 apart from the row 7.
+    let name = |(label, id): (Option<String>, &i64)| label.map_or_else(|| format!("row {id}"), |l| format!("id {l}"));
+    Ok(labels.into_iter().zip(row_ids).map(name).collect())
+}
+
+fn outcomes(table: &Table, schema: &Schema, name: &str) -> Result<Vec<bool>, StageError> {
+    let column = &schema.target.column;
+    let y: Option<Vec<bool>> = table
+        .ints(column)?
+        .into_iter()
+        .map(|value| match value {
+            Some(0) => Some(false),
+            Some(1) => Some(true),
+            _ => None,
+        })
+        .collect();
+    y.ok_or_else(|| StageError::input(name, format!("the outcome `{column}` of a test row is neither 0 nor 1")))
+}

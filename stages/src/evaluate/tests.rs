@@ -1,0 +1,184 @@
+//! The report as a whole: what it says of many rows, of one row per patient and of several, of degenerate parts.
+
+use serde_json::Value;
+
+use super::assemble::Evidence;
+use super::bootstrap::{Clusters, resample};
+use super::document::Metrics;
+use super::measures::{Measures, Rival, Sample};
+use crate::common::canonical_json;
+use crate::common::decision::CostTable;
+use crate::common::rng::Stream;
+use crate::tune_threshold::{Decision, Expected, Policy, PolicyKind, Threshold};
+use crate::{StageContext, StageRequest};
+
+const COST: CostTable =
+    CostTable { false_positive: 500.0, false_negative: 5000.0, true_positive: 500.0, true_negative: 0.0, effect: 1.0 };
+
+fn threshold(value: f64, cost: Option<CostTable>) -> Threshold {
+    let expected = Expected {
+        flagged_per_1000: 0.0,
+        cost_per_1000: None,
+        flag_all_cost_per_1000: None,
+        flag_none_cost_per_1000: None,
+        fbeta: None,
+        sensitivity: None,
+        ppv: None,
+        net_benefit: None,
+    };
+    Threshold {
+        schema_version: 1,
+        policy: Policy { policy: PolicyKind::Fbeta, cost, beta: Some(2.0), min: None, max: None },
+        value,
+        decision: Decision::Cutoff,
+        part_used: String::new(),
+        n: 0,
+        events: 0,
+        expected,
+        note: String::new(),
+    }
+}
+
+/// Calibrated predictions with outcomes drawn from them, `per_patient` rows each.
+fn rows(n: usize, per_patient: usize) -> (Vec<bool>, Vec<f64>, Vec<String>) {
+    let mut stream = Stream::new(11, "evaluate/tests");
+    let p: Vec<f64> = (0..n).map(|_| 0.02 + 0.9 * stream.uniform() * stream.uniform()).collect();
+    let y = p.iter().map(|&p| stream.chance(p)).collect();
+    let patients = (0..n).map(|row| format!("p{}", row / per_patient)).collect();
+    (y, p, patients)
+}
+
+fn report(
+    (y, p, patients): (Vec<bool>, Vec<f64>, Vec<String>),
+    t: f64,
+    cost: Option<CostTable>,
+    threads: usize,
+) -> Metrics {
+    let prevalence = vec![0.3; y.len()];
+    let rivals = vec![
+        Rival::constant(true, &y),
+        Rival::constant(false, &y),
+        Rival::scored(prevalence, &y, t),
+        Rival::scored(p.iter().map(|p| 0.5 * p).collect(), &y, t),
+    ];
+    let request = StageRequest {
+        uses: "evaluate".to_owned(),
+        inputs: Default::default(),
+        outputs: Default::default(),
+        params: Default::default(),
+        threads,
+    };
+    let sample = Sample::new(y, p, rivals, t, 2.0, cost);
+    let clusters = Clusters::new(&patients);
+    let context = StageContext::new(request, &|_| {});
+    let resamples: Vec<Measures> =
+        resample(&context, &clusters, 42, 250, |weights| sample.measure(weights)).expect("threads start");
+    Evidence {
+        data: "synthetic".to_owned(),
+        model: "gbdt".to_owned(),
+        threshold: &threshold(t, cost),
+        sample: &sample,
+        patients: clusters.count(),
+        point: &sample.plain(),
+        resamples: &resamples,
+        confidence: 0.95,
+    }
+    .metrics()
+}
+
+#[test]
+fn the_bytes_do_not_depend_on_the_threads() {
+    let text = |threads| canonical_json::to_string(&report(rows(300, 3), 0.2, Some(COST), threads)).expect("JSON");
+    assert_eq!(text(1), text(4));
+}
+
+#[test]
+fn one_row_per_patient_uses_delong_and_wilson_and_clusters_use_the_bootstrap() {
+    let methods = |metrics: &Metrics| {
+        [&metrics.auroc, &metrics.at_threshold.sensitivity, &metrics.brier].map(|estimate| estimate.method.clone())
+    };
+    let text = |names: [&str; 3]| names.map(|name| Some(name.to_owned()));
+    let single = report(rows(300, 1), 0.2, None, 2);
+    assert_eq!(methods(&single), text(["delong", "wilson", "patient-bootstrap"]));
+    let clustered = report(rows(300, 3), 0.2, None, 2);
+    assert_eq!(methods(&clustered), text(["patient-bootstrap"; 3]));
+    assert_eq!((clustered.n, clustered.patients), (300, 100));
+}
+
+#[test]
+fn intervals_hold_their_estimate_and_a_calibrated_model_looks_calibrated() {
+    let metrics = report(rows(2000, 1), 0.2, Some(COST), 2);
+    let within = |value: f64, estimate: &crate::common::interval::Estimate| {
+        let (low, high) = (estimate.low.expect("low"), estimate.high.expect("high"));
+        assert!(low <= value && value <= high, "{value} is not in [{low}, {high}]");
+    };
+    within(0.0, &metrics.calibration.intercept);
+    within(1.0, &metrics.calibration.slope);
+    for estimate in [&metrics.auroc, &metrics.auprc, &metrics.brier, &metrics.log_loss, &metrics.net_benefit] {
+        within(estimate.value.expect("a value"), estimate);
+    }
+    assert_eq!(metrics.verdict.beats_flag_none, Some(true));
+    assert_eq!(metrics.verdict.beats_prevalence, Some(true));
+    assert_eq!(metrics.verdict.beats_logistic, Some(true));
+    assert_eq!(metrics.verdict.criterion, "expected_cost");
+}
+
+#[test]
+fn a_model_that_is_worse_than_flagging_everyone_is_said_to_be() {
+    let metrics = report(rows(400, 1), 0.7, Some(COST), 2);
+    assert_eq!(metrics.verdict.beats_flag_all, Some(false));
+    assert!(metrics.verdict.text.starts_with("The model does not beat flagging everyone (expected cost)"));
+    let difference = metrics.baselines.flag_all.difference.expected_cost.value.expect("costs are known");
+    let costs = (metrics.expected_cost.value.expect("known"), metrics.baselines.flag_all.expected_cost.expect("known"));
+    assert!((costs.0 - costs.1 - difference).abs() < 1e-6);
+}
+
+#[test]
+fn without_costs_the_cost_is_null_with_a_reason() {
+    let metrics = report(rows(200, 1), 0.2, None, 1);
+    assert_eq!(metrics.expected_cost.value, None);
+    assert!(metrics.expected_cost.reason.expect("a reason").contains("cost table"));
+    assert_eq!(metrics.verdict.criterion, "net_benefit");
+}
+
+/// Every null below must have a `reason` beside it or above it.
+fn nulls_are_explained(value: &Value, explained: bool) -> bool {
+    match value {
+        Value::Null => explained,
+        Value::Object(map) => {
+            let here = map.get("reason").is_some_and(Value::is_string);
+            map.values().all(|child| nulls_are_explained(child, here))
+        }
+        Value::Array(items) => items.iter().all(|child| nulls_are_explained(child, explained)),
+        _ => true,
+    }
+}
+
+#[test]
+fn degenerate_parts_give_nulls_with_reasons() {
+    let patients = |n: usize| (0..n).map(|row| row.to_string()).collect::<Vec<_>>();
+    let parts = [
+        (vec![false; 20], vec![0.1; 20], patients(20)),
+        (vec![true; 20], vec![0.0; 20], patients(20)),
+        (vec![true, false], vec![1.0, 0.0], patients(2)),
+        ([vec![false; 50], vec![true; 50]].concat(), [vec![0.1; 50], vec![0.9; 50]].concat(), patients(100)),
+    ];
+    for (index, part) in parts.into_iter().enumerate() {
+        for t in [0.0, 0.5, crate::tune_threshold::FLAG_NONE] {
+            let metrics = serde_json::to_value(report(part.clone(), t, None, 1)).expect("JSON");
+            // A null in the verdict repeats a null difference, whose reason stands with the baseline.
+            let Value::Object(mut map) = metrics else { unreachable!() };
+            map.remove("verdict");
+            let metrics = Value::Object(map);
+            assert!(nulls_are_explained(&metrics, false), "part {index}, threshold {t}: {metrics:#}");
+        }
+    }
+}
+
+#[test]
+fn a_paired_interval_of_equal_rivals_is_zero() {
+    let (y, p, _) = rows(100, 1);
+    let sample = Sample::new(y.clone(), p.clone(), vec![Rival::scored(p, &y, 0.3)], 0.3, 1.0, Some(COST));
+    let measures = sample.plain();
+    assert_eq!(measures.model, measures.rivals[0]);
+}
