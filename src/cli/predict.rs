@@ -1,0 +1,229 @@
+//! `clinpipe predict`: scores a table with a bundle.
+//!
+//! Every row is scored or none: a row that the service would refuse makes the whole file fail, with file, row and
+//! column. Equal inputs give equal bytes.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clinpipe_stages::StageFile;
+use clinpipe_stages::bundle::record::{CellError, RecordSchema};
+use clinpipe_stages::bundle::{Bundle, Prediction};
+use clinpipe_stages::common::table::Table;
+use clinpipe_stages::ingest::{self, CsvOptions};
+
+use super::error::UsageError;
+use super::serve::{DEFAULT_BUNDLE, load_bundle};
+use crate::util::atomic_write;
+
+/// How many faulty cells one message shows.
+const SHOWN: usize = 20;
+
+/// `predict`.
+#[derive(Debug, clap::Args)]
+pub struct PredictArgs {
+    /// The table to score: a .csv or .parquet file. It needs the bundle's input columns; others are ignored.
+    #[arg(value_name = "INPUT")]
+    pub input: PathBuf,
+    /// The bundle's directory.
+    #[arg(long, value_name = "DIR", default_value = DEFAULT_BUNDLE)]
+    pub bundle: PathBuf,
+    /// Where to write, as .csv or .parquet; otherwise CSV to stdout.
+    #[arg(short, long, value_name = "OUTPUT")]
+    pub output: Option<PathBuf>,
+}
+
+/// Scores and writes. Without `--output` the CSV is returned for stdout. `root` is the directory that relative paths
+/// start from.
+pub(super) fn run(args: &PredictArgs, root: &Path) -> anyhow::Result<String> {
+    let output = args.output.as_ref().map(|path| Ok::<_, UsageError>((path, Format::of(path)?))).transpose()?;
+    let bundle = load_bundle(&root.join(&args.bundle))?;
+    let scores = score(&bundle, root, &args.input)?;
+    let Some((path, format)) = output else { return Ok(scores.csv()) };
+    let bytes = match format {
+        Format::Csv => scores.csv().into_bytes(),
+        Format::Parquet => scores.parquet()?,
+    };
+    let target = std::path::absolute(root.join(path))?;
+    atomic_write::write(&target, &bytes).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(String::new())
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Csv,
+    Parquet,
+}
+
+impl Format {
+    fn of(path: &Path) -> Result<Self, UsageError> {
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("csv") => Ok(Self::Csv),
+            Some("parquet") => Ok(Self::Parquet),
+            _ => {
+                let message = format!("the name of {} does not tell its format", path.display());
+                Err(UsageError::new(message, "let it end in .csv or .parquet"))
+            }
+        }
+    }
+}
+
+/// One scored row.
+struct Score {
+    id: Option<String>,
+    prediction: Prediction,
+    risk_level: Option<String>,
+}
+
+struct Scores {
+    /// Whether the input had the study's id column.
+    has_id: bool,
+    has_tiers: bool,
+    rows: Vec<Score>,
+}
+
+fn score(bundle: &Bundle, root: &Path, input: &Path) -> anyhow::Result<Scores> {
+    let name = input.display().to_string();
+    let table = read(bundle, root, input)?;
+    let needed = bundle.inputs().iter().map(String::as_str).filter(|column| table.has(column));
+    let frame = table.frame_of(needed)?;
+    let faults = RecordSchema::new(bundle.schema(), bundle.inputs())?.check_table(&frame, SHOWN + 1);
+    if !faults.is_empty() {
+        return Err(
+            UsageError::new(list(&name, &faults), "nothing was scored; correct the cells or drop the rows").into()
+        );
+    }
+    let predictions = bundle.predict(&frame)?;
+    let id = bundle.schema().id.as_deref().filter(|id| table.has(id));
+    let ids = match id {
+        Some(id) => table.labels(id)?,
+        None => vec![None; predictions.len()],
+    };
+    let level = |prediction: &Prediction| Some(bundle.tiers()?.levels.get(prediction.tier?)?.name.clone());
+    let rows = predictions.into_iter().zip(ids).map(|(prediction, id)| {
+        let risk_level = level(&prediction);
+        Score { id, prediction, risk_level }
+    });
+    Ok(Scores { has_id: id.is_some(), has_tiers: bundle.tiers().is_some(), rows: rows.collect() })
+}
+
+fn read(bundle: &Bundle, root: &Path, input: &Path) -> anyhow::Result<Table> {
+    let file = StageFile { path: root.join(input), name: input.display().to_string() };
+    let table = match Format::of(input)? {
+        Format::Parquet => Table::read(&file),
+        Format::Csv => ingest::read_csv(&file, bundle.schema(), &CsvOptions::scoring(bundle.inputs())),
+    };
+    // An unreadable or malformed table is the caller's to correct.
+    table.map_err(|error| {
+        let hint =
+            error.hint().unwrap_or("the columns and their types are those of the bundle's schema.json").to_owned();
+        UsageError::new(error.to_string(), hint).into()
+    })
+}
+
+/// The faulty cells, one a line; rows are lines of a CSV file (the header is 1).
+fn list(name: &str, faults: &[CellError]) -> String {
+    let mut text = String::from("the table does not fit the bundle's schema");
+    for CellError { row, error } in faults.iter().take(SHOWN) {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "\n  {name}: row {}, column {}: {}", row + 2, error.field, error.message);
+    }
+    if faults.len() > SHOWN {
+        text.push_str("\n  … and more");
+    }
+    text
+}
+
+impl Scores {
+    fn csv(&self) -> String {
+        let mut text = String::from("row_id,");
+        text.push_str(if self.has_id { "id," } else { "" });
+        text.push_str("p_raw,p,flagged");
+        text.push_str(if self.has_tiers { ",risk_level\n" } else { "\n" });
+        for (row, Score { id, prediction, risk_level }) in self.rows.iter().enumerate() {
+            let id = if self.has_id { format!("{},", quoted(id.as_deref())) } else { String::new() };
+            let level = if self.has_tiers { format!(",{}", quoted(risk_level.as_deref())) } else { String::new() };
+            let Prediction { p_raw, p, flagged, .. } = prediction;
+            let _ = writeln!(text, "{row},{id}{p_raw},{p},{}{level}", u8::from(*flagged));
+        }
+        text
+    }
+
+    fn parquet(&self) -> anyhow::Result<Vec<u8>> {
+        let column = |value: fn(&Score) -> f64| self.rows.iter().map(value).collect::<Vec<_>>();
+        let mut table = Table::with_rows(self.rows.len());
+        table.push_ints("row_id", (0..self.rows.len()).map(|row| i64::try_from(row).ok()).collect())?;
+        if self.has_id {
+            table.push_texts("id", self.rows.iter().map(|score| score.id.clone()).collect())?;
+        }
+        table.push_floats("p_raw", column(|score| score.prediction.p_raw))?;
+        table.push_floats("p", column(|score| score.prediction.p))?;
+        table.push_bools("flagged", self.rows.iter().map(|score| Some(score.prediction.flagged)).collect())?;
+        if self.has_tiers {
+            table.push_texts("risk_level", self.rows.iter().map(|score| score.risk_level.clone()).collect())?;
+        }
+        let dir = tempfile::tempdir()?;
+        let path = dir.path().join("scores.parquet");
+        table.write(&path)?;
+        Ok(std::fs::read(&path)?)
+    }
+}
+
+/// A CSV field; a missing value is empty.
+fn quoted(text: Option<&str>) -> String {
+    match text {
+        None => String::new(),
+        Some(text) if text.contains([',', '"', '\n', '\r']) => format!("\"{}\"", text.replace('"', "\"\"")),
+        Some(text) => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clinpipe_stages::bundle::record::FieldError;
+
+    fn scores() -> Scores {
+        let row = |id: &str, p, flagged| Score {
+            id: Some(id.to_owned()),
+            prediction: Prediction { p_raw: p, p, flagged, tier: None },
+            risk_level: None,
+        };
+        Scores { has_id: true, has_tiers: false, rows: vec![row("P,\"1\"", 0.1, false), row("P-2", 1e-7, true)] }
+    }
+
+    #[test]
+    fn fields_are_quoted_and_floats_keep_every_bit() {
+        assert_eq!(
+            scores().csv(),
+            "row_id,id,p_raw,p,flagged\n0,\"P,\"\"1\"\"\",0.1,0.1,0\n1,P-2,0.0000001,0.0000001,1\n"
+        );
+    }
+
+    #[test]
+    fn parquet_and_csv_hold_the_same_rows() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("scores.parquet");
+        std::fs::write(&path, scores().parquet().expect("bytes")).expect("written");
+        let table = Table::read(&StageFile { path, name: "scores".to_owned() }).expect("a table");
+        assert_eq!(table.names(), ["row_id", "id", "p_raw", "p", "flagged"]);
+        assert_eq!(table.floats("p").expect("floats"), [0.1, 1e-7]);
+        assert_eq!(table.bools("flagged").expect("booleans"), [Some(false), Some(true)]);
+    }
+
+    #[test]
+    fn faults_are_listed_up_to_a_limit() {
+        let error = FieldError { field: "age".to_owned(), message: "is odd".to_owned(), kind: "range" };
+        let faults: Vec<_> = (0..30).map(|row| CellError { row, error: error.clone() }).collect();
+        let text = list("in.csv", &faults);
+        assert!(text.contains("in.csv: row 2, column age: is odd"), "{text}");
+        assert_eq!(text.lines().count(), SHOWN + 2);
+    }
+
+    #[test]
+    fn the_format_is_that_of_the_name() {
+        assert_eq!(Format::of(Path::new("a/b.parquet")).ok(), Some(Format::Parquet));
+        assert!(Format::of(Path::new("a/b.xlsx")).is_err());
+    }
+}
