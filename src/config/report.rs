@@ -159,7 +159,11 @@ impl<'a> Report<'a> {
         let path = RelPath::resolve(base, text);
         if path.is_none() {
             let message = format!("`{text}` lies outside the project");
-            self.fault_with_help(span, message, "move or copy the file into the project");
+            self.fault_with_help(
+                span,
+                message,
+                "copy the file into the project, or start clinpipe with `-C` at a directory that holds both",
+            );
         }
         path
     }

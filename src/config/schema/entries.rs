@@ -7,7 +7,8 @@ use crate::config::report::Report;
 use crate::config::yaml::{Entry, Kind, Node};
 use crate::util::RelPath;
 
-const OUT_FLAGS: [&str; 8] = ["cache", "persist", "push", "remote", "desc", "type", "labels", "meta"];
+/// `checkpoint` is obsolete and without effect, as under DVC.
+const OUT_FLAGS: [&str; 9] = ["cache", "persist", "push", "remote", "desc", "type", "labels", "meta", "checkpoint"];
 const PLOT_FLAGS: [&str; 7] = ["template", "x", "y", "x_label", "y_label", "title", "header"];
 
 /// How a stage's files are read.

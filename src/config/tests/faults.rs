@@ -242,7 +242,7 @@ fn paths_stay_in_the_project() {
     4 |     deps: [../b, /etc/passwd, "s3://b/c"]
       |            ^^^^
       |
-    help: move or copy the file into the project
+    help: copy the file into the project, or start clinpipe with `-C` at a directory that holds both
 
     error: `/etc/passwd` is an absolute path
      --> pipeline.yaml:4:18
