@@ -23,6 +23,24 @@ pub fn to_string<T: Serialize>(value: &T) -> Result<String, serde_json::Error> {
     Ok(text)
 }
 
+/// The canonical text without indentation, for files that machines read and that hold many numbers.
+///
+/// # Errors
+/// As [`to_string`].
+pub fn to_compact_string<T: Serialize>(value: &T) -> Result<String, serde_json::Error> {
+    let mut value = serde_json::to_value(value)?;
+    canonicalise(&mut value);
+    let mut text = serde_json::to_string(&value)?;
+    text.push('\n');
+    Ok(text)
+}
+
+/// Writes the compact canonical text of a value to a file.
+pub fn write_compact<T: Serialize>(path: &Path, value: &T) -> Result<(), StageError> {
+    let text = to_compact_string(value).map_err(|error| StageError::output(path, io::Error::other(error)))?;
+    fs::write(path, text).map_err(|error| StageError::output(path, error))
+}
+
 /// Writes the canonical text of a value to a file.
 pub fn write<T: Serialize>(path: &Path, value: &T) -> Result<(), StageError> {
     let text = to_string(value).map_err(|error| StageError::output(path, io::Error::other(error)))?;

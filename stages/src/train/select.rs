@@ -1,0 +1,181 @@
+//! Which candidate is kept, and cv.json, which shows why.
+//!
+//! The best mean score over the outer folds wins, unless a simpler candidate lies within one standard error of it
+//! (the best one's standard deviation over folds, divided by √folds): then the simplest such candidate is kept. Simple
+//! to complex: logistic, forest, gbdt.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::cv::{CvResult, FoldScores};
+use super::params::{LearnerName, SelectionMetric};
+
+/// cv.json.
+#[derive(Debug, Serialize)]
+pub(super) struct CvReport {
+    pub schema_version: u32,
+    /// The score that decided.
+    pub metric: SelectionMetric,
+    /// Whether the one-standard-error rule was applied.
+    pub one_standard_error: bool,
+    /// Outer folds.
+    pub folds: usize,
+    /// Training rows.
+    pub n: usize,
+    /// Events among them.
+    pub events: usize,
+    /// The candidates' scores by name.
+    pub candidates: BTreeMap<String, Summary>,
+    /// The plain logistic regression's scores, and those of the event rate of each fold's training rows.
+    pub baselines: BTreeMap<String, Summary>,
+    /// The candidate that was kept.
+    pub chosen: LearnerName,
+    /// Why.
+    pub reason: String,
+}
+
+/// A candidate's scores.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Summary {
+    /// Per outer fold.
+    pub folds: Vec<FoldScores>,
+    /// Means over the folds.
+    pub mean: Scores,
+    /// Standard errors of the means.
+    pub se: Scores,
+    /// Median of the folds' boosting rounds: the final fit's number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rounds: Option<usize>,
+}
+
+/// One value per score.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub(super) struct Scores {
+    pub auroc: f64,
+    pub log_loss: f64,
+    pub brier: f64,
+}
+
+impl Summary {
+    pub(super) fn new(result: &CvResult) -> Self {
+        let over = |statistic: fn(&[f64]) -> f64| Scores {
+            auroc: statistic(&column(&result.folds, |fold| fold.auroc)),
+            log_loss: statistic(&column(&result.folds, |fold| fold.log_loss)),
+            brier: statistic(&column(&result.folds, |fold| fold.brier)),
+        };
+        let mut rounds: Vec<usize> = result.folds.iter().filter_map(|fold| fold.rounds).collect();
+        rounds.sort_unstable();
+        let middle = rounds.len() / 2;
+        let rounds = match rounds.len() {
+            0 => None,
+            even if even % 2 == 0 => Some((rounds[middle - 1] + rounds[middle]).div_ceil(2)),
+            _ => Some(rounds[middle]),
+        };
+        Self { folds: result.folds.clone(), mean: over(mean), se: over(standard_error), rounds }
+    }
+
+    /// The deciding score's mean and standard error, turned so that less is better.
+    fn loss(&self, metric: SelectionMetric) -> (f64, f64) {
+        match metric {
+            SelectionMetric::LogLoss => (self.mean.log_loss, self.se.log_loss),
+            SelectionMetric::Auroc => (-self.mean.auroc, self.se.auroc),
+        }
+    }
+}
+
+/// Picks a candidate: its place in `candidates`, and the reason. `None` when there is none.
+pub(super) fn choose(
+    candidates: &[(LearnerName, Summary)],
+    metric: SelectionMetric,
+    one_standard_error: bool,
+) -> Option<(usize, String)> {
+    let loss = |index: usize| candidates[index].1.loss(metric);
+    let mut order: Vec<usize> = (0..candidates.len()).collect();
+    order.sort_by_key(|&index| candidates[index].0);
+    // The first of equals is the simpler one.
+    let best = order.iter().copied().min_by(|&a, &b| loss(a).0.total_cmp(&loss(b).0))?;
+    let (best_loss, se) = loss(best);
+    let label = match metric {
+        SelectionMetric::LogLoss => "log loss",
+        SelectionMetric::Auroc => "AUROC",
+    };
+    let describe = |index: usize| format!("{} ({label} {:.4})", candidates[index].0.as_str(), loss(index).0.abs());
+    if candidates.len() == 1 {
+        return Some((best, format!("{} is the only candidate", describe(best))));
+    }
+    if one_standard_error {
+        let simplest = order.iter().copied().find(|&index| loss(index).0 <= best_loss + se).unwrap_or(best);
+        if simplest != best {
+            let reason = format!(
+                "{} is the simplest candidate within one standard error ({se:.4}) of the best, {}",
+                describe(simplest),
+                describe(best)
+            );
+            return Some((simplest, reason));
+        }
+    }
+    Some((best, format!("{} has the best mean over the outer folds", describe(best))))
+}
+
+fn column(folds: &[FoldScores], read: impl Fn(&FoldScores) -> f64) -> Vec<f64> {
+    folds.iter().map(read).collect()
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+fn standard_error(values: &[f64]) -> f64 {
+    let center = mean(values);
+    let squares: f64 = values.iter().map(|value| (value - center) * (value - center)).sum();
+    let n = values.len() as f64;
+    libm::sqrt(squares / (n - 1.0) / n)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn summary(losses: [f64; 4], rounds: Option<[usize; 4]>) -> Summary {
+        let fold = |fold: usize| FoldScores {
+            fold,
+            n: 10,
+            events: 5,
+            auroc: 1.0 - losses[fold],
+            log_loss: losses[fold],
+            brier: losses[fold],
+            rounds: rounds.map(|rounds| rounds[fold]),
+        };
+        Summary::new(&CvResult { folds: (0..4).map(fold).collect(), p: Vec::new() })
+    }
+
+    #[test]
+    fn the_simplest_within_one_standard_error_wins() {
+        // Means 0.30, 0.26, 0.25; the best one's standard error is 0.0129.
+        let candidates = [
+            (LearnerName::Gbdt, summary([0.22, 0.24, 0.26, 0.28], None)),
+            (LearnerName::Logistic, summary([0.30; 4], None)),
+            (LearnerName::Forest, summary([0.26; 4], None)),
+        ];
+        for metric in [SelectionMetric::LogLoss, SelectionMetric::Auroc] {
+            let (index, reason) = choose(&candidates, metric, true).expect("three candidates");
+            assert_eq!(index, 2);
+            assert!(reason.contains("one standard error (0.0129)"), "{reason}");
+            assert_eq!(choose(&candidates, metric, false).expect("three candidates").0, 0);
+        }
+    }
+
+    #[test]
+    fn equal_scores_go_to_the_simpler_and_nothing_to_nobody() {
+        let same = summary([0.3, 0.2, 0.3, 0.2], None);
+        let candidates = [(LearnerName::Gbdt, same.clone()), (LearnerName::Logistic, same)];
+        assert_eq!(choose(&candidates, SelectionMetric::LogLoss, false).expect("two candidates").0, 1);
+        assert_eq!(choose(&[], SelectionMetric::LogLoss, true), None);
+    }
+
+    #[test]
+    fn rounds_are_the_median_of_the_folds() {
+        assert_eq!(summary([0.1; 4], Some([9, 40, 20, 31])).rounds, Some(26));
+    }
+}
