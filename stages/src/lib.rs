@@ -78,7 +78,10 @@ pub fn stages() -> &'static [&'static dyn Stage] {
         &validate::Validate,
         &split::Split,
         &featurize::Featurize,
+        &train::Train,
+        &calibrate::Calibrate,
         &tune_threshold::TuneThreshold,
+        &bundle::Assemble,
         &evaluate::Evaluate,
         &gate::Gate,
     ]

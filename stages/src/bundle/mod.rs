@@ -1,11 +1,13 @@
 //! The bundle: everything that scoring needs, and the only path that scores.
 
+mod assemble;
 mod manifest;
 pub mod record;
 mod reference;
 mod score;
 mod tiers;
 
+pub use assemble::Assemble;
 pub use manifest::{BundleError, BundleManifest, DataLineage, MANIFEST, Member, TrainingRows};
 pub use record::{FieldError, ParsedRecord, RecordSchema};
 pub use reference::{Profile, Reference};

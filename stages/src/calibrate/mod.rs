@@ -142,9 +142,10 @@ impl Rows {
         let (n, events) = (self.y.len(), self.events());
         let counts = format!("{n} out-of-fold predictions with {events} events");
         match asked {
-            Method::Auto if n < ISOTONIC_ROWS || events < ISOTONIC_EVENTS => {
-                (Method::Platt, format!("{counts} are fewer than the {ISOTONIC_ROWS} and {ISOTONIC_EVENTS} isotonic needs"))
-            }
+            Method::Auto if n < ISOTONIC_ROWS || events < ISOTONIC_EVENTS => (
+                Method::Platt,
+                format!("{counts} are fewer than the {ISOTONIC_ROWS} and {ISOTONIC_EVENTS} isotonic needs"),
+            ),
             Method::Auto => {
                 (Method::Isotonic, format!("{counts} reach the {ISOTONIC_ROWS} and {ISOTONIC_EVENTS} isotonic needs"))
             }

@@ -77,14 +77,20 @@ impl Study {
 
     fn check(&self, split: &str) -> Result<(), StageError> {
         if self.folds < 2 {
-            return Err(StageError::input(split, format!("has {} folds; cross-validation needs at least 2", self.folds)));
+            return Err(StageError::input(
+                split,
+                format!("has {} folds; cross-validation needs at least 2", self.folds),
+            ));
         }
         for fold in 0..self.folds {
             let (fit, held) = self.parts(fold);
             for (rows, part) in [(fit, "outside"), (held, "in")] {
                 let events = rows.iter().filter(|&&row| self.y[row]).count();
                 if events == 0 || events == rows.len() {
-                    let text = format!("the rows {part} fold {fold} are all of one outcome ({events} events in {})", rows.len());
+                    let text = format!(
+                        "the rows {part} fold {fold} are all of one outcome ({events} events in {})",
+                        rows.len()
+                    );
                     return Err(StageError::input(split, text).with_hint("use fewer folds or a stratified split"));
                 }
             }
@@ -103,7 +109,8 @@ fn training_rows(table: &Table, split: &Table, name: &str) -> Result<(Vec<usize>
     for (row, (part, fold)) in part.iter().zip(fold).enumerate() {
         if part.as_deref() == Some("train") {
             let fold = fold.and_then(|fold| usize::try_from(fold).ok());
-            let fold = fold.ok_or_else(|| StageError::cell(name, row as u64 + 2, "fold", "a training row has no fold"))?;
+            let fold =
+                fold.ok_or_else(|| StageError::cell(name, row as u64 + 2, "fold", "a training row has no fold"))?;
             rows.push(row);
             folds.push(fold);
         }

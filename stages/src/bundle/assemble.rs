@@ -1,0 +1,188 @@
+//! The stage that assembles a bundle from what training, calibration and tuning wrote.
+//!
+//! It fits nothing. Files that other stages wrote are copied byte for byte; bundle.json is written last, from the
+//! digests of what was written. The result is loaded once as a check before the stage ends.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::manifest::{BundleManifest, DataLineage, MANIFEST, Member, SCHEMA_VERSION, TrainingRows};
+use super::reference::Reference;
+use super::score::Bundle;
+use super::tiers::Tiers;
+use crate::common::canonical_json;
+use crate::common::schema::Schema;
+use crate::common::table::Table;
+use crate::featurize::FeatureSpec;
+use crate::train::{Card, Fingerprint};
+use crate::{ParamError, ParamSet, Role, Stage, StageContext, StageError, StageFile};
+
+/// Files of the `models` directory that become members under the same name; the card goes into the manifest.
+const MODEL_FILES: [&str; 4] =
+    ["model.json", "preprocessor.json", "baseline_logistic.json", "baseline_prevalence.json"];
+
+/// The stage `bundle`.
+pub struct Assemble;
+
+/// What is needed of the ingest report; the rest of it is for people.
+#[derive(Deserialize)]
+struct IngestReport {
+    source: String,
+    file: String,
+    blake3: String,
+}
+
+impl Stage for Assemble {
+    fn name(&self) -> &'static str {
+        "bundle"
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn about(&self) -> &'static str {
+        "assembles the one directory that serve, predict and evaluate read"
+    }
+
+    fn inputs(&self) -> &'static [Role] {
+        const {
+            &[
+                Role::required("models", "the kept model and the baselines"),
+                Role::required("spec", "how the features are computed"),
+                Role::required("calibrator", "the fitted calibrator"),
+                Role::required("threshold", "the decision threshold"),
+                Role::required("table", "the feature table, for the profile of the training rows"),
+                Role::required("split", "parts and folds"),
+                Role::required("ingest", "the ingest report, for the lineage to the raw data"),
+            ]
+        }
+    }
+
+    fn outputs(&self) -> &'static [Role] {
+        const { &[Role::required("bundle", "directory of the bundle")] }
+    }
+
+    fn params(&self) -> &'static [Role] {
+        const {
+            &[
+                Role::required("schema", "the columns of the raw table"),
+                Role::optional("tiers", "risk levels with actions and costs"),
+                Role::optional("profile", "how answers are named"),
+            ]
+        }
+    }
+
+    fn check(&self, params: &ParamSet) -> Result<(), ParamError> {
+        parse(params).map(|_| ())
+    }
+
+    fn run(&self, context: &StageContext) -> Result<(), StageError> {
+        let (schema, tiers) = parse(context.params())?;
+        let directory = context.output("bundle")?;
+        let mut files = Files { directory, members: BTreeMap::new() };
+        let models = context.input("models")?;
+        for name in MODEL_FILES {
+            files.copy(&inside(models, name), name)?;
+        }
+        let copies = [("spec", "features.json"), ("calibrator", "calibrator.json"), ("threshold", "threshold.json")];
+        for (role, name) in copies {
+            files.copy(context.input(role)?, name)?;
+        }
+        files.write("schema.json", &schema)?;
+        if let Some(tiers) = &tiers {
+            files.write("tiers.json", tiers)?;
+        }
+        if let Some(profile) = context.params().get("profile").filter(|profile| !profile.is_null()) {
+            files.write("profile.json", profile)?;
+        }
+        let (reference, rows) = reference(context)?;
+        files.write("reference.json", &reference)?;
+        let card_file = inside(models, "card.json");
+        let card: Card = canonical_json::read(&card_file.path, &card_file.name)?;
+        if card.training_rows != rows {
+            let text = "was trained on other rows than the split's training part";
+            return Err(StageError::input(&card_file.name, text).with_hint("run train again on this split"));
+        }
+        let manifest = manifest(context.input("ingest")?, &card, files.members)?;
+        canonical_json::write(&directory.join(MANIFEST), &manifest)?;
+        Bundle::load(directory).map_err(|error| StageError::failed(format!("the bundle is not sound: {error}")))?;
+        Ok(())
+    }
+}
+
+fn parse(params: &ParamSet) -> Result<(Schema, Option<Tiers>), ParamError> {
+    let schema: Schema = params.parse("schema")?;
+    schema.check()?;
+    let tiers = match params.get("tiers") {
+        None | Some(Value::Null) => None,
+        Some(_) => Some(params.parse::<Tiers>("tiers")?),
+    };
+    if let Some(tiers) = &tiers {
+        tiers.check()?;
+    }
+    Ok((schema, tiers))
+}
+
+fn manifest(ingest: &StageFile, card: &Card, members: BTreeMap<String, Member>) -> Result<BundleManifest, StageError> {
+    let report: IngestReport = canonical_json::read(&ingest.path, &ingest.name)?;
+    Ok(BundleManifest {
+        schema_version: SCHEMA_VERSION,
+        clinpipe: env!("CARGO_PKG_VERSION").to_owned(),
+        model: card.model.as_str().to_owned(),
+        data: DataLineage { source: report.source, file: report.file, blake3: report.blake3 },
+        training: TrainingRows { rows: card.training_rows.clone(), events: card.events },
+        members,
+    })
+}
+
+/// The profile and the fingerprint of the training rows.
+fn reference(context: &StageContext) -> Result<(Reference, Fingerprint), StageError> {
+    let spec_file = context.input("spec")?;
+    let spec: FeatureSpec = canonical_json::read(&spec_file.path, &spec_file.name)?;
+    let table = Table::read(context.input("table")?)?;
+    let split_file = context.input("split")?;
+    let split = Table::read(split_file)?;
+    let ids = table.ints_full("row_id")?;
+    if ids != split.ints_full("row_id")? {
+        return Err(StageError::input(&split_file.name, "does not list the rows of the feature table in their order"));
+    }
+    let part = split.texts("part")?;
+    let rows: Vec<usize> = (0..ids.len()).filter(|&row| part[row].as_deref() == Some("train")).collect();
+    let features = table.take(&rows)?.frame_of(spec.features.iter().map(|feature| feature.name.as_str()))?;
+    Ok((Reference::new(&features), Fingerprint::new(rows.iter().map(|&row| ids[row]))))
+}
+
+fn inside(directory: &StageFile, name: &str) -> StageFile {
+    let label = format!("{}/{name}", directory.name.trim_end_matches('/'));
+    StageFile { path: directory.path.join(name), name: label }
+}
+
+/// The members written so far.
+struct Files<'a> {
+    directory: &'a Path,
+    members: BTreeMap<String, Member>,
+}
+
+impl Files<'_> {
+    fn copy(&mut self, from: &StageFile, name: &str) -> Result<(), StageError> {
+        let bytes = std::fs::read(&from.path).map_err(|error| StageError::input(&from.name, error.to_string()))?;
+        self.add(name, &bytes)
+    }
+
+    fn write<T: serde::Serialize>(&mut self, name: &str, value: &T) -> Result<(), StageError> {
+        let text = canonical_json::to_string(value);
+        let text = text.map_err(|error| StageError::failed(format!("{name}: {error}")))?;
+        self.add(name, text.as_bytes())
+    }
+
+    fn add(&mut self, name: &str, bytes: &[u8]) -> Result<(), StageError> {
+        let path: PathBuf = self.directory.join(name);
+        std::fs::write(&path, bytes).map_err(|error| StageError::output(&path, error))?;
+        self.members.insert(name.to_owned(), Member::of(bytes));
+        Ok(())
+    }
+}
