@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::serve::ServeArgs;
+
 /// Reproducible pipelines for clinical risk models.
 #[derive(Debug, Parser)]
 #[command(name = "clinpipe", version, about, max_term_width = 100, subcommand_required = true)]
@@ -68,6 +70,8 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Print what a stage wrote to its log when it last ran.
     Log(LogArgs),
+    /// Host a bundle as an HTTP service.
+    Serve(ServeArgs),
     /// Run one attempt of a stage; for clinpipe's own use.
     #[command(name = crate::exec::CHILD_COMMAND, hide = true)]
     Child {

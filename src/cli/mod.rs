@@ -7,13 +7,11 @@ mod exit;
 mod init;
 mod log;
 mod metrics;
-
 mod output;
-
 mod project;
 mod repro;
 mod revision;
-
+mod serve;
 mod status;
 mod verify;
 mod watch;
@@ -67,6 +65,7 @@ fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<u8> {
         Command::Metrics(command) => metrics::run(&global, &command, output)?,
         Command::Verify(args) => verify::run(&global, &args, output)?,
         Command::Log(args) => log::run(&global, &args, output)?,
+        Command::Serve(args) => serve::run(&global, &args, output)?,
         Command::Child { spec } => return Ok(crate::exec::child::run(&spec)),
     };
     Ok(exit.into())

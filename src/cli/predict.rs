@@ -8,12 +8,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clinpipe_stages::StageFile;
-use clinpipe_stages::bundle::record::{CellError, RecordSchema};
+use clinpipe_stages::bundle::record::CellError;
 use clinpipe_stages::bundle::{Bundle, Prediction};
 use clinpipe_stages::common::table::Table;
 use clinpipe_stages::ingest::{self, CsvOptions};
 
 use super::error::UsageError;
+use super::exit::Exit;
+use super::output::Output;
 use super::serve::{DEFAULT_BUNDLE, load_bundle};
 use crate::util::atomic_write;
 
@@ -34,20 +36,24 @@ pub struct PredictArgs {
     pub output: Option<PathBuf>,
 }
 
-/// Scores and writes. Without `--output` the CSV is returned for stdout. `root` is the directory that relative paths
-/// start from.
-pub(super) fn run(args: &PredictArgs, root: &Path) -> anyhow::Result<String> {
-    let output = args.output.as_ref().map(|path| Ok::<_, UsageError>((path, Format::of(path)?))).transpose()?;
-    let bundle = load_bundle(&root.join(&args.bundle))?;
-    let scores = score(&bundle, root, &args.input)?;
-    let Some((path, format)) = output else { return Ok(scores.csv()) };
+/// Scores and writes; without `--output`, CSV to stdout.
+pub fn run(args: &PredictArgs, output: &Output) -> anyhow::Result<Exit> {
+    let target = args.output.as_ref().map(|path| Ok::<_, UsageError>((path, Format::of(path)?))).transpose()?;
+    let bundle = load_bundle(&args.bundle)?;
+    let scores = score(&bundle, &args.input)?;
+    let Some((path, format)) = target else {
+        output.data(&scores.csv())?;
+        return Ok(Exit::Done);
+    };
     let bytes = match format {
         Format::Csv => scores.csv().into_bytes(),
         Format::Parquet => scores.parquet()?,
     };
-    let target = std::path::absolute(root.join(path))?;
-    atomic_write::write(&target, &bytes).with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(String::new())
+    // The file is synced with its directory, which a bare file name would not tell.
+    let place = std::path::absolute(path)?;
+    atomic_write::write(&place, &bytes).with_context(|| format!("cannot write {}", path.display()))?;
+    output.talk(&format!("scored {} rows into {}", scores.rows.len(), path.display()));
+    Ok(Exit::Done)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,12 +89,12 @@ struct Scores {
     rows: Vec<Score>,
 }
 
-fn score(bundle: &Bundle, root: &Path, input: &Path) -> anyhow::Result<Scores> {
+fn score(bundle: &Bundle, input: &Path) -> anyhow::Result<Scores> {
     let name = input.display().to_string();
-    let table = read(bundle, root, input)?;
+    let table = read(bundle, input)?;
     let needed = bundle.inputs().iter().map(String::as_str).filter(|column| table.has(column));
     let frame = table.frame_of(needed)?;
-    let faults = RecordSchema::new(bundle.schema(), bundle.inputs())?.check_table(&frame, SHOWN + 1);
+    let faults = bundle.records().check_table(&frame, SHOWN + 1);
     if !faults.is_empty() {
         return Err(
             UsageError::new(list(&name, &faults), "nothing was scored; correct the cells or drop the rows").into()
@@ -108,8 +114,8 @@ fn score(bundle: &Bundle, root: &Path, input: &Path) -> anyhow::Result<Scores> {
     Ok(Scores { has_id: id.is_some(), has_tiers: bundle.tiers().is_some(), rows: rows.collect() })
 }
 
-fn read(bundle: &Bundle, root: &Path, input: &Path) -> anyhow::Result<Table> {
-    let file = StageFile { path: root.join(input), name: input.display().to_string() };
+fn read(bundle: &Bundle, input: &Path) -> anyhow::Result<Table> {
+    let file = StageFile { path: input.to_owned(), name: input.display().to_string() };
     let table = match Format::of(input)? {
         Format::Parquet => Table::read(&file),
         Format::Csv => ingest::read_csv(&file, bundle.schema(), &CsvOptions::scoring(bundle.inputs())),

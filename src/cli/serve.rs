@@ -6,10 +6,17 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use anyhow::Context;
-use clinpipe_stages::bundle::Bundle;
+use clinpipe_stages::bundle::{Bundle, BundleError};
+use serde::Deserialize;
 
+use super::args::Global;
 use super::error::UsageError;
+use super::exit::Exit;
+use super::output::Output;
+use super::project::Opened;
+use crate::config::{self, Project};
 use crate::serve::{self, AccessLog, ApiKey, BundleModel, Model, ServeParams, Settings};
+use crate::stage::SERVICE;
 use crate::util::utc;
 
 /// The variable that holds the API key.
@@ -20,9 +27,9 @@ pub(super) const DEFAULT_BUNDLE: &str = "artifacts/bundle";
 /// `serve`.
 #[derive(Debug, clap::Args)]
 pub struct ServeArgs {
-    /// The bundle's directory.
-    #[arg(long, value_name = "DIR", default_value = DEFAULT_BUNDLE)]
-    pub bundle: PathBuf,
+    /// The bundle's directory; otherwise what the service in the pipeline names, else artifacts/bundle.
+    #[arg(long, value_name = "DIR")]
+    pub bundle: Option<PathBuf>,
     /// Address to listen at; one that other machines can reach needs the API key in CLINPIPE_API_KEY.
     #[arg(long, value_name = "HOST")]
     pub host: Option<String>,
@@ -34,34 +41,61 @@ pub struct ServeArgs {
     pub check: bool,
 }
 
-/// Serves, or with `--check` says whether it would. `root` is the directory that relative paths start from; `params`
-/// is `serve` of params.yaml.
-pub(super) fn run(args: &ServeArgs, root: &Path, params: &ServeParams) -> anyhow::Result<String> {
-    let settings = settings(args, params)?;
-    let model = BundleModel::new(load_bundle(&root.join(&args.bundle))?)?;
+/// Serves until a signal, or with `--check` says whether it would.
+pub fn run(global: &Global, args: &ServeArgs, output: &Output) -> anyhow::Result<Exit> {
+    let declared = Declared::read(global)?;
+    let settings = settings(args, declared.params)?;
+    let bundle = args.bundle.as_ref().unwrap_or(&declared.bundle);
+    let model = BundleModel::new(load_bundle(bundle)?);
     if args.check {
-        return Ok(describe(model.info(), &settings));
+        output.data(&describe(model.info(), &settings))?;
+        return Ok(Exit::Done);
     }
     let clock = || utc::rfc3339(SystemTime::now());
     let (log, writer) = AccessLog::start(Box::new(io::stderr()), clock).context("cannot start the log")?;
     let ended = serve::serve(Arc::new(model), settings, log.clone());
     log.finish(writer);
     ended?;
-    Ok(String::new())
+    Ok(Exit::Done)
+}
+
+/// What the pipeline says of its service. A bundle can be served without a pipeline, and then the defaults hold.
+struct Declared {
+    bundle: PathBuf,
+    params: ServeParams,
+}
+
+impl Declared {
+    fn read(global: &Global) -> anyhow::Result<Self> {
+        let mut declared = Self { bundle: PathBuf::from(DEFAULT_BUNDLE), params: ServeParams::default() };
+        if global.file.is_none() && config::discover(Path::new(".")).is_err() {
+            return Ok(declared);
+        }
+        let Project { pipeline, params } = Opened::load(global, &[])?.project;
+        let Some(service) = pipeline.stages.values().find(|stage| stage.service) else { return Ok(declared) };
+        if let Some(dep) = service.deps.iter().find(|dep| dep.role.as_deref() == Some("bundle")) {
+            declared.bundle = dep.path.under(&pipeline.root);
+        }
+        if let Some(value) = params.builtin_params(service).get(SERVICE) {
+            declared.params = ServeParams::deserialize(value)?;
+        }
+        Ok(declared)
+    }
 }
 
 /// Loads a bundle; one that is not there is the caller's mistake, one that is damaged is not.
 pub(super) fn load_bundle(dir: &Path) -> anyhow::Result<Bundle> {
-    if !dir.join("bundle.json").is_file() {
-        let message = format!("there is no bundle at {}", dir.display());
-        return Err(UsageError::new(message, "run `clinpipe repro` to make one, or name another with --bundle").into());
-    }
-    Bundle::load(dir).with_context(|| format!("refusing the bundle at {}", dir.display()))
+    Bundle::load(dir).map_err(|error| match error {
+        BundleError::Absent(_) => {
+            let help = "run `clinpipe repro` to make one, or name another with --bundle";
+            UsageError::new(error.to_string(), help).into()
+        }
+        error => anyhow::Error::new(error).context(format!("refusing the bundle at {}", dir.display())),
+    })
 }
 
 /// Flags win over params, params over defaults; the key comes from the environment only.
-fn settings(args: &ServeArgs, params: &ServeParams) -> anyhow::Result<Settings> {
-    let mut params = params.clone();
+fn settings(args: &ServeArgs, mut params: ServeParams) -> anyhow::Result<Settings> {
     params.host = args.host.clone().or(params.host);
     params.port = args.port.or(params.port);
     let usage = |message: String| UsageError::new(message, "see `clinpipe serve --help`");

@@ -7,6 +7,7 @@
 //! and its log writer come from the command line.
 
 mod auth;
+mod bundle_model;
 mod errors;
 mod handlers;
 mod http;
@@ -23,6 +24,7 @@ mod shutdown;
 mod tests;
 
 pub use auth::ApiKey;
+pub use bundle_model::BundleModel;
 pub use errors::FieldProblem;
 pub use listen::{ServeError, serve};
 pub use log::AccessLog;
