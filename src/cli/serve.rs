@@ -15,9 +15,11 @@ use super::exit::Exit;
 use super::output::Output;
 use super::project::Opened;
 use crate::config::{self, Project};
+use crate::graph::Selection;
+use crate::plan::Plan;
 use crate::serve::{self, AccessLog, ApiKey, BundleModel, Model, ServeParams, Settings};
 use crate::stage::SERVICE;
-use crate::util::utc;
+use crate::util::{RelPath, utc};
 
 /// The variable that holds the API key.
 const KEY_VARIABLE: &str = "CLINPIPE_API_KEY";
@@ -47,6 +49,9 @@ pub fn run(global: &Global, args: &ServeArgs, output: &Output) -> anyhow::Result
     let settings = settings(args, declared.params)?;
     let bundle = args.bundle.as_ref().unwrap_or(&declared.bundle);
     let model = BundleModel::new(load_bundle(bundle)?);
+    if let Some(doubt) = declared.opened.as_ref().map(|opened| doubt(opened, bundle)).transpose()?.flatten() {
+        output.talk(&format!("warning: {doubt}"));
+    }
     if args.check {
         output.data(&describe(model.info(), &settings))?;
         return Ok(Exit::Done);
@@ -61,17 +66,19 @@ pub fn run(global: &Global, args: &ServeArgs, output: &Output) -> anyhow::Result
 
 /// What the pipeline says of its service. A bundle can be served without a pipeline, and then the defaults hold.
 struct Declared {
+    opened: Option<Opened>,
     bundle: PathBuf,
     params: ServeParams,
 }
 
 impl Declared {
     fn read(global: &Global) -> anyhow::Result<Self> {
-        let mut declared = Self { bundle: PathBuf::from(DEFAULT_BUNDLE), params: ServeParams::default() };
+        let mut declared = Self { opened: None, bundle: PathBuf::from(DEFAULT_BUNDLE), params: ServeParams::default() };
         if global.file.is_none() && config::discover(Path::new(".")).is_err() {
             return Ok(declared);
         }
-        let Project { pipeline, params } = Opened::load(global, &[])?.project;
+        let opened = declared.opened.insert(Opened::load(global, &[])?);
+        let Project { pipeline, params } = &opened.project;
         let Some(service) = pipeline.stages.values().find(|stage| stage.service) else { return Ok(declared) };
         if let Some(dep) = service.deps.iter().find(|dep| dep.role.as_deref() == Some("bundle")) {
             declared.bundle = dep.path.under(&pipeline.root);
@@ -81,6 +88,24 @@ impl Declared {
         }
         Ok(declared)
     }
+}
+
+/// Why a bundle may not be the one that the pipeline stands for: nothing is brought up to date behind the user's back.
+fn doubt(opened: &Opened, bundle: &Path) -> anyhow::Result<Option<String>> {
+    let root = &opened.project.pipeline.root;
+    let Ok(bundle) = std::path::absolute(bundle) else { return Ok(None) };
+    let Some(path) = bundle.strip_prefix(root).ok().and_then(|path| RelPath::parse(path.to_str()?)) else {
+        return Ok(None);
+    };
+    let mut stages = opened.project.pipeline.stages.values();
+    let Some(stage) = stages.find(|stage| stage.outs.iter().any(|out| out.path == path)) else { return Ok(None) };
+    let selected = opened.select(std::slice::from_ref(&stage.name.0), Selection::Upstream)?;
+    let workspace = opened.workspace();
+    let plan = Plan::new(&workspace, &workspace.current_lock()?, &selected, false)?;
+    let planned = plan.stages.iter().find(|planned| planned.name == stage.name);
+    Ok(planned
+        .and_then(|planned| planned.reasons.first())
+        .map(|reason| format!("{path} is not up to date: {reason}; `clinpipe repro` brings it up to date")))
 }
 
 /// Loads a bundle; one that is not there is the caller's mistake, one that is damaged is not.
