@@ -103,13 +103,19 @@ pub fn quantile(sorted: &[f64], q: f64) -> Option<f64> {
 /// The share of resamples that may be undefined before an interval is refused: leaving out more would bias it.
 const MAX_FAILED_SHARE: f64 = 0.05;
 
-/// The percentile interval of resampled values, NaN marking a resample in which the number is undefined.
-pub fn percentile(value: Option<f64>, resamples: impl Iterator<Item = f64>, confidence: f64) -> Estimate {
+/// The percentile interval of resampled values, NaN marking a resample in which the number is undefined. `undefined` is
+/// the reason given when there is no value at all.
+pub fn percentile(
+    value: Option<f64>,
+    resamples: impl Iterator<Item = f64>,
+    confidence: f64,
+    undefined: &str,
+) -> Estimate {
     let all: Vec<f64> = resamples.collect();
     let mut defined: Vec<f64> = all.iter().copied().filter(|value| value.is_finite()).collect();
     let failed = all.len() - defined.len();
     let Some(value) = value.and_then(finite) else {
-        return Estimate::undefined("undefined on these rows");
+        return Estimate::undefined(undefined);
     };
     if defined.is_empty() || failed as f64 > MAX_FAILED_SHARE * all.len() as f64 {
         let reason = format!("undefined in {failed} of {} resamples", all.len());
@@ -145,10 +151,10 @@ mod tests {
 
     #[test]
     fn an_interval_of_mostly_undefined_resamples_is_refused() {
-        let few = percentile(Some(0.5), [0.4, 0.6, f64::NAN].into_iter(), 0.95);
+        let few = percentile(Some(0.5), [0.4, 0.6, f64::NAN].into_iter(), 0.95, "");
         assert_eq!((few.value, few.low, few.failed_resamples), (Some(0.5), None, Some(1)));
         assert_eq!(few.reason.as_deref(), Some("undefined in 1 of 3 resamples"));
-        let none = percentile(Some(f64::NAN), std::iter::empty(), 0.95);
-        assert_eq!((none.value, none.reason.is_some()), (None, true));
+        let none = percentile(Some(f64::NAN), std::iter::empty(), 0.95, "no rows");
+        assert_eq!((none.value, none.reason.as_deref()), (None, Some("no rows")));
     }
 }

@@ -16,6 +16,15 @@ use super::verdict;
 /// Costs are stated per this many rows.
 const PER: u32 = 1000;
 
+// Why a measure can be undefined.
+const NO_ROWS: &str = "there are no rows";
+const NO_EVENT: &str = "there are no events";
+const ONE_CLASS: &str = "the rows hold only one class";
+const NO_SLOPE: &str = "the predictions separate the classes, or are all equal";
+const NO_ODDS: &str = "the threshold is at or above 1, where a false positive has no finite weight";
+const NO_COST: &str = "the study declares no cost table (tune_threshold.cost)";
+const NOTHING: &str = "nothing is flagged and nothing happened";
+
 /// Everything the report is made of.
 pub struct Evidence<'a> {
     /// `real` or `synthetic`.
@@ -55,14 +64,14 @@ impl Evidence<'_> {
                 one_row_per_patient: self.single_rows(),
             },
             auroc: self.auroc(),
-            auprc: self.interval(|m| m.auprc),
-            brier: self.interval(|m| m.model.brier),
-            scaled_brier: self.interval(|m| m.scaled_brier),
-            log_loss: self.interval(|m| m.log_loss),
+            auprc: self.interval(NO_EVENT, |m| m.auprc),
+            brier: self.interval(NO_ROWS, |m| m.model.brier),
+            scaled_brier: self.interval(ONE_CLASS, |m| m.scaled_brier),
+            log_loss: self.interval(NO_ROWS, |m| m.log_loss),
             calibration: Calibration {
-                intercept: self.interval(|m| m.intercept),
-                slope: self.interval(|m| m.slope),
-                ici: self.interval(|m| m.ici),
+                intercept: self.interval(ONE_CLASS, |m| m.intercept),
+                slope: self.interval(NO_SLOPE, |m| m.slope),
+                ici: self.interval(NO_ROWS, |m| m.ici),
                 clipped: self.sample.calibration.clipped,
             },
             threshold: FrozenThreshold {
@@ -71,7 +80,7 @@ impl Evidence<'_> {
                 decision: self.threshold.decision,
             },
             at_threshold: self.at_threshold(),
-            net_benefit: self.interval(|m| m.model.net_benefit),
+            net_benefit: self.interval(NO_ODDS, |m| m.model.net_benefit),
             expected_cost: self.expected_cost(),
             verdict: verdict::judge(&baselines, self.sample.cost.is_some()),
             baselines,
@@ -79,8 +88,8 @@ impl Evidence<'_> {
     }
 
     /// The percentile interval of one measure.
-    pub fn interval(&self, of: impl Fn(&Measures) -> f64) -> Estimate {
-        percentile(finite(of(self.point)), self.resamples.iter().map(&of), self.confidence)
+    pub fn interval(&self, undefined: &str, of: impl Fn(&Measures) -> f64) -> Estimate {
+        percentile(finite(of(self.point)), self.resamples.iter().map(&of), self.confidence, undefined)
     }
 
     fn single_rows(&self) -> bool {
@@ -91,7 +100,7 @@ impl Evidence<'_> {
         if self.single_rows() {
             delong::estimate(&self.sample.ranking, &self.sample.y, finite(self.point.auroc), self.confidence)
         } else {
-            self.interval(|m| m.auroc)
+            self.interval(ONE_CLASS, |m| m.auroc)
         }
     }
 
@@ -105,7 +114,7 @@ impl Evidence<'_> {
             specificity: self.proportion(|c| (c.true_negative, c.rows() - c.events()), "there are only events"),
             ppv: self.proportion(|c| (c.true_positive, c.flagged()), "no row is flagged"),
             npv: self.proportion(|c| (c.true_negative, c.rows() - c.flagged()), "every row is flagged"),
-            fbeta: self.interval(|m| m.fbeta),
+            fbeta: self.interval(NOTHING, |m| m.fbeta),
             beta: self.sample.beta,
             flagged_per_1000: self.proportion(|c| (c.flagged(), c.rows()), "there are no rows").scaled(1000.0),
         }
@@ -120,7 +129,7 @@ impl Evidence<'_> {
         if self.single_rows() {
             return Estimate::new(hits as f64 / n as f64, ends, "wilson");
         }
-        self.interval(|measures| {
+        self.interval(empty, |measures| {
             let (hits, n) = of(&measures.counts);
             if n == 0 { f64::NAN } else { hits as f64 / n as f64 }
         })
@@ -128,9 +137,9 @@ impl Evidence<'_> {
 
     fn expected_cost(&self) -> ExpectedCost {
         let cost = if self.sample.cost.is_some() {
-            self.interval(|m| m.model.cost).scaled(f64::from(PER))
+            self.interval(NO_ROWS, |m| m.model.cost).scaled(f64::from(PER))
         } else {
-            Estimate::undefined("the study declares no cost table (tune_threshold.cost)")
+            Estimate::undefined(NO_COST)
         };
         let Estimate { value, low, high, method, reason, .. } = cost;
         ExpectedCost { value, low, high, method, reason, per: PER }
@@ -143,35 +152,39 @@ impl Evidence<'_> {
 
     fn baseline(&self, index: usize) -> Baseline {
         let worth = |measures: &Measures| measures.rivals.get(index).copied().unwrap_or(Worth::UNDEFINED);
-        let minus = |of: fn(&Worth) -> f64| self.interval(move |m| of(&m.model) - of(&worth(m)));
+        let minus = |why: &str, of: fn(&Worth) -> f64| self.interval(why, move |m| of(&m.model) - of(&worth(m)));
         let point = worth(self.point);
         let p = self.sample.rivals.get(index).map_or(&[][..], |rival| &rival.p);
         let varies = p.iter().any(|value| Some(value) != p.first());
         let slope = varies.then(|| CalibrationData::new(&self.sample.y, p).slope(&vec![1.0; p.len()])).flatten();
+        let auroc = scores::auroc(&self.sample.y, p);
         let mut missing = Vec::new();
+        if auroc.is_none() {
+            missing.push(format!("auroc: {ONE_CLASS}"));
+        }
         if self.sample.cost.is_none() {
-            missing.push("expected_cost: the study declares no cost table");
+            missing.push(format!("expected_cost: {NO_COST}"));
         }
         if !varies {
-            missing.push("calibration_slope: everyone gets the same prediction");
+            missing.push("calibration_slope: everyone gets the same prediction".to_owned());
         } else if slope.is_none() {
-            missing.push("calibration_slope: the logistic model has no finite maximum");
+            missing.push(format!("calibration_slope: {NO_SLOPE}"));
         }
         if point.net_benefit.is_nan() {
-            missing.push("net_benefit: the threshold is at or above 1");
+            missing.push(format!("net_benefit: {NO_ODDS}"));
         }
         Baseline {
             n: self.point.counts.rows(),
             events: self.point.counts.events(),
-            auroc: scores::auroc(&self.sample.y, p),
+            auroc,
             calibration_slope: slope,
             brier: finite(point.brier),
             net_benefit: finite(point.net_benefit),
             expected_cost: finite(point.cost * f64::from(PER)),
             difference: Difference {
-                brier: minus(|worth| worth.brier),
-                net_benefit: minus(|worth| worth.net_benefit),
-                expected_cost: minus(|worth| worth.cost).scaled(f64::from(PER)),
+                brier: minus(NO_ROWS, |worth| worth.brier),
+                net_benefit: minus(NO_ODDS, |worth| worth.net_benefit),
+                expected_cost: minus(NO_COST, |worth| worth.cost).scaled(f64::from(PER)),
             },
             reason: (!missing.is_empty()).then(|| missing.join("; ")),
         }

@@ -109,7 +109,7 @@ fn decision(evidence: &Evidence) -> Vec<Point> {
     let model = (0..DECISION_GRID).map(|k| Point {
         curve: "decision",
         x: decision_threshold(k),
-        estimate: evidence.interval(|measures| measures.decision[k]),
+        estimate: evidence.interval("", |measures| measures.decision[k]),
         n: Some(counts.rows()),
     });
     let all = (0..DECISION_GRID).map(|k| {

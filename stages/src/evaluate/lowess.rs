@@ -59,30 +59,33 @@ fn interpolate(x: &[f64], smooth: &mut [f64], last: usize, at: usize) {
 fn local_line(x: &[f64], y: &[f64], centre: f64, left: usize, right: usize, range: f64) -> Option<f64> {
     let reach = (centre - x[left]).max(x[right - 1] - centre);
     let (near, far) = (0.001 * reach, 0.999 * reach);
-    let mut weights = Vec::with_capacity(right - left);
-    for &value in &x[left..] {
-        let distance = (value - centre).abs();
-        if distance > far && value > centre {
-            break;
+    // Weighted sums of 1, d, d², y and d·y with d = x − centre; the line's value at the centre follows from them.
+    let (mut total, mut first, mut second, mut level, mut cross) = (0.0, 0.0, 0.0, 0.0, 0.0);
+    for (value, outcome) in x[left..].iter().zip(&y[left..]) {
+        let offset = value - centre;
+        let distance = offset.abs();
+        if distance > far {
+            if offset > 0.0 {
+                break;
+            }
+            continue;
         }
-        weights.push(if distance > far {
-            0.0
-        } else if distance <= near {
-            1.0
-        } else {
-            cube(1.0 - cube(distance / reach))
-        });
+        let weight = if distance <= near { 1.0 } else { cube(1.0 - cube(distance / reach)) };
+        total += weight;
+        first += weight * offset;
+        second += weight * offset * offset;
+        level += weight * outcome;
+        cross += weight * offset * outcome;
     }
-    let rows = || weights.iter().zip(&x[left..]).zip(&y[left..]);
-    let total: f64 = weights.iter().sum();
     if total <= 0.0 {
         return None;
     }
-    let mean = rows().map(|((w, x), _)| w / total * x).sum::<f64>();
-    let spread = rows().map(|((w, x), _)| w / total * (x - mean) * (x - mean)).sum::<f64>();
+    let (mean, height) = (first / total, level / total);
+    let spread = (second / total - mean * mean).max(0.0);
     // A neighbourhood narrower than a thousandth of the range has no slope.
-    let slope = if reach > 0.0 && spread.sqrt() > 0.001 * range { (centre - mean) / spread } else { 0.0 };
-    Some(rows().map(|((w, x), y)| w / total * (slope * (x - mean) + 1.0) * y).sum())
+    let slope =
+        if reach > 0.0 && spread.sqrt() > 0.001 * range { (cross / total - mean * height) / spread } else { 0.0 };
+    Some(height - slope * mean)
 }
 
 fn cube(x: f64) -> f64 {

@@ -36,7 +36,7 @@ impl TestRows {
             return Err(StageError::input(&split.name, message).with_hint("run the stage `split` again"));
         }
         let patients = patients(&clean, bundle.schema(), &row_ids)?;
-        parts.check_unseen(bundle, &patients)?;
+        parts.check_unseen(&bundle.manifest().training.rows, &patients)?;
         let clean = clean.take(&parts.test)?;
         let y = outcomes(&clean, bundle.schema(), &table.name)?;
         let frame = clean.to_frame(bundle.schema())?;
@@ -73,9 +73,9 @@ impl Parts {
         Ok(Self { row_ids, train, test })
     }
 
-    fn check_unseen(&self, bundle: &Bundle, patients: &[String]) -> Result<(), StageError> {
+    fn check_unseen(&self, fitted_on: &Fingerprint, patients: &[String]) -> Result<(), StageError> {
         let trained = Fingerprint::new(self.train.iter().map(|&row| self.row_ids[row]));
-        if trained != bundle.manifest().training.rows {
+        if trained != *fitted_on {
             let message = "the bundle was not trained on the training part of this split: the test rows may not be new";
             return Err(StageError::failed(message).with_hint("train and bundle again on the present split"));
         }
@@ -115,4 +115,43 @@ fn outcomes(table: &Table, schema: &Schema, name: &str) -> Result<Vec<bool>, Sta
         })
         .collect();
     y.ok_or_else(|| StageError::input(name, format!("the outcome `{column}` of a test row is neither 0 nor 1")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(train: &[usize], test: &[usize]) -> Parts {
+        Parts { row_ids: vec![10, 11, 12, 13], train: train.to_vec(), test: test.to_vec() }
+    }
+
+    fn patients(names: [&str; 4]) -> Vec<String> {
+        names.map(str::to_owned).to_vec()
+    }
+
+    #[test]
+    fn new_rows_of_new_patients_pass() {
+        let fitted_on = Fingerprint::new([10, 12]);
+        assert!(parts(&[0, 2], &[1, 3]).check_unseen(&fitted_on, &patients(["a", "b", "a", "c"])).is_ok());
+    }
+
+    #[test]
+    fn a_patient_on_both_sides_fails() {
+        let fitted_on = Fingerprint::new([10, 12]);
+        let error = parts(&[0, 2], &[1, 3]).check_unseen(&fitted_on, &patients(["a", "b", "c", "a"]));
+        assert!(error.expect_err("patient a").to_string().starts_with("1 test rows"));
+    }
+
+    #[test]
+    fn a_row_on_both_sides_fails() {
+        let fitted_on = Fingerprint::new([10, 12]);
+        assert!(parts(&[0, 2], &[2, 3]).check_unseen(&fitted_on, &patients(["a", "b", "c", "d"])).is_err());
+    }
+
+    #[test]
+    fn a_bundle_trained_on_other_rows_fails() {
+        let fitted_on = Fingerprint::new([10, 11]);
+        let error = parts(&[0, 2], &[1, 3]).check_unseen(&fitted_on, &patients(["a", "b", "c", "d"]));
+        assert!(error.expect_err("row 11").to_string().contains("not trained on the training part"));
+    }
 }

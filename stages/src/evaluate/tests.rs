@@ -1,5 +1,7 @@
 //! The report as a whole: what it says of many rows, of one row per patient and of several, of degenerate parts.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::assemble::Evidence;
@@ -63,9 +65,9 @@ fn report(
     ];
     let request = StageRequest {
         uses: "evaluate".to_owned(),
-        inputs: Default::default(),
-        outputs: Default::default(),
-        params: Default::default(),
+        inputs: BTreeMap::default(),
+        outputs: BTreeMap::default(),
+        params: serde_json::Map::default(),
         threads,
     };
     let sample = Sample::new(y, p, rivals, t, 2.0, cost);

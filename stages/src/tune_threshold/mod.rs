@@ -6,6 +6,8 @@
 
 mod params;
 mod sweep;
+#[cfg(test)]
+mod tests;
 mod threshold;
 
 use std::path::Path;

@@ -27,7 +27,9 @@ pub fn sweep(y: &[bool], p: &[f64], policy: &Policy) -> Vec<Candidate> {
     thresholds.dedup();
 
     let mut counts = Counts::default();
-    y.iter().for_each(|&event| counts.add(false, event, 1));
+    for &event in y {
+        counts.add(false, event, 1);
+    }
     let mut descending = ranking.order().iter().rev().peekable();
     let mut candidates = Vec::with_capacity(thresholds.len());
     for threshold in thresholds {
