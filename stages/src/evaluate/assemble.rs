@@ -5,6 +5,7 @@ use crate::common::interval::{Estimate, finite, percentile, wilson};
 use crate::common::scores;
 use crate::tune_threshold::Threshold;
 
+use super::bootstrap::Clusters;
 use super::calibration::CalibrationData;
 use super::delong;
 use super::document::{
@@ -35,8 +36,8 @@ pub struct Evidence<'a> {
     pub threshold: &'a Threshold,
     /// The test rows.
     pub sample: &'a Sample,
-    /// Patients they belong to.
-    pub patients: usize,
+    /// The patients they belong to.
+    pub clusters: &'a Clusters,
     /// Measures of the rows as they are.
     pub point: &'a Measures,
     /// Measures of the resamples.
@@ -56,12 +57,12 @@ impl Evidence<'_> {
             model: self.model.clone(),
             n,
             events,
-            patients: self.patients as u64,
+            patients: self.clusters.count() as u64,
             prevalence: events as f64 / n as f64,
             intervals: Intervals {
                 confidence: self.confidence,
                 resamples: self.resamples.len(),
-                one_row_per_patient: self.single_rows(),
+                one_row_per_patient: self.clusters.single_rows(),
             },
             auroc: self.auroc(),
             auprc: self.interval(NO_EVENT, |m| m.auprc),
@@ -92,12 +93,8 @@ impl Evidence<'_> {
         percentile(finite(of(self.point)), self.resamples.iter().map(&of), self.confidence, undefined)
     }
 
-    fn single_rows(&self) -> bool {
-        self.patients as u64 == self.point.counts.rows()
-    }
-
     fn auroc(&self) -> Estimate {
-        if self.single_rows() {
+        if self.clusters.single_rows() {
             delong::estimate(&self.sample.ranking, &self.sample.y, finite(self.point.auroc), self.confidence)
         } else {
             self.interval(ONE_CLASS, |m| m.auroc)
@@ -126,7 +123,7 @@ impl Evidence<'_> {
         let Some(ends) = wilson(hits, n, self.confidence) else {
             return Estimate::undefined(empty);
         };
-        if self.single_rows() {
+        if self.clusters.single_rows() {
             return Estimate::new(hits as f64 / n as f64, ends, "wilson");
         }
         self.interval(empty, |measures| {

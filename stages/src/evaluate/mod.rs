@@ -105,7 +105,7 @@ impl Stage for Evaluate {
             model: bundle.manifest().model.clone(),
             threshold: bundle.threshold(),
             sample: &sample,
-            patients: clusters.count(),
+            clusters: &clusters,
             point: &sample.plain(),
             resamples: &resamples,
             confidence: params.confidence,

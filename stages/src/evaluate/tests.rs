@@ -80,7 +80,7 @@ fn report(
         model: "gbdt".to_owned(),
         threshold: &threshold(t, cost),
         sample: &sample,
-        patients: clusters.count(),
+        clusters: &clusters,
         point: &sample.plain(),
         resamples: &resamples,
         confidence: 0.95,
