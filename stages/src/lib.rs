@@ -19,6 +19,8 @@ pub mod generate;
 pub mod ingest;
 mod params;
 pub mod split;
+#[cfg(test)]
+mod testing;
 pub mod train;
 pub mod tune_threshold;
 pub mod validate;

@@ -6,6 +6,8 @@
 mod derive;
 mod params;
 mod spec;
+#[cfg(test)]
+mod tests;
 
 pub use derive::Derivation;
 pub use params::FeaturizeParams;

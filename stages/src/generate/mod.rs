@@ -7,6 +7,8 @@
 mod cohort;
 mod dropout;
 mod stroke;
+#[cfg(test)]
+mod tests;
 
 use serde::{Deserialize, Serialize};
 

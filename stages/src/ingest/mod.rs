@@ -7,6 +7,8 @@
 mod cell;
 mod profile;
 mod reader;
+#[cfg(test)]
+mod tests;
 
 use serde::{Deserialize, Serialize};
 

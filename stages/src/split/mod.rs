@@ -4,6 +4,8 @@
 //! or fold that is empty, or in which nobody or everybody has the event, is an error, because no score exists on it.
 
 mod assign;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 

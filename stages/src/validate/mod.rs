@@ -8,6 +8,8 @@ mod compare;
 mod params;
 mod report;
 mod rules;
+#[cfg(test)]
+mod tests;
 
 pub use params::{CrossRule, Level, Strictness, ValidateParams};
 

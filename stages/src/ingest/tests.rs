@@ -1,0 +1,136 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::testing::Lab;
+
+fn params() -> Value {
+    json!({
+        "schema": {
+            "id": "id",
+            "target": {"column": "y", "event": "ends"},
+            "columns": {
+                "id": {"type": "text"},
+                "age": {"type": "integer"},
+                "bmi": {"type": "number", "nullable": true},
+                "sex": {"type": "category", "levels": ["M", "F"]},
+                "y": {"type": "integer"},
+            },
+        },
+        "ingest": {"na": ["", "N/A"]},
+    })
+}
+
+const GOOD: &str = "\u{feff}id,age,bmi,sex,y\nA,69.0,N/A,M,0\nB,70,31.5,F,1\nB,70,31.5,F,1\nC,70,31.5,F,1\n";
+
+fn ingest(lab: &Lab, bytes: impl AsRef<[u8]>, params: &Value) -> Result<(), StageError> {
+    lab.write("raw.csv", bytes);
+    lab.run(&Ingest, &[("table", "raw.csv")], &[("table", "out.parquet"), ("report", "ingest.json")], params)
+}
+
+fn fault(bytes: impl AsRef<[u8]>) -> String {
+    let error = ingest(&Lab::new(), bytes, &params()).expect_err("refused");
+    format!("{error} | {}", error.hint().unwrap_or(""))
+}
+
+#[test]
+fn cells_are_typed_and_rows_keep_their_numbers() {
+    let lab = Lab::new();
+    let mut params = params();
+    params["ingest"]["dedupe"] = json!("ignoring_id");
+    ingest(&lab, GOOD, &params).expect("readable");
+    let table = lab.table("out.parquet");
+    assert_eq!(table.names(), ["row_id", "id", "age", "bmi", "sex", "y"]);
+    assert_eq!(table.ints("row_id").expect("ints"), [Some(0), Some(1)]);
+    assert_eq!(table.ints("age").expect("ints"), [Some(69), Some(70)]);
+    assert!(table.floats("bmi").expect("floats")[0].is_nan());
+    let report = lab.json("ingest.json");
+    assert_eq!((&report["rows_read"], &report["duplicates_dropped"]), (&json!(4), &json!(2)));
+    assert_eq!(report["columns"]["sex"]["levels"], json!({"M": 1, "F": 1}));
+    assert_eq!(report["columns"]["bmi"]["missing"], json!(1));
+    params["ingest"]["dedupe"] = json!("exact");
+    ingest(&lab, GOOD, &params).expect("readable");
+    assert_eq!(lab.table("out.parquet").ints("row_id").expect("ints"), [Some(0), Some(1), Some(3)]);
+}
+
+#[test]
+fn the_real_table_wins_and_the_report_says_so() {
+    let lab = Lab::new();
+    lab.write("real.csv", GOOD);
+    lab.write("made.csv", "id,age,bmi,sex,y\nA,1,1,M,0\n");
+    let outputs = [("table", "out.parquet"), ("report", "ingest.json")];
+    lab.run(&Ingest, &[("table", "real.csv"), ("synthetic", "made.csv")], &outputs, &params()).expect("runs");
+    assert_eq!(
+        (&lab.json("ingest.json")["source"], &lab.json("ingest.json")["file"]),
+        (&json!("real"), &json!("real.csv"))
+    );
+    lab.run(&Ingest, &[("synthetic", "made.csv")], &outputs, &params()).expect("runs");
+    assert_eq!(lab.json("ingest.json")["source"], json!("synthetic"));
+    let error = lab.run(&Ingest, &[], &outputs, &params()).expect_err("nothing to read");
+    assert!(error.to_string().contains("no raw table"));
+}
+
+#[test]
+fn faults_name_file_row_and_column() {
+    let cell = fault("id,age,bmi,sex,y\nA,1,2,M,0\nB,old,x,M,1\n");
+    assert!(cell.contains("raw.csv: row 3, column age: expected a whole number, found `old`"), "{cell}");
+    assert!(cell.contains("row 3, column bmi: expected a number, found `x`"), "{cell}");
+    let count = fault("id,age,bmi,sex,y\nA,1,2,M\n");
+    assert!(count.contains("row 2, column y: the row has 4 cells, the header 5"), "{count}");
+    assert!(fault("id,age,bmi,sex,y\nA,1,2,M,0,9\n").contains("the row has 6 cells"));
+    assert!(fault(b"id,age,bmi,sex,y\nA,1,2,\xff,0\n").contains("row 2, column sex: is not UTF-8"));
+    assert!(fault("").contains("is empty"));
+    assert!(fault("id,age,bmi,sex,y\n").contains("no rows"));
+    assert!(fault("id,age,bmi,sex,y,y\n").contains("`y` twice"));
+    assert!(fault("id,Age,bmi,sex,y\nA,1,2,M,0\n").contains("lacks `age` (did you mean `Age`?)"));
+    assert!(fault("id,age,bmi,sex,y,z\nA,1,2,M,0,1\n").contains("does not know: z"));
+}
+
+#[test]
+fn many_faults_are_counted() {
+    let rows: String = (0..30).map(|row| format!("{row},x,1,M,0\n")).collect();
+    let text = fault(format!("id,age,bmi,sex,y\n{rows}"));
+    assert_eq!(text.matches("expected a whole number").count(), 20);
+    assert!(text.contains("and 10 more"), "{text}");
+}
+
+#[test]
+fn columns_may_be_extra_for_scoring_and_when_allowed() {
+    let lab = Lab::new();
+    let mut value = params();
+    value["ingest"]["extra_columns"] = json!("drop");
+    ingest(&lab, "z,id,age,bmi,sex,y\n1,A,1,2,M,0\n", &value).expect("allowed");
+    assert_eq!(lab.json("ingest.json")["dropped_columns"], json!(["z"]));
+    let schema: Schema = serde_json::from_value(value["schema"].clone()).expect("a schema");
+    let inputs = ["age".to_owned(), "bmi".to_owned()];
+    lab.write("score.csv", "note,age,id\nhi,5,A\n");
+    let table = read_for_scoring(&lab.file("score.csv"), &schema, &inputs).expect("bmi may be missing");
+    assert_eq!(table.names(), ["row_id", "age", "id"]);
+    lab.write("score.csv", "note,bmi\nhi,5\n");
+    assert!(read_for_scoring(&lab.file("score.csv"), &schema, &inputs).is_err(), "age is required");
+}
+
+#[test]
+fn a_level_is_not_taken_for_a_missing_value() {
+    let lab = Lab::new();
+    let mut value = params();
+    value["schema"]["columns"]["sex"]["levels"] = json!(["M", "N/A"]);
+    ingest(&lab, "id,age,bmi,sex,y\nA,1,2,N/A,0\n", &value).expect("readable");
+    assert_eq!(lab.table("out.parquet").texts("sex").expect("texts"), [Some("N/A".to_owned())]);
+}
+
+#[test]
+fn bytes_are_frozen() {
+    let lab = Lab::new();
+    ingest(&lab, GOOD, &params()).expect("readable");
+    assert_eq!(lab.digest(&["out.parquet", "ingest.json"]), "d005d61d4843d6d4", "bytes moved: raise VERSION");
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_bytes_panic(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
+        let mut file = b"id,age,bmi,sex,y\n".to_vec();
+        file.extend(&bytes);
+        let _ = ingest(&Lab::new(), file, &params());
+        let _ = ingest(&Lab::new(), bytes, &params());
+    }
+}
