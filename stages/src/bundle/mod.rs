@@ -13,3 +13,6 @@ pub use record::{FieldError, ParsedRecord, RecordSchema};
 pub use reference::{Profile, Reference};
 pub use score::{Bundle, Prediction, parse_record};
 pub use tiers::{Level, Tiers};
+
+#[cfg(test)]
+mod tests;

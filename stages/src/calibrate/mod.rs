@@ -175,7 +175,9 @@ impl Rows {
         for fold in folds {
             let (others, own): (Vec<usize>, Vec<usize>) = (0..self.p.len()).partition(|&row| self.fold[row] != fold);
             let calibrator = self.fit(method, &others)?;
-            own.into_iter().for_each(|row| calibrated[row] = calibrator.apply(self.p[row]));
+            for row in own {
+                calibrated[row] = calibrator.apply(self.p[row]);
+            }
         }
         Ok(calibrated)
     }

@@ -13,6 +13,8 @@ mod params;
 mod preprocess;
 mod select;
 mod study;
+#[cfg(test)]
+pub(crate) mod test_study;
 
 use std::collections::BTreeMap;
 
@@ -155,7 +157,9 @@ fn prevalence(study: &Study) -> Result<CvResult, StageError> {
         let y: Vec<bool> = held.iter().map(|&row| study.y[row]).collect();
         let same = vec![rate; y.len()];
         let undefined = || StageError::failed(format!("fold {fold} has only one outcome"));
-        held.iter().for_each(|&row| p[row] = rate);
+        for &row in &held {
+            p[row] = rate;
+        }
         folds.push(FoldScores {
             fold,
             n: y.len(),

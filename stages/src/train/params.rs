@@ -282,8 +282,8 @@ mod tests {
     #[test]
     fn defaults_are_valid_and_nonsense_names_its_path() {
         assert_eq!(TrainParams::default().check(), Ok(()));
-        let mut params = TrainParams::default();
-        params.models = vec![LearnerName::Gbdt, LearnerName::Gbdt];
+        let twice = vec![LearnerName::Gbdt, LearnerName::Gbdt];
+        let mut params = TrainParams { models: twice, ..TrainParams::default() };
         assert_eq!(params.check().expect_err("twice").path, "train.models.1");
         params.models.pop();
         params.gbdt.subsample = f64::NAN;

@@ -211,7 +211,9 @@ impl Preprocessor {
                 let cells = &mut values[row * cols + at..row * cols + at + step.width()];
                 step.encode(column, source, cells)?;
                 if self.single {
-                    cells.iter_mut().for_each(|cell| *cell = to_single(*cell));
+                    for cell in cells {
+                        *cell = to_single(*cell);
+                    }
                 }
             }
             at += step.width();
@@ -328,3 +330,7 @@ fn fit_category(values: &[Option<String>], index: &[usize], encode: Encode, dial
     };
     (missing, encoding)
 }
+
+#[cfg(test)]
+#[path = "preprocess_tests.rs"]
+mod tests;

@@ -1,1 +1,106 @@
+//! The train stage on a small study: bytes, choice, and what it must not see.
 
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::test_study::{TRAIN, train, write_inputs};
+use super::*;
+use crate::StageFile;
+use crate::common::canonical_json;
+
+fn small() -> Value {
+    json!({"forest": {"trees": 25, "depth": 6}, "gbdt": {"rounds": 60, "early_stopping": 10}})
+}
+
+fn study(params: &Value, threads: usize) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    write_inputs(directory.path()).expect("inputs can be written");
+    train(directory.path(), params.clone(), threads).expect("the study can be trained");
+    directory
+}
+
+fn bytes(directory: &Path) -> Vec<(String, Vec<u8>)> {
+    let names = ["models/model.json", "models/preprocessor.json", "models/baseline_logistic.json", "models/card.json"];
+    let all = names.iter().chain(&["models/baseline_prevalence.json", "oof.parquet", "cv.json"]);
+    all.map(|name| ((*name).to_owned(), fs::read(directory.join(name)).expect("an output"))).collect()
+}
+
+fn json_of(directory: &Path, name: &str) -> Value {
+    canonical_json::read(&directory.join(name), name).expect("an output is JSON")
+}
+
+#[test]
+fn one_thread_and_two_give_the_same_bytes_for_every_learner() {
+    for name in ["logistic", "forest", "gbdt"] {
+        let mut params = small();
+        params["models"] = json!([name]);
+        let (one, two) = (study(&params, 1), study(&params, 2));
+        assert_eq!(bytes(one.path()), bytes(two.path()), "{name}");
+        assert_eq!(json_of(one.path(), "models/card.json")["model"], name);
+    }
+}
+
+#[test]
+fn the_report_shows_every_fold_and_the_baselines() {
+    let directory = study(&small(), 2);
+    let cv = json_of(directory.path(), "cv.json");
+    for path in ["candidates/logistic", "candidates/forest", "candidates/gbdt", "baselines/logistic"] {
+        let summary = cv.pointer(&format!("/{path}")).expect("every contestant is reported");
+        let auroc = summary["mean"]["auroc"].as_f64().expect("a mean");
+        assert!((0.6..0.95).contains(&auroc), "{path}: {auroc}");
+        assert_eq!(summary["folds"].as_array().map(Vec::len), Some(4));
+    }
+    assert_eq!(cv["baselines"]["prevalence"]["mean"]["auroc"], 0.5);
+    assert!(cv["candidates"]["gbdt"]["rounds"].as_u64().is_some_and(|rounds| (1..=60).contains(&rounds)));
+    let file = StageFile { path: directory.path().join("oof.parquet"), name: "oof.parquet".to_owned() };
+    let oof = Table::read(&file).expect("a table");
+    assert_eq!(oof.rows(), TRAIN);
+    assert!(oof.floats("p_raw").expect("predictions").iter().all(|p| (0.0..=1.0).contains(p)));
+    assert_eq!(oof.texts("model").expect("names")[0].as_deref(), cv["chosen"].as_str());
+}
+
+#[test]
+fn test_rows_do_not_reach_a_single_byte() {
+    let before = study(&small(), 2);
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    write_inputs(directory.path()).expect("inputs can be written");
+    let path = directory.path().join("features.parquet");
+    let file = StageFile { path: path.clone(), name: "features.parquet".to_owned() };
+    let table = Table::read(&file).expect("a table");
+    let flip = |row: usize, y: i64| Some(if row < TRAIN { y } else { 1 - y });
+    let y = table.ints_full("y").expect("outcomes").into_iter().enumerate().map(|(row, y)| flip(row, y)).collect();
+    let mut changed = Table::with_rows(table.rows());
+    changed.push_ints("row_id", table.ints("row_id").expect("ids")).expect("a column");
+    changed.push_texts("group", table.texts("group").expect("patients")).expect("a column");
+    changed.push_ints("y", y).expect("a column");
+    let other = |name: &str| table.floats(name).expect("numbers").into_iter().enumerate();
+    for name in ["age", "lab"] {
+        let moved = other(name).map(|(row, value)| if row < TRAIN { value } else { value + 1e3 }).collect();
+        changed.push_floats(name, moved).expect("a column");
+    }
+    for name in ["sex", "site"] {
+        changed.push_texts(name, table.texts(name).expect("texts")).expect("a column");
+    }
+    changed.write(&path).expect("the table can be written");
+    train(directory.path(), small(), 2).expect("the study can be trained");
+    assert_eq!(bytes(before.path()), bytes(directory.path()));
+}
+
+#[test]
+fn a_split_without_events_in_a_fold_is_an_error_that_names_it() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    write_inputs(directory.path()).expect("inputs can be written");
+    let path = directory.path().join("split.parquet");
+    let split = Table::read(&StageFile { path: path.clone(), name: "split".to_owned() }).expect("a table");
+    let mut changed = Table::with_rows(split.rows());
+    changed.push_ints("row_id", split.ints("row_id").expect("ids")).expect("a column");
+    changed.push_texts("part", split.texts("part").expect("parts")).expect("a column");
+    let lonely = split.ints("fold").expect("folds").into_iter().enumerate();
+    let lonely = lonely.map(|(row, fold)| fold.map(|_| i64::from(row == 0))).collect();
+    changed.push_ints("fold", lonely).expect("a column");
+    changed.write(&path).expect("the table can be written");
+    let error = train(directory.path(), small(), 1).expect_err("fold 1 has one row");
+    assert!(error.to_string().contains("outside fold 0"), "{error}");
+}

@@ -12,7 +12,7 @@ use super::{FitRequest, Fitted, LearnError, Learner};
 use crate::common::rng::Stream;
 use crate::common::tree::{NodeKind, Test, Tree, TreeEnsemble};
 use crate::train::model::Model;
-use crate::train::params::{ForestParams, LearnerName};
+use crate::train::params::ForestParams;
 use crate::train::preprocess::Dialect;
 
 /// Trees per block; part of the result, because each block has its own seed.
@@ -22,10 +22,6 @@ const BLOCK: usize = 10;
 pub struct Forest(pub ForestParams);
 
 impl Learner for Forest {
-    fn name(&self) -> LearnerName {
-        LearnerName::Forest
-    }
-
     fn dialect(&self) -> Dialect {
         Dialect::Dense
     }
@@ -140,6 +136,27 @@ fn just_above(value: f64) -> f64 {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn flat_trees_give_the_predictions_of_the_library() {
+        let (rows, mut values) = (300_u32, Vec::new());
+        let y: Vec<f64> = (0..rows).map(|row| f64::from(row * 7 % 11 / 6)).collect();
+        for row in 0..rows {
+            values.extend([f64::from((row % 13) as f32 / 7.0_f32), f64::from((row * 31 % 17) as f32 / 3.0_f32)]);
+        }
+        let parameters =
+            RandomForestRegressorParameters::default().with_n_trees(10).with_seed(5).with_min_samples_leaf(2);
+        let x = DenseMatrix::new(300, 2, values.clone(), false).expect("a matrix");
+        let parameters = parameters.with_min_samples_split(4).with_max_depth(6);
+        let forest = RandomForestRegressor::fit(&x, &y, parameters).expect("it grows");
+        let expected: Vec<f64> = forest.predict(&x).expect("predictions");
+        let own = Forest(ForestParams { trees: 10, depth: 6, min_leaf: 2, features: None });
+        let trees = own.grow_block(&x, &y, 2, 10, 5).expect("it grows");
+        let flat = TreeEnsemble { base: 0.0, scale: 0.1, trees };
+        for (row, expected) in values.chunks_exact(2).zip(expected) {
+            assert!((flat.margin(row) - expected).abs() < 1e-12);
+        }
+    }
 
     proptest! {
         #[test]

@@ -22,7 +22,7 @@ use crate::common::link::{logit, sigmoid, softplus};
 use crate::common::rng::Stream;
 use crate::common::tree::{NodeKind, Test, Tree, TreeEnsemble};
 use crate::train::model::Model;
-use crate::train::params::{GbdtParams, LearnerName};
+use crate::train::params::GbdtParams;
 use crate::train::preprocess::Dialect;
 
 /// Below this many cells a second thread costs more than it saves.
@@ -34,10 +34,6 @@ const GRADIENT_CHUNK: usize = 8192;
 pub struct Gbdt(pub GbdtParams);
 
 impl Learner for Gbdt {
-    fn name(&self) -> LearnerName {
-        LearnerName::Gbdt
-    }
-
     fn dialect(&self) -> Dialect {
         self.0.categories.dialect()
     }
@@ -197,4 +193,47 @@ fn node(tree: &RegTree, index: usize) -> Option<NodeKind> {
 
 fn library(error: HessboostError) -> LearnError {
     LearnError::Library(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::preprocess::Matrix;
+    use hessboost::model::Iterations;
+
+    #[test]
+    fn flat_trees_give_the_margins_of_the_library() {
+        let mut stream = Stream::new(3, "gbdt tests");
+        let (rows, mut values, mut y) = (800, Vec::new(), Vec::new());
+        for _ in 0..rows {
+            let (a, code) = (f64::from(stream.normal() as f32), stream.below(6) as f64);
+            let gap = stream.chance(0.2);
+            values.extend([if gap { f64::NAN } else { a }, if stream.chance(0.1) { f64::NAN } else { code }]);
+            y.push(stream.chance(sigmoid(a + if code > 2.0 { 1.0 } else { -1.0 })));
+        }
+        let x = Matrix { rows, cols: 2, values };
+        let groups: Vec<usize> = (0..rows).collect();
+        let request = FitRequest {
+            x: &x,
+            coded: &[false, true],
+            y: &y,
+            groups: &groups,
+            rounds: None,
+            seed: 1,
+            label: "test",
+            threads: 1,
+            progress: &|_| {},
+        };
+        let learner = Gbdt(GbdtParams { rounds: 40, ..GbdtParams::default() });
+        let grown = learner.boost(&request, &groups, &[], 40).expect("it boosts");
+        let flat = flatten(&grown, 40).expect("its trees can be read");
+        assert!(flat.trees.iter().any(|tree| {
+            tree.nodes().iter().any(|node| matches!(node.kind, NodeKind::Branch { test: Test::In(_), .. }))
+        }));
+        let matrix = matrix(&request, &groups).expect("a matrix");
+        let margins = grown.predict(&matrix, Iterations::Best).expect("margins");
+        for (row, &margin) in margins.as_slice().iter().enumerate() {
+            assert!((flat.margin(x.row(row)) - f64::from(margin)).abs() < 1e-5, "row {row}");
+        }
+    }
 }

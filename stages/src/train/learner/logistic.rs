@@ -3,17 +3,13 @@
 use super::{FitRequest, Fitted, LearnError, Learner};
 use crate::common::glm::fit_logistic;
 use crate::train::model::Model;
-use crate::train::params::{LearnerName, LogisticParams};
+use crate::train::params::LogisticParams;
 use crate::train::preprocess::Dialect;
 
 /// Penalised logistic regression.
 pub struct Logistic(pub LogisticParams);
 
 impl Learner for Logistic {
-    fn name(&self) -> LearnerName {
-        LearnerName::Logistic
-    }
-
     fn dialect(&self) -> Dialect {
         Dialect::Linear
     }

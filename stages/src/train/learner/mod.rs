@@ -70,8 +70,6 @@ pub enum LearnError {
 
 /// A way to fit a model.
 pub trait Learner: Sync {
-    /// Its name in params.yaml.
-    fn name(&self) -> LearnerName;
     /// How its matrix must be encoded.
     fn dialect(&self) -> Dialect;
     /// Fits.
@@ -95,3 +93,6 @@ impl GbdtCategories {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+//! A bundle made by the stages: what it refuses, and that it scores as training did.
+
+use std::fs;
+use std::path::Path;
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::calibrate::Calibrate;
+use crate::common::frame::{Column, Frame};
+use crate::train::test_study::{ROWS, raw, run, schema, train, write_inputs};
+use crate::tune_threshold::TuneThreshold;
+
+fn assemble(model: &str) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let at = directory.path();
+    write_inputs(at).expect("inputs can be written");
+    let settings = json!({"models": [model], "forest": {"trees": 25}, "gbdt": {"rounds": 60, "early_stopping": 10}});
+    train(at, settings, 2).expect("the study can be trained");
+    let calibrated = [("calibrator", "calibrator.json"), ("calibrated", "calibrated.parquet")];
+    run(&Calibrate, at, &[("oof", "oof.parquet")], &calibrated, json!({"calibrate": {}}), 1).expect("calibrated");
+    let policy = json!({"tune_threshold": {"policy": "fbeta", "beta": 2}});
+    let tuned = [("threshold", "threshold.json"), ("sweep", "sweep.csv")];
+    run(&TuneThreshold, at, &[("calibrated", "calibrated.parquet")], &tuned, policy, 1).expect("tuned");
+    let tiers = json!({"version": 1, "levels": [
+        {"name": "High", "from": "threshold", "action": "call", "cost": 10}, {"name": "Low", "from": 0},
+    ]});
+    let inputs = [
+        ("models", "models/"),
+        ("spec", "features.json"),
+        ("calibrator", "calibrator.json"),
+        ("threshold", "threshold.json"),
+        ("table", "features.parquet"),
+        ("split", "split.parquet"),
+        ("ingest", "ingest.json"),
+    ];
+    let params = json!({"schema": schema(), "tiers": tiers, "profile": {"probability": "risk"}});
+    run(&Assemble, at, &inputs, &[("bundle", "bundle/")], params, 1).expect("a bundle");
+    directory
+}
+
+fn load(directory: &Path) -> Result<Bundle, BundleError> {
+    Bundle::load(&directory.join("bundle"))
+}
+
+#[test]
+fn every_learner_scores_each_row_alone_as_in_its_table() {
+    for model in ["logistic", "forest", "gbdt"] {
+        let directory = assemble(model);
+        let bundle = load(directory.path()).expect("its own bundle");
+        assert_eq!(bundle.manifest().model, model);
+        let table = raw();
+        let all = bundle.predict(&table).expect("the same columns");
+        let logistic = bundle.baseline_logistic(&table).expect("the same columns");
+        for row in 0..ROWS {
+            let alone = table.take(&[row]);
+            let one = bundle.predict(&alone).expect("one row")[0];
+            assert_eq!(one, all[row]);
+            assert_eq!(one.p_raw.to_bits(), all[row].p_raw.to_bits());
+            assert_eq!(one.flagged, one.p >= bundle.threshold().value);
+            assert_eq!(one.tier, Some(usize::from(!one.flagged)));
+            assert_eq!(bundle.baseline_logistic(&alone).expect("one row")[0].to_bits(), logistic[row].to_bits());
+        }
+        assert_eq!(bundle.profile(), Some(&json!({"probability": "risk"})));
+        assert_eq!(bundle.reference().outside("age", 200.0), Some(true));
+    }
+}
+
+#[test]
+fn a_changed_missing_or_added_file_is_refused_by_name() {
+    let directory = assemble("logistic");
+    let at = directory.path().join("bundle");
+    let digest = load(directory.path()).expect("its own bundle").digest().to_owned();
+    assert_eq!(digest.len(), 64);
+    let refused = |name: &str| {
+        let error = load(directory.path()).expect_err("not what was made");
+        assert!(matches!(error, BundleError::Tampered(_)) && error.to_string().contains(name), "{error}");
+    };
+    let path = at.join("threshold.json");
+    let text = fs::read_to_string(&path).expect("a member");
+    fs::write(&path, text.replacen("\"value\": 0", "\"value\": 1", 1)).expect("it can be changed");
+    refused("threshold.json");
+    fs::remove_file(&path).expect("it can be removed");
+    refused("threshold.json");
+    fs::write(&path, text).expect("it can be brought back");
+    fs::write(at.join("extra.txt"), "x").expect("a file can be added");
+    refused("extra.txt");
+    fs::remove_file(at.join("extra.txt")).expect("it can be removed");
+    assert_eq!(load(directory.path()).expect("as it was").digest(), digest);
+    assert!(matches!(Bundle::load(directory.path()), Err(BundleError::Absent(_))));
+}
+
+#[test]
+fn nullable_columns_may_be_absent_and_required_ones_not() {
+    let directory = assemble("gbdt");
+    let bundle = load(directory.path()).expect("its own bundle");
+    let mut frame = Frame::with_rows(1);
+    frame.insert("age", Column::Number(vec![70.0]));
+    assert!(matches!(bundle.predict(&frame), Err(BundleError::MissingColumn(name)) if name == "sex"));
+    frame.insert("sex", Column::Text(vec![Some("M".to_owned())]));
+    let absent = bundle.predict(&frame).expect("lab and site may be absent");
+    frame.insert("lab", Column::Number(vec![f64::NAN]));
+    frame.insert("site", Column::Text(vec![None]));
+    assert_eq!(bundle.predict(&frame).expect("all columns"), absent);
+    // A level of the schema that no training row had, and a text of no schema: unknown, not an error.
+    for text in ["east", "nowhere"] {
+        frame.insert("site", Column::Text(vec![Some(text.to_owned())]));
+        assert!(bundle.predict(&frame).expect("unknown levels are scored")[0].p.is_finite());
+    }
+    frame.insert("age", Column::Text(vec![None]));
+    assert!(matches!(bundle.predict(&frame), Err(BundleError::WrongType { .. })));
+}
+
+#[test]
+fn a_request_is_scored_like_its_row() {
+    let directory = assemble("forest");
+    let bundle = load(directory.path()).expect("its own bundle");
+    let Value::Object(record) = json!({"age": 69.0, "sex": "F", "lab": null}) else { unreachable!() };
+    let parsed = parse_record(&bundle, &record).expect("a valid record");
+    let mut frame = Frame::with_rows(1);
+    frame.insert("age", Column::Number(vec![69.0]));
+    frame.insert("sex", Column::Text(vec![Some("F".to_owned())]));
+    assert_eq!(bundle.predict(&parsed.frame).expect("one row"), bundle.predict(&frame).expect("one row"));
+    let Value::Object(record) = json!({"age": true, "sexx": "F"}) else { unreachable!() };
+    assert_eq!(parse_record(&bundle, &record).expect_err("three faults").len(), 3);
+}
+
+#[test]
+fn one_row_is_scored_in_microseconds() {
+    let directory = assemble("gbdt");
+    let bundle = load(directory.path()).expect("its own bundle");
+    let row = raw().take(&[0]);
+    let started = Instant::now();
+    for _ in 0..1000 {
+        bundle.predict(&row).expect("one row");
+    }
+    // Far above what it takes (a few microseconds), far below what a slow path would.
+    assert!(started.elapsed().as_micros() < 1_000_000, "{:?} for 1,000 rows", started.elapsed());
+}

@@ -1,0 +1,83 @@
+//! Every learner on data whose structure is known.
+
+use super::*;
+use crate::common::link::sigmoid;
+use crate::common::rng::Stream;
+use crate::common::scores;
+
+/// Rows of two numbers and a category code; the outcome follows the first number's square and code 2.
+fn data(rows: usize, missing: bool) -> (Matrix, Vec<bool>) {
+    let mut stream = Stream::new(9, "learner tests");
+    let (mut values, mut y) = (Vec::new(), Vec::new());
+    for _ in 0..rows {
+        let (a, b, code) = (stream.normal(), stream.normal(), stream.below(4) as f64);
+        y.push(stream.chance(sigmoid(-2.0 + 1.5 * a * a + 2.0 * f64::from(u8::from(code == 2.0)))));
+        let gap = missing && stream.chance(0.2);
+        values.extend([if gap { f64::NAN } else { f64::from(a as f32) }, f64::from(b as f32), code]);
+    }
+    (Matrix { rows, cols: 3, values }, y)
+}
+
+fn fit(name: LearnerName, x: &Matrix, y: &[bool], threads: usize, rounds: Option<usize>) -> Result<Fitted, LearnError> {
+    let groups: Vec<usize> = (0..x.rows).collect();
+    let params = TrainParams::default();
+    learner(name, &params).fit(&FitRequest {
+        x,
+        coded: &[false, false, true],
+        y,
+        groups: &groups,
+        rounds,
+        seed: 1,
+        label: "test",
+        threads,
+        progress: &|_| {},
+    })
+}
+
+fn auroc(model: &Model, x: &Matrix, y: &[bool]) -> f64 {
+    let p: Vec<f64> = (0..x.rows).map(|row| model.probability(x.row(row))).collect();
+    assert!(p.iter().all(|p| (0.0..=1.0).contains(p)));
+    scores::auroc(y, &p).expect("both outcomes")
+}
+
+#[test]
+fn trees_find_what_a_line_cannot() {
+    let ((x, y), (new_x, new_y)) = (data(1500, false), data(3000, false));
+    let score = |name| auroc(&fit(name, &x, &y, 1, None).expect("it fits").model, &new_x, &new_y);
+    let (logistic, forest, gbdt) = (score(LearnerName::Logistic), score(LearnerName::Forest), score(LearnerName::Gbdt));
+    assert!(forest > 0.75 && gbdt > 0.75 && logistic < 0.68, "{logistic} {forest} {gbdt}");
+}
+
+#[test]
+fn boosting_takes_gaps_and_codes_and_stops_early() {
+    let (x, y) = data(1500, true);
+    let fitted = fit(LearnerName::Gbdt, &x, &y, 2, None).expect("it fits");
+    assert!(fitted.rounds.is_some_and(|rounds| (5..500).contains(&rounds)), "{:?}", fitted.rounds);
+    assert!(auroc(&fitted.model, &x, &y) > 0.75);
+    let Model::Gbdt(ensemble) = &fitted.model else { unreachable!() };
+    assert_eq!(Some(ensemble.trees.len()), fitted.rounds);
+    assert!(ensemble.trees.iter().all(|tree| tree.nodes()[0].cover == 1500));
+    // A missing number and an unknown code are answered, not refused.
+    assert!(fitted.model.probability(&[f64::NAN, f64::NAN, 77.0]).is_finite());
+}
+
+#[test]
+fn a_model_comes_back_from_its_file_bit_for_bit() {
+    let (x, y) = data(300, false);
+    for name in [LearnerName::Logistic, LearnerName::Forest, LearnerName::Gbdt] {
+        let model = fit(name, &x, &y, 2, Some(20)).expect("it fits").model;
+        let text = serde_json::to_string(&model).expect("JSON");
+        let reread: Model = serde_json::from_str(&text).expect("its own JSON");
+        for row in 0..x.rows {
+            assert_eq!(model.margin(x.row(row)).to_bits(), reread.margin(x.row(row)).to_bits());
+        }
+    }
+}
+
+#[test]
+fn a_matrix_without_columns_is_an_error_for_trees() {
+    let x = Matrix { rows: 4, cols: 0, values: Vec::new() };
+    for name in [LearnerName::Forest, LearnerName::Gbdt] {
+        assert!(matches!(fit(name, &x, &[true, false, true, false], 1, None), Err(LearnError::NoColumns)));
+    }
+}
