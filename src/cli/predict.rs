@@ -11,7 +11,7 @@ use clinpipe_stages::StageFile;
 use clinpipe_stages::bundle::record::CellError;
 use clinpipe_stages::bundle::{Bundle, Prediction};
 use clinpipe_stages::common::table::Table;
-use clinpipe_stages::ingest::{self, CsvOptions};
+use clinpipe_stages::ingest::read_for_scoring;
 
 use super::error::UsageError;
 use super::exit::Exit;
@@ -118,7 +118,7 @@ fn read(bundle: &Bundle, input: &Path) -> anyhow::Result<Table> {
     let file = StageFile { path: input.to_owned(), name: input.display().to_string() };
     let table = match Format::of(input)? {
         Format::Parquet => Table::read(&file),
-        Format::Csv => ingest::read_csv(&file, bundle.schema(), &CsvOptions::scoring(bundle.inputs())),
+        Format::Csv => read_for_scoring(&file, bundle.schema(), bundle.inputs()),
     };
     // An unreadable or malformed table is the caller's to correct.
     table.map_err(|error| {

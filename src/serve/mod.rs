@@ -8,6 +8,8 @@
 
 mod auth;
 mod bundle_model;
+#[cfg(test)]
+mod bundle_tests;
 mod errors;
 mod handlers;
 mod http;
@@ -20,6 +22,8 @@ mod record_json;
 mod schema;
 mod settings;
 mod shutdown;
+#[cfg(test)]
+pub(crate) mod test_bundle;
 #[cfg(test)]
 mod tests;
 

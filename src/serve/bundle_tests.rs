@@ -1,0 +1,74 @@
+//! The service over a real bundle: its answers are the bundle's, bit for bit, and a damaged bundle is refused.
+
+use clinpipe_stages::bundle::{Bundle, BundleError};
+use serde_json::{Map, Value, json};
+
+use super::test_bundle::{copy_of_bundle, study};
+use super::{BundleModel, Model, ScoringError};
+
+fn model() -> BundleModel {
+    BundleModel::new(Bundle::load(&study().bundle()).expect("a bundle"))
+}
+
+fn record() -> Map<String, Value> {
+    let record = json!({
+        "patient_id": "P-0001", "age": 69.0, "treatment_group": "Active", "trial_phase": "Phase II",
+        "days_in_trial": 100, "visits_completed": 2, "last_visit_day": 50, "adverse_events": 3,
+    });
+    record.as_object().cloned().expect("an object")
+}
+
+#[test]
+fn an_answer_is_the_bundles_prediction() {
+    let model = model();
+    let bundle = Bundle::load(&study().bundle()).expect("a bundle");
+    let frame = bundle.records().parse(&record()).expect("a good record").frame;
+    let expected = bundle.predict(&frame).expect("a prediction")[0];
+    let scored = model.score(&record()).expect("a score");
+    assert_eq!(scored.probability.to_bits(), expected.p.to_bits());
+    assert_eq!(scored.flagged, expected.flagged);
+    assert_eq!(scored.id, Some(json!("P-0001")));
+    let level = scored.tier.expect("a level");
+    assert_eq!((level.name == "High", level.action.is_some()), (expected.p >= 0.5, expected.p >= 0.5));
+    assert!(scored.warnings.is_empty(), "{:?}", scored.warnings);
+    assert_eq!((model.info().data.as_str(), model.info().bundle.as_str()), ("synthetic", bundle.digest()));
+    assert_eq!(model.info().threshold_version.len(), 12);
+}
+
+#[test]
+fn what_training_has_not_seen_is_remarked_on() {
+    let mut record = record();
+    record.insert("age".to_owned(), json!(110));
+    record.insert("adverse_events".to_owned(), Value::Null);
+    let warnings = model().score(&record).expect("the schema allows it").warnings;
+    let found: Vec<_> = warnings.iter().map(|warning| (warning.field.as_str(), warning.kind.as_str())).collect();
+    assert_eq!(found, [("age", "out_of_training_range")]);
+}
+
+#[test]
+fn the_published_schema_asks_for_what_validation_requires() {
+    let model = model();
+    let required = model.request_schema()["required"].as_array().cloned().expect("a list");
+    assert_eq!(required, ["age", "days_in_trial", "trial_phase", "visits_completed"]);
+    let Err(ScoringError::Invalid(problems)) = model.score(&Map::new()) else { panic!("an empty record is invalid") };
+    let missing: Vec<Value> = problems.iter().map(|problem| json!(problem.field)).collect();
+    assert_eq!(missing, required);
+    assert!(model.request_schema()["properties"].get("dropout").is_none());
+}
+
+#[test]
+fn a_bundle_with_one_changed_bit_is_refused() {
+    for name in ["model.json", "threshold.json", "tiers.json"] {
+        let copy = copy_of_bundle();
+        assert!(Bundle::load(copy.path()).is_ok());
+        let path = copy.path().join(name);
+        let mut bytes = std::fs::read(&path).expect("readable");
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        std::fs::write(&path, bytes).expect("written");
+        assert!(matches!(Bundle::load(copy.path()), Err(BundleError::Tampered(_))), "{name}");
+    }
+    let copy = copy_of_bundle();
+    std::fs::write(copy.path().join("extra.json"), "{}").expect("written");
+    assert!(matches!(Bundle::load(copy.path()), Err(BundleError::Tampered(_))));
+}
