@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::predict::PredictArgs;
 use super::serve::ServeArgs;
 
 /// Reproducible pipelines for clinical risk models.
@@ -70,6 +71,8 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Print what a stage wrote to its log when it last ran.
     Log(LogArgs),
+    /// Score a table with a bundle.
+    Predict(PredictArgs),
     /// Host a bundle as an HTTP service.
     Serve(ServeArgs),
     /// Run one attempt of a stage; for clinpipe's own use.

@@ -8,6 +8,7 @@ mod init;
 mod log;
 mod metrics;
 mod output;
+mod predict;
 mod project;
 mod repro;
 mod revision;
@@ -65,6 +66,7 @@ fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<u8> {
         Command::Metrics(command) => metrics::run(&global, &command, output)?,
         Command::Verify(args) => verify::run(&global, &args, output)?,
         Command::Log(args) => log::run(&global, &args, output)?,
+        Command::Predict(args) => predict::run(&args, output)?,
         Command::Serve(args) => serve::run(&global, &args, output)?,
         Command::Child { spec } => return Ok(crate::exec::child::run(&spec)),
     };

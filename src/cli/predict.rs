@@ -188,7 +188,10 @@ fn quoted(text: Option<&str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clinpipe_stages::bundle::record::FieldError;
+    use crate::serve::test_bundle::study;
+    use crate::serve::{BundleModel, Model};
+    use clinpipe_stages::bundle::FieldError;
+    use serde_json::Value;
 
     fn scores() -> Scores {
         let row = |id: &str, p, flagged| Score {
@@ -216,6 +219,75 @@ mod tests {
         assert_eq!(table.names(), ["row_id", "id", "p_raw", "p", "flagged"]);
         assert_eq!(table.floats("p").expect("floats"), [0.1, 1e-7]);
         assert_eq!(table.bools("flagged").expect("booleans"), [Some(false), Some(true)]);
+    }
+
+    /// The cells of the study's raw table, header first.
+    fn raw_lines() -> Vec<Vec<String>> {
+        let text = std::fs::read_to_string(study().raw()).expect("readable");
+        text.lines().map(|line| line.split(',').map(str::to_owned).collect()).collect()
+    }
+
+    fn written(lines: &[Vec<String>]) -> (tempfile::TempDir, PathBuf) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("raw.csv");
+        let lines: Vec<String> = lines.iter().map(|cells| cells.join(",") + "\n").collect();
+        std::fs::write(&path, lines.concat()).expect("written");
+        (dir, path)
+    }
+
+    #[test]
+    fn a_table_gets_the_same_bits_as_requests() {
+        let bundle = Bundle::load(&study().bundle()).expect("a bundle");
+        let model = BundleModel::new(Bundle::load(&study().bundle()).expect("a bundle"));
+        let scores = score(&bundle, &study().raw()).expect("scores");
+        let lines = raw_lines();
+        let column = |name: &str| lines[0].iter().position(|column| column == name).expect("a column");
+        let known = ["patient_id", "age", "trial_phase", "days_in_trial", "visits_completed", "adverse_events"];
+        assert_eq!(scores.rows.len(), lines.len() - 1);
+        for (cells, score) in lines[1..].iter().zip(&scores.rows) {
+            let value = |text: &String| match text.parse::<f64>() {
+                Ok(number) => Value::from(number),
+                Err(_) if text.is_empty() => Value::Null,
+                Err(_) => Value::from(text.as_str()),
+            };
+            let record = known.map(|name| (name.to_owned(), value(&cells[column(name)])));
+            let answer = model.score(&record.into_iter().collect()).expect("an answer");
+            assert_eq!(answer.probability.to_bits(), score.prediction.p.to_bits());
+            assert_eq!(answer.id, score.id.as_deref().map(Value::from));
+            assert_eq!(answer.tier.map(|tier| tier.name), score.risk_level);
+        }
+    }
+
+    #[test]
+    fn the_outcome_is_not_needed_and_the_inputs_are() {
+        let bundle = Bundle::load(&study().bundle()).expect("a bundle");
+        let without = |names: &[&str]| {
+            let lines = raw_lines();
+            let keep: Vec<bool> = lines[0].iter().map(|name| !names.contains(&name.as_str())).collect();
+            let kept =
+                |cells: Vec<String>| cells.into_iter().zip(&keep).filter(|(_, keep)| **keep).map(|(cell, _)| cell);
+            let (_dir, path) = written(&lines.into_iter().map(|cells| kept(cells).collect()).collect::<Vec<_>>());
+            score(&bundle, &path)
+        };
+        let all = without(&[]).expect("scores").csv();
+        assert_eq!(without(&["dropout", "dropout_day", "gender"]).expect("scores").csv(), all);
+        assert!(!without(&["patient_id"]).expect("scores").csv().starts_with("row_id,id"));
+        let error = without(&["age"]).err().expect("age is needed");
+        assert!(error.is::<UsageError>() && error.to_string().contains("`age`"), "{error}");
+    }
+
+    #[test]
+    fn a_bad_cell_is_named_by_file_row_and_column() {
+        let bundle = Bundle::load(&study().bundle()).expect("a bundle");
+        for cell in ["old", "-3", "1000", "", "69.5"] {
+            let mut lines = raw_lines();
+            let column = lines[0].iter().position(|name| name == "age").expect("a column");
+            lines[5][column] = cell.to_owned();
+            let (_dir, path) = written(&lines);
+            let error = score(&bundle, &path).err().expect("no score");
+            assert!(error.is::<UsageError>(), "{error}");
+            assert!(error.to_string().contains("raw.csv: row 6, column age"), "{cell}: {error}");
+        }
     }
 
     #[test]
