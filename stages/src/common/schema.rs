@@ -102,6 +102,10 @@ impl Schema {
                 return Err(ParamError::new(format!("schema.{key}"), format!("`{name}` is not under schema.columns")));
             }
         }
+        if self.columns.get(&self.target.column).is_some_and(|target| target.kind != ColumnType::Integer) {
+            let message = format!("`{}` must be of the type integer, with the values 0 and 1", self.target.column);
+            return Err(ParamError::new("schema.target.column", message));
+        }
         self.columns.iter().try_for_each(|(name, column)| column.check(name))
     }
 }
@@ -142,5 +146,41 @@ impl ColumnSchema {
             return Err(at("levels", "a category must list its levels".to_owned()));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn path(change: fn(&mut Value)) -> Option<String> {
+        let mut value = json!({
+            "id": "id",
+            "target": {"column": "y", "event": "ends"},
+            "columns": {
+                "id": {"type": "text", "pattern": "P[0-9]+"},
+                "age": {"type": "number", "range": [0, 120]},
+                "sex": {"type": "category", "levels": ["M", "F"]},
+                "y": {"type": "integer", "levels": [0, 1], "available_at": "post"},
+            },
+        });
+        change(&mut value);
+        let schema: Schema = serde_json::from_value(value).expect("a schema by its types");
+        schema.check().err().map(|error| error.path)
+    }
+
+    #[test]
+    fn contradictions_are_found_by_path() {
+        assert_eq!(path(|_| {}), None);
+        let at = |change| path(change).expect("a contradiction");
+        assert_eq!(at(|s| s["group"] = json!("patient")), "schema.group");
+        assert_eq!(at(|s| s["target"]["column"] = json!("z")), "schema.target.column");
+        assert_eq!(at(|s| s["target"]["column"] = json!("age")), "schema.target.column");
+        assert_eq!(at(|s| s["columns"]["age"]["range"] = json!([9, 1])), "schema.columns.age.range");
+        assert_eq!(at(|s| s["columns"]["sex"]["range"] = json!([0, 1])), "schema.columns.sex.range");
+        assert_eq!(at(|s| s["columns"]["sex"]["levels"] = json!([])), "schema.columns.sex.levels");
+        assert_eq!(at(|s| s["columns"]["y"]["levels"] = json!(["0"])), "schema.columns.y.levels");
+        assert_eq!(at(|s| s["columns"]["id"]["pattern"] = json!("(")), "schema.columns.id.pattern");
     }
 }
