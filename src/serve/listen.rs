@@ -24,7 +24,7 @@ use super::{AccessLog, Model, Phase, Settings, SettingsError, Shutdown};
 
 /// Connections that may wait in the kernel when the drain begins, and are still served.
 const BACKLOG: usize = 1024;
-/// How long a connection that has sent nothing is listened to once the drain has begun.
+/// How long a silent connection is listened to once the drain has begun.
 const LAST_WORD: Duration = Duration::from_millis(100);
 /// Pause after a failed accept, such as when file descriptors have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -53,10 +53,17 @@ pub enum ServeError {
     Runtime(io::Error),
 }
 
+/// What a service did in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Served {
+    /// Connections that it accepted.
+    pub accepted: u64,
+    /// Connections among them that did not end within the drain time and were cut.
+    pub cut: u64,
+}
+
 /// Serves until it is told to stop by SIGTERM or SIGINT. The log's line `started` names the bound address.
-///
-/// Returns how many connections were cut because they did not end within the drain time.
-pub fn serve(model: Arc<dyn Model>, settings: Settings, log: AccessLog) -> Result<usize, ServeError> {
+pub fn serve(model: Arc<dyn Model>, settings: Settings, log: AccessLog) -> Result<Served, ServeError> {
     settings.check()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(ServeError::Runtime)?;
     let shutdown = Shutdown::default();
@@ -80,17 +87,19 @@ pub fn serve(model: Arc<dyn Model>, settings: Settings, log: AccessLog) -> Resul
     ended
 }
 
-/// Accepts until the drain begins, then waits for the open connections. Returns how many it had to cut.
-pub(super) async fn run(listener: TcpListener, app: App) -> usize {
+/// Accepts until the drain begins, then waits for the open connections.
+pub(super) async fn run(listener: TcpListener, app: App) -> Served {
     let upkeep = tokio::spawn(fold_histograms(app.clone()));
     let router = http::router(&app);
     let mut connections = JoinSet::new();
+    let mut accepted = 0;
     let mut drain = pin!(app.shutdown.reached(Phase::Draining));
     loop {
         tokio::select! {
             () = &mut drain => break,
-            accepted = listener.accept() => match accepted {
+            next = listener.accept() => match next {
                 Ok((stream, _peer)) => {
+                    accepted += 1;
                     connections.spawn(connection(stream, router.clone(), app.clone()));
                 }
                 Err(error) => {
@@ -101,28 +110,38 @@ pub(super) async fn run(listener: TcpListener, app: App) -> usize {
             Some(_ended) = connections.join_next() => {}
         }
     }
-    for _ in 0..BACKLOG {
-        // A zero timeout still polls once, so this takes exactly the connections that are already there.
-        let Ok(Ok((stream, _peer))) = timeout(Duration::ZERO, listener.accept()).await else { break };
+    for stream in waiting(listener) {
+        accepted += 1;
         connections.spawn(connection(stream, router.clone(), app.clone()));
     }
-    drop(listener);
     app.log.event("draining", json!({"connections": connections.len()}));
     let cut = finish(&mut connections, &app).await;
     upkeep.abort();
-    app.log.event("stopped", json!({"connections_cut": cut}));
-    cut
+    app.log.event("stopped", json!({"connections_accepted": accepted, "connections_cut": cut}));
+    Served { accepted, cut }
+}
+
+/// Closes the listener and returns the connections that the kernel had already made. The system call is asked directly,
+/// because the runtime may not have heard of the newest ones yet; what comes later is refused.
+fn waiting(listener: TcpListener) -> Vec<TcpStream> {
+    let Ok(listener) = listener.into_std() else { return Vec::new() };
+    let accepted = (0..BACKLOG).map_while(|_| listener.accept().ok());
+    let open = |(stream, _peer): (std::net::TcpStream, SocketAddr)| {
+        stream.set_nonblocking(true).ok()?;
+        TcpStream::from_std(stream).ok()
+    };
+    accepted.filter_map(open).collect()
 }
 
 /// Waits for the connections to end by themselves, then aborts the rest and counts them.
-async fn finish(connections: &mut JoinSet<()>, app: &App) -> usize {
+async fn finish(connections: &mut JoinSet<()>, app: &App) -> u64 {
     tokio::select! {
         () = async { while connections.join_next().await.is_some() {} } => {}
         () = sleep(app.settings.drain) => {}
         () = app.shutdown.reached(Phase::Cut) => {}
     }
     while connections.try_join_next().is_some() {}
-    let cut = connections.len();
+    let cut = connections.len() as u64;
     connections.shutdown().await;
     cut
 }
@@ -141,9 +160,17 @@ async fn connection(stream: TcpStream, router: Router, app: App) {
         .max_headers(app.settings.max_headers)
         .max_buf_size(64 * 1024);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)));
+    // The connection goes first in both: hyper drops one that is shut down before it was ever polled, request and all.
     tokio::select! {
+        biased;
         _ended = &mut connection => return,
-        () = app.shutdown.reached(Phase::Draining) => connection.as_mut().graceful_shutdown(),
+        () = app.shutdown.reached(Phase::Draining) => {}
+    }
+    // Whatever is on its way gets its answer, which tells the client to send no more.
+    tokio::select! {
+        biased;
+        _ended = &mut connection => return,
+        () = sleep(LAST_WORD) => connection.as_mut().graceful_shutdown(),
     }
     // An error here is the client's: it left, or sent what is no HTTP. There is nobody to tell.
     let _ended = connection.await;

@@ -30,7 +30,7 @@ mod tests;
 pub use auth::ApiKey;
 pub use bundle_model::BundleModel;
 pub use errors::FieldProblem;
-pub use listen::{ServeError, serve};
+pub use listen::{ServeError, Served, serve};
 pub use log::AccessLog;
 pub use model::{Model, ModelInfo, ModelTier, Scored, ScoringError};
 pub use schema::request_schema;

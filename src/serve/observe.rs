@@ -9,6 +9,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use super::Phase;
 use super::errors::{self, ApiError};
 use super::http::App;
 use super::metrics::method_label;
@@ -45,6 +46,9 @@ pub(super) async fn observe(State(app): State<App>, request: Request, next: Next
     let response = answer.unwrap_or_else(|_| ApiError::timeout().into_response());
     let (mut response, error) = errors::finish(response, &request_id);
     decorate(response.headers_mut(), &request_id);
+    if app.shutdown.phase() != Phase::Serving {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
 
     let elapsed = started.elapsed();
     let status = response.status();

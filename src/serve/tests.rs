@@ -14,7 +14,8 @@ use tower::ServiceExt;
 use super::http::{self, App};
 use super::listen;
 use super::{
-    AccessLog, ApiKey, FieldProblem, Model, ModelInfo, ModelTier, Phase, Scored, ScoringError, Settings, Shutdown,
+    AccessLog, ApiKey, FieldProblem, Model, ModelInfo, ModelTier, Phase, Scored, ScoringError, Served, Settings,
+    Shutdown,
 };
 
 /// Scores `{"risk": p}` with p; everything else is refused, breaks or panics on demand.
@@ -252,7 +253,7 @@ async fn the_counters_count_what_happened() {
     }
 }
 
-async fn start(settings: Settings) -> (std::net::SocketAddr, Shutdown, tokio::task::JoinHandle<usize>) {
+async fn start(settings: Settings) -> (std::net::SocketAddr, Shutdown, tokio::task::JoinHandle<Served>) {
     let app = app_with(settings);
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
@@ -283,7 +284,7 @@ async fn a_request_under_way_is_answered_after_the_signal() {
     std::thread::sleep(Duration::from_millis(100));
     stream.write_all(body.as_bytes()).expect("written");
     assert!(read_all(&mut stream).starts_with("HTTP/1.1 200"));
-    assert_eq!(server.await.expect("no panic"), 0);
+    assert_eq!(server.await.expect("no panic").cut, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -296,7 +297,7 @@ async fn silent_and_idle_connections_do_not_hold_up_the_drain() {
     idle.read_exact(&mut first).expect("an answer");
     let started = Instant::now();
     shutdown.advance();
-    assert_eq!(server.await.expect("no panic"), 0);
+    assert_eq!(server.await.expect("no panic").cut, 0);
     assert!(started.elapsed() < Duration::from_secs(5));
 }
 
@@ -312,7 +313,7 @@ async fn a_stuck_client_is_cut_at_the_deadline_or_at_the_second_signal() {
         if second_signal {
             shutdown.advance();
         }
-        assert_eq!(server.await.expect("no panic"), 1);
+        assert_eq!(server.await.expect("no panic").cut, 1);
     }
 }
 
@@ -340,5 +341,36 @@ async fn slow_senders_and_header_floods_are_turned_away() {
         assert!(got.starts_with(answer) && got.is_empty() == answer.is_empty(), "{sent:?} got {got:?}");
     }
     shutdown.advance();
-    assert_eq!(server.await.expect("no panic"), 0);
+    assert_eq!(server.await.expect("no panic").cut, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_request_is_lost_when_the_signal_comes_under_load() {
+    let body = r#"{"risk": 0.5}"#;
+    let length = body.len();
+    let request = format!(
+        "POST /predict HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+    );
+    for _ in 0..5 {
+        let (address, shutdown, server) = start(Settings::default()).await;
+        let client = |request: String| {
+            move || {
+                let mut answered = 0;
+                // The closed listener refuses the connection, and only that ends the client.
+                while let Ok(mut stream) = TcpStream::connect(address) {
+                    let sent = stream.write_all(request.as_bytes()).is_ok();
+                    answered += u64::from(sent && read_all(&mut stream).starts_with("HTTP/1.1 200"));
+                }
+                answered
+            }
+        };
+        let clients: Vec<_> = (0..8).map(|_| std::thread::spawn(client(request.clone()))).collect();
+        std::thread::sleep(Duration::from_millis(200));
+        shutdown.advance();
+        let Served { accepted, cut } = server.await.expect("no panic");
+        // A connection that the kernel made while the listener closed was never accepted and is reset.
+        let answered: u64 = clients.into_iter().map(|client| client.join().expect("no panic")).sum();
+        assert!(accepted > 8);
+        assert_eq!((answered, cut), (accepted, 0));
+    }
 }
