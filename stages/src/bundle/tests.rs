@@ -138,3 +138,17 @@ fn one_row_is_scored_in_microseconds() {
     // Far above what it takes (a few microseconds), far below what a slow path would.
     assert!(started.elapsed().as_micros() < 1_000_000, "{:?} for 1,000 rows", started.elapsed());
 }
+
+#[test]
+fn the_bytes_are_those_of_this_version() {
+    let directory = assemble("gbdt");
+    let digest = |name: &str| {
+        let bytes = fs::read(directory.path().join(name)).expect("an output");
+        blake3::hash(&bytes).to_hex()[..16].to_owned()
+    };
+    let hint = "the stage writes other bytes; raise its version, then this digest";
+    assert_eq!(digest("calibrator.json"), "7d214a41f6cd6614", "calibrate: {hint}");
+    assert_eq!(digest("calibrated.parquet"), "e1a4fac0d9bdaf26", "calibrate: {hint}");
+    assert_eq!(digest("bundle/reference.json"), "94211a77f6911b15", "bundle: {hint}");
+    assert_eq!(digest("bundle/schema.json"), "4463170e7388b696", "bundle: {hint}");
+}

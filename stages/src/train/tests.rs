@@ -104,3 +104,23 @@ fn a_split_without_events_in_a_fold_is_an_error_that_names_it() {
     let error = train(directory.path(), small(), 1).expect_err("fold 1 has one row");
     assert!(error.to_string().contains("outside fold 0"), "{error}");
 }
+
+#[test]
+fn the_bytes_are_those_of_this_version() {
+    let golden = [("logistic", "95e3fde3393764d1"), ("forest", "5c94adb5f46a0ebc"), ("gbdt", "e2955e29fd0105ad")];
+    for (name, expected) in golden {
+        let mut params = small();
+        params["models"] = json!([name]);
+        let mut hasher = blake3::Hasher::new();
+        for (file, content) in bytes(study(&params, 2).path()) {
+            hasher.update(file.as_bytes());
+            hasher.update(&content);
+        }
+        let digest = hasher.finalize().to_hex();
+        assert_eq!(
+            &digest[..16],
+            expected,
+            "{name}: the stage writes other bytes; raise its version, then this digest"
+        );
+    }
+}
