@@ -21,7 +21,7 @@ use crate::config::{Pipeline, StageName};
 use crate::graph::Selection;
 use crate::sched::events::Outcome;
 use crate::sched::{RunOptions, RunReport};
-use crate::store::Lock;
+use crate::store::{Lock, lock_path};
 use crate::util::RelPath;
 
 /// `{"stages": {NAME: {"identical", "outputs"}}}`.
@@ -58,6 +58,7 @@ pub(super) fn run(global: &Global, args: &VerifyArgs, output: &Output) -> anyhow
     let place =
         tempfile::Builder::new().prefix("clinpipe-verify-").tempdir().context("cannot make a temporary directory")?;
     copy_project(&opened.project.pipeline, place.path())?;
+    forget_lock(&opened, place.path())?;
     let report = execute_copy(&opened, &selected, args, place.path(), output)?;
     let document = compare(&selected, &lock, &report);
     if args.json {
@@ -114,6 +115,12 @@ fn copy_project(pipeline: &Pipeline, target: &Path) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// The copy starts as if nothing had ever run.
+fn forget_lock(opened: &Opened, place: &Path) -> anyhow::Result<()> {
+    let lock = lock_path(&opened.project.pipeline.file.under(place));
+    if lock.exists() { fs::remove_file(&lock).context("cannot remove the copied lock") } else { Ok(()) }
 }
 
 fn copy_tree(root: &Path, path: &RelPath, target: &Path, skip: &dyn Fn(&RelPath) -> bool) -> anyhow::Result<()> {
