@@ -3,9 +3,29 @@
 /// A study.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Template {
+    /// Trial dropout; the repository's root.
+    Dropout,
+    /// Stroke; `studies/stroke`.
+    Stroke,
     /// One command, to start from.
     Empty,
 }
+
+const DROPOUT: &[(&str, &str)] = &[
+    ("pipeline.yaml", include_str!("../pipeline.yaml")),
+    ("params.yaml", include_str!("../params.yaml")),
+    ("data/README.md", include_str!("../data/README.md")),
+    ("lockfiles/pipeline.lock", include_str!("../lockfiles/pipeline.lock")),
+    (".gitignore", GITIGNORE),
+];
+
+const STROKE: &[(&str, &str)] = &[
+    ("pipeline.yaml", include_str!("../studies/stroke/pipeline.yaml")),
+    ("params.yaml", include_str!("../studies/stroke/params.yaml")),
+    ("data/README.md", include_str!("../studies/stroke/data/README.md")),
+    ("lockfiles/pipeline.lock", include_str!("../studies/stroke/lockfiles/pipeline.lock")),
+    (".gitignore", GITIGNORE),
+];
 
 const EMPTY: &[(&str, &str)] = &[
     (
@@ -24,6 +44,8 @@ const GITIGNORE: &str =
 /// The files of a study: path and text.
 pub fn files(template: Template) -> &'static [(&'static str, &'static str)] {
     match template {
+        Template::Dropout => DROPOUT,
+        Template::Stroke => STROKE,
         Template::Empty => EMPTY,
     }
 }

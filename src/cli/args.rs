@@ -97,7 +97,11 @@ pub struct InitArgs {
 /// The embedded studies.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Study {
+    /// Trial dropout, with a threshold by cost.
     #[default]
+    Dropout,
+    /// Stroke risk, with a threshold by F2.
+    Stroke,
     /// A pipeline of one command, to start from.
     Empty,
 }

@@ -12,6 +12,8 @@ use crate::templates::{self, Template};
 
 pub(super) fn run(args: &InitArgs, output: &Output) -> anyhow::Result<Exit> {
     let files = templates::files(match args.study {
+        Study::Dropout => Template::Dropout,
+        Study::Stroke => Template::Stroke,
         Study::Empty => Template::Empty,
     });
     // Nothing is written when anything is in the way.

@@ -8,3 +8,4 @@ mod engine;
 mod exec;
 mod layering;
 mod project;
+mod studies;

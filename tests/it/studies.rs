@@ -1,0 +1,108 @@
+//! The studies that clinpipe ships, end to end on the real program.
+
+use std::collections::BTreeMap;
+
+use crate::project::Project;
+
+const STUDIES: [&str; 2] = ["dropout", "stroke"];
+
+/// Every artifact and the lock of a study, run in a directory of this name with these settings.
+fn bytes(study: &str, directory: &str, args: &[&str], env: &[(&str, &str)]) -> BTreeMap<String, Vec<u8>> {
+    let project = Project::empty();
+    project.run(&["init", directory, "--study", study]).succeeds();
+    project.remove(&format!("{directory}/lockfiles/pipeline.lock"));
+    let mut command = project.command(&[&["-C", directory, "repro", "-q"], args].concat());
+    command.envs(env.iter().copied());
+    crate::project::Run::from(command.output().unwrap()).succeeds();
+    let mut files = project.files(&format!("{directory}/artifacts"));
+    files
+        .insert("pipeline.lock".to_owned(), project.read(&format!("{directory}/lockfiles/pipeline.lock")).into_bytes());
+    files
+}
+
+#[test]
+fn bytes_do_not_depend_on_directory_threads_day_or_locale() {
+    for study in STUDIES {
+        let here = bytes(study, "here", &["-j1"], &[]);
+        let far = [("TZ", "Asia/Tokyo"), ("LANG", "C"), ("RAYON_NUM_THREADS", "2"), ("POLARS_MAX_THREADS", "1")];
+        let there = bytes(study, "some where/else", &["-j2"], &far);
+        assert!(here.len() > 10, "{study}: {:?}", here.keys());
+        assert_eq!(here.keys().collect::<Vec<_>>(), there.keys().collect::<Vec<_>>());
+        for (name, bytes) in &here {
+            assert!(bytes == &there[name], "{study}: {name} differs");
+        }
+        let committed = Project::init(study).read("study/lockfiles/pipeline.lock");
+        assert!(
+            committed.as_bytes() == here["pipeline.lock"],
+            "{study}: the committed lock is not what the code gives"
+        );
+    }
+}
+
+#[test]
+fn verify_agrees_and_finds_a_changed_lock() {
+    let project = Project::init("stroke");
+    project.run(&["-C", "study", "repro", "-q"]).succeeds();
+    let run = project.run(&["-C", "study", "verify"]).succeeds();
+    assert!(run.stdout.contains("Verified"), "{}", run.stdout);
+    let lock = project.read("study/lockfiles/pipeline.lock");
+    let digest = |text: &str| text.split("metrics.json\"").nth(1).unwrap().split('"').nth(3).unwrap().to_owned();
+    let old = digest(&lock);
+    let new = format!("{}{}", if old.starts_with('0') { '1' } else { '0' }, &old[1..]);
+    project.write("study/lockfiles/pipeline.lock", &lock.replace(&old, &new));
+    let run = project.run(&["-C", "study", "verify"]).exits(1);
+    assert!(run.stdout.contains("artifacts/metrics.json"), "{}", run.stdout);
+}
+
+#[test]
+fn a_null_run_of_the_default_study_writes_nothing() {
+    let project = Project::init("dropout");
+    project.run(&["-C", "study", "repro", "-q"]).succeeds();
+    let before = project.files("study");
+    let document = project.run(&["-C", "study", "repro", "--json"]).succeeds().json();
+    for (stage, report) in document["stages"].as_object().unwrap() {
+        assert_eq!(report["outcome"], "fresh", "{stage}");
+    }
+    assert!(project.files("study") == before);
+}
+
+#[test]
+fn the_final_table_tells_the_numbers_and_the_verdict() {
+    let project = Project::init("dropout");
+    let run = project.run(&["-C", "study", "repro"]).succeeds();
+    for word in ["AUROC", "calibration slope", "net benefit", "Brier", "synthetic", "per 1,000", "flag all"] {
+        assert!(run.stdout.contains(word), "no {word:?} in:\n{}", run.stdout);
+    }
+    let metrics = project.run(&["-C", "study", "metrics", "show", "--json"]).succeeds().json();
+    assert!(metrics["artifacts/metrics.json"]["auroc"]["value"].as_f64().unwrap() > 0.5);
+}
+
+#[test]
+fn a_real_file_wins_over_the_synthetic_cohort() {
+    let project = Project::init("stroke");
+    project.run(&["-C", "study", "repro", "-q", "ingest"]).succeeds();
+    let synthetic = project.read("study/data/synthetic.csv");
+    assert!(project.read("study/artifacts/ingest.json").contains("synthetic"));
+    project.write("study/data/stroke.csv", &synthetic);
+    project.run(&["-C", "study", "repro", "-q", "ingest"]).succeeds();
+    let report: serde_json::Value = serde_json::from_str(&project.read("study/artifacts/ingest.json")).unwrap();
+    assert_eq!(report["source"], "real");
+    project.write("study/data/stroke.csv", &synthetic.replacen(",Yes,", ",Maybe so", 1));
+    let run = project.run(&["-C", "study", "repro", "ingest"]).exits(3);
+    assert!(run.stderr.contains("data/stroke.csv: row "), "{}", run.stderr);
+}
+
+#[test]
+fn predict_scores_a_table_with_the_bundle() {
+    let project = Project::init("stroke");
+    project.run(&["-C", "study", "repro", "-q"]).succeeds();
+    let score = |name: &str| {
+        let args =
+            ["-C", "study", "predict", "--bundle", "study/artifacts/bundle", "study/data/synthetic.csv", "-o", name];
+        project.run(&args).succeeds();
+        project.read(name)
+    };
+    let first = score("one.csv");
+    assert_eq!(first, score("two.csv"));
+    assert_eq!(first.lines().count(), project.read("study/data/synthetic.csv").lines().count());
+}
