@@ -77,7 +77,7 @@ fn compare(opened: &Opened, args: &MetricsDiffArgs, output: &Output) -> anyhow::
     match verdict {
         Some(verdict) if !verdict.passed => {
             for rule in verdict.rules.iter().filter(|rule| !rule.passed) {
-                output.error(&format!("error: gate failed: {}: {}", rule.rule, rule.reason));
+                output.error(&format!("error: gate failed: {}", rule.reason));
             }
             Ok(Exit::No)
         }

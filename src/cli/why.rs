@@ -76,7 +76,7 @@ fn text(document: &Document) -> String {
         let _ = writeln!(text, "  {reason}");
     }
     let _ = writeln!(text, "\nIts work is identified by (* = changed):");
-    for entry in &document.manifest {
+    for entry in document.manifest.iter().filter(|entry| !entry.value.is_empty() || entry.changed) {
         let mark = if entry.changed { '*' } else { ' ' };
         let subject = if entry.subject.is_empty() { String::new() } else { format!(" {}", entry.subject) };
         let value = entry.value.replace('\n', "\\n");

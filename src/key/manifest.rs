@@ -66,7 +66,7 @@ impl Manifest {
         }
         for (file, keys) in &self.params {
             for (key, value) in keys {
-                writer.entry(ReasonKind::Param, &format!("{file}:{key}"), &value.to_string());
+                walk_value(&format!("{file}:{key}"), value, writer);
             }
         }
         for path in &self.outs {
@@ -102,6 +102,21 @@ impl Manifest {
         let mut writer = EntryWriter(BTreeMap::new());
         self.walk(&mut writer);
         writer.0
+    }
+}
+
+/// One entry a leaf, so that the reason names what changed inside a block of parameters. Lists are leaves; a key with
+/// a dot is quoted, so that two different blocks never have the same entries.
+fn walk_value(subject: &str, value: &Value, writer: &mut impl Writer) {
+    match value {
+        Value::Object(map) if !map.is_empty() => {
+            for (key, value) in map {
+                let is_plain = !key.is_empty() && !key.contains(['.', '"']);
+                let key = if is_plain { key.clone() } else { format!("{key:?}") };
+                walk_value(&format!("{subject}.{key}"), value, writer);
+            }
+        }
+        leaf => writer.entry(ReasonKind::Param, subject, &leaf.to_string()),
     }
 }
 
@@ -148,6 +163,17 @@ mod tests {
         let values = [json!(1), json!(1.0), json!(true), json!("1")];
         let keys: BTreeSet<_> = values.map(|value| manifest(value).key()).into();
         assert_eq!(keys.len(), 4);
+    }
+
+    #[test]
+    fn a_change_inside_a_block_is_named() {
+        let old = manifest(json!({"cost": {"effect": 1.0}, "policy": "cost"}));
+        let new = manifest(json!({"cost": {"effect": 0.5}, "policy": "cost"}));
+        let reasons = new.explain(&old);
+        assert_eq!(reasons.len(), 1);
+        assert_eq!(reasons[0].subject, "params.yaml:seed.cost.effect");
+        let (dotted, nested) = (manifest(json!({"a.b": 1})), manifest(json!({"a": {"b": 1}})));
+        assert_ne!(dotted.key(), nested.key());
     }
 
     #[test]

@@ -27,10 +27,12 @@ impl Table {
         self.rows.is_empty()
     }
 
-    /// A value as a cell: numbers with at most five decimals, `-` for null, texts without quotes.
+    /// A value as a cell: numbers with at most five decimals, `-` for null, texts without quotes and cut to 40
+    /// characters (`--json` has them whole).
     pub fn cell(value: &Value) -> String {
         match value {
             Value::Null => "-".to_owned(),
+            Value::String(text) if text.chars().count() > 40 => text.chars().take(39).chain(['…']).collect(),
             Value::String(text) => text.clone(),
             Value::Number(number) if number.is_f64() => number.as_f64().map_or_else(String::new, short),
             other => other.to_string(),
