@@ -3,6 +3,8 @@
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use crate::common::tagged;
+
 /// The declared parameters of one stage, keyed by their top-level name in params.yaml.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ParamSet(Map<String, Value>);
@@ -49,10 +51,12 @@ impl ParamSet {
 
 fn parse_at<T: DeserializeOwned>(key: &str, value: &Value) -> Result<T, ParamError> {
     serde_path_to_error::deserialize(value).map_err(|error| {
-        let inner = error.path().to_string().replace('[', ".").replace(']', "");
-        let inner = inner.trim_start_matches('.');
-        let path = if inner.is_empty() { key.to_owned() } else { format!("{key}.{inner}") };
-        ParamError { path, message: error.into_inner().to_string() }
+        let outer = error.path().to_string();
+        let message = error.into_inner().to_string();
+        let (inner, message) = tagged::place(&message).unwrap_or(("", &message));
+        let steps = format!("{key}.{outer}.{inner}").replace('[', ".").replace(']', "");
+        let steps: Vec<&str> = steps.split('.').filter(|step| !step.is_empty()).collect();
+        ParamError { path: steps.join("."), message: message.to_owned() }
     })
 }
 
@@ -80,5 +84,89 @@ mod tests {
         let params = ParamSet::default();
         assert_eq!(params.parse::<u64>("seed").expect_err("absent").message, "is missing");
         assert_eq!(params.parse_or_default::<u64>("seed"), Ok(0));
+    }
+
+    /// A study's parameters, into which a test puts one fault.
+    fn study() -> Value {
+        json!({
+            "seed": 1,
+            "schema": {
+                "id": "id",
+                "target": {"column": "y", "event": "ends"},
+                "columns": {
+                    "id": {"type": "text"},
+                    "x": {"type": "number"},
+                    "y": {"type": "integer"},
+                },
+            },
+            "generate": {"kind": "stroke", "n": 10},
+            "ingest": {},
+            "validate": {"rules": [{"name": "r", "check": "x > 0"}]},
+            "split": {"kind": "stratified"},
+            "featurize": {"derive": [
+                {"name": "a", "op": "linear", "of": "x"},
+                {"name": "b", "op": "bins", "of": "x", "edges": [0, 1], "labels": ["l"]},
+            ]},
+            "train": {"gbdt": {}},
+            "calibrate": {},
+            "tune_threshold": {"policy": "fbeta", "beta": 2},
+            "tiers": {"version": 1, "levels": [{"name": "all", "from": 0}]},
+            "evaluate": {},
+            "gate": {"rules": [{"metric": "auroc.low", "min": 0.5}]},
+        })
+    }
+
+    fn declared(uses: &str, study: &Value) -> ParamSet {
+        let stage = crate::find(uses).expect("a stage");
+        let declared =
+            stage.params().iter().filter_map(|key| Some((key.name.to_owned(), study.get(key.name)?.clone())));
+        ParamSet::new(declared.collect())
+    }
+
+    #[test]
+    fn every_stage_places_a_wrong_value_on_its_own_key() {
+        let unsound = json!({"no": "such value"});
+        for (uses, path) in [
+            ("generate", "seed"),
+            ("generate", "generate.kind"),
+            ("generate", "generate.n"),
+            ("generate", "generate.nn"),
+            ("ingest", "schema.columns.x.range"),
+            ("ingest", "schema.columns.x.nonsense"),
+            ("ingest", "ingest.na"),
+            ("ingest", "ingest.dedupe"),
+            ("validate", "validate.rules.0.level"),
+            ("validate", "validate.columns"),
+            ("split", "split.kind"),
+            ("split", "split.folds"),
+            ("featurize", "featurize.derive.0.op"),
+            ("featurize", "featurize.derive.0.factor"),
+            ("featurize", "featurize.derive.0.faktor"),
+            ("featurize", "featurize.derive.1.edges.1"),
+            ("train", "train.models"),
+            ("train", "train.gbdt.rounds"),
+            ("calibrate", "calibrate.method"),
+            ("tune_threshold", "tune_threshold.policy"),
+            ("tune_threshold", "tune_threshold.beta"),
+            ("bundle", "tiers.levels.0.from"),
+            ("bundle", "tiers.levels.0.cost"),
+            ("evaluate", "evaluate.bootstrap"),
+            ("gate", "gate.mode"),
+            ("gate", "gate.rules.0.min"),
+        ] {
+            let mut study = study();
+            let stage = crate::find(uses).expect("a stage");
+            assert_eq!(stage.check(&declared(uses, &study)), Ok(()), "{uses}");
+            let (parent, key) = path.rsplit_once('.').map_or(("", path), |(parent, key)| (parent, key));
+            let pointer: String =
+                parent.split('.').filter(|step| !step.is_empty()).map(|step| format!("/{step}")).collect();
+            match study.pointer_mut(&pointer).expect(path) {
+                Value::Array(items) => items[key.parse::<usize>().expect("an index")] = unsound.clone(),
+                other => other[key] = unsound.clone(),
+            }
+            let error = stage.check(&declared(uses, &study)).expect_err(path);
+            // `columns` is a map of known names: its fault lies one step further in.
+            assert!(error.path == path || error.path == format!("{path}.no"), "{uses}: {path}, found {error}");
+        }
     }
 }

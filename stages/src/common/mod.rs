@@ -15,5 +15,6 @@ pub mod rng;
 pub mod schema;
 pub mod scores;
 pub mod table;
+pub(crate) mod tagged;
 pub mod text;
 pub mod tree;

@@ -4,14 +4,15 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::spec::FeatureError;
 use crate::common::frame::Column;
+use crate::common::tagged;
 
 /// One derived column.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(remote = "Self", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Derivation {
     /// `of / (per / scale + offset)`: events per unit of exposure.
     Rate {
@@ -96,6 +97,21 @@ pub enum Derivation {
         /// The column.
         of: String,
     },
+}
+
+/// The operation stands under the key `op`.
+const TAG: &str = "op";
+
+impl<'de> Deserialize<'de> for Derivation {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        tagged::read(deserializer, TAG, |plain| Self::deserialize(plain))
+    }
+}
+
+impl Serialize for Derivation {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        tagged::write(serializer, TAG, Self::serialize(self, serde_json::value::Serializer))
+    }
 }
 
 fn one() -> f64 {

@@ -4,13 +4,13 @@
 //! events, missed visits, the trial's phase, the arm and youth; a normal deviate stands for what nobody measured. So no
 //! model can do better than the noiseless risk, whose AUROC is about 0.71.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::cohort::{Cohort, check_rows, check_share, choose};
 use crate::common::rng::Stream;
 
 /// `generate` for `kind: dropout_causal`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DropoutParams {
     /// Patients.

@@ -10,18 +10,25 @@ mod stroke;
 #[cfg(test)]
 mod tests;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer};
 
+use crate::common::tagged;
 use crate::{ParamError, ParamSet, Role, Stage, StageContext, StageError};
 
 /// `generate` in params.yaml.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(remote = "Self", rename_all = "snake_case")]
 pub enum GenerateParams {
     /// Patients of a clinical trial, some of whom drop out.
     DropoutCausal(dropout::DropoutParams),
     /// People at risk of stroke, with the columns and quirks of the public 5,110-row file.
     Stroke(stroke::StrokeParams),
+}
+
+impl<'de> Deserialize<'de> for GenerateParams {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        tagged::read(deserializer, "kind", |plain| Self::deserialize(plain))
+    }
 }
 
 /// The stage `generate`.

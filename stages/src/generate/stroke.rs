@@ -4,13 +4,13 @@
 //! 0.08, one single `Other`, children who all work as `children`, two glucose populations, cases standing first in the
 //! file. Distribution parameters were read off the public file's marginals by ten-year age band; no row is taken from it.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::cohort::{Cohort, check_rows, check_share, choose, exactly};
 use crate::common::rng::Stream;
 
 /// `generate` for `kind: stroke`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StrokeParams {
     /// People.
