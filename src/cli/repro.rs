@@ -55,15 +55,19 @@ pub(super) fn run(global: &Global, args: &ReproArgs, output: &Output) -> anyhow:
         let list = differing.join(", ");
         output.error(&format!("error: outputs differ from the committed lock: {list}\nhelp: run without --locked and commit the lock, if the change is meant"));
     }
-    Ok(if report.any(Outcome::Interrupted) {
-        Exit::Interrupted
-    } else if report.any(Outcome::Failed) {
-        Exit::StageFailed
-    } else if differing.is_empty() {
-        Exit::Done
-    } else {
-        Exit::No
-    })
+    let exit = if differing.is_empty() { Exit::Done } else { Exit::No };
+    conclude(report, exit)
+}
+
+/// The exit code of a run that otherwise ends with `exit`.
+pub(super) fn conclude(report: RunReport, exit: Exit) -> anyhow::Result<Exit> {
+    let (interrupted, failed) = (report.any(Outcome::Interrupted), report.any(Outcome::Failed));
+    match report.error {
+        Some(error) => Err(error.into()),
+        None if interrupted => Ok(Exit::Interrupted),
+        None if failed => Ok(Exit::StageFailed),
+        None => Ok(exit),
+    }
 }
 
 /// Runs the selected stages under the console that fits.

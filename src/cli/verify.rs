@@ -15,7 +15,7 @@ use super::error::UsageError;
 use super::exit::Exit;
 use super::output::Output;
 use super::project::{Opened, jobs};
-use super::repro::run_stages;
+use super::repro::{conclude, run_stages};
 use super::watch;
 use crate::config::{Pipeline, StageName};
 use crate::graph::Selection;
@@ -66,15 +66,7 @@ pub(super) fn run(global: &Global, args: &VerifyArgs, output: &Output) -> anyhow
     } else if !output.is_quiet() {
         output.data(&text(&document))?;
     }
-    Ok(if report.any(Outcome::Interrupted) {
-        Exit::Interrupted
-    } else if report.any(Outcome::Failed) {
-        Exit::StageFailed
-    } else if document.identical {
-        Exit::Done
-    } else {
-        Exit::No
-    })
+    conclude(report, if document.identical { Exit::Done } else { Exit::No })
 }
 
 fn execute_copy(

@@ -67,7 +67,7 @@ pub struct StageReport {
 }
 
 /// How a run ended.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub struct RunReport {
     /// Every selected stage.
     pub stages: BTreeMap<StageName, StageReport>,
@@ -75,6 +75,8 @@ pub struct RunReport {
     pub lock: Lock,
     /// Wall time.
     pub seconds: f64,
+    /// What stopped the run, if the machinery failed.
+    pub error: Option<RunError>,
 }
 
 impl RunReport {
@@ -125,10 +127,7 @@ impl Runner<'_> {
         let lock = self.finish(&state, committed)?;
         let seconds = start.elapsed().as_secs_f64();
         sink.event(&Event::RunFinished { seconds });
-        match state.error {
-            Some(error) => Err(error),
-            None => Ok(RunReport { stages: state.reports, lock, seconds }),
-        }
+        Ok(RunReport { stages: state.reports, lock, seconds, error: state.error })
     }
 
     fn run_all(&self, selected: &[StageName], lock: &Mutex<Lock>, sink: &mut dyn EventSink) -> State {

@@ -8,4 +8,5 @@ mod engine;
 mod exec;
 mod layering;
 mod project;
+mod service;
 mod studies;

@@ -1,0 +1,101 @@
+//! `clinpipe serve` on a bundle that the pipeline made, over a real socket.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+use crate::project::Project;
+
+/// A running service and its address.
+struct Service {
+    process: Child,
+    address: String,
+}
+
+impl Service {
+    fn start(project: &Project) -> Self {
+        let mut command = project.command(&["-C", "study", "serve", "--port", "0"]);
+        let mut process = command.stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
+        let started: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+        let address = started["address"].as_str().unwrap().trim_start_matches("http://").to_owned();
+        // The log must be read on, or the service would wait for its reader.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { process, address }
+    }
+
+    /// Status and body of a request.
+    fn ask(&self, method: &str, path: &str, body: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        let length = body.len();
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    }
+
+    fn stop(mut self) -> Option<i32> {
+        kill_process(Pid::from_child(&self.process), Signal::TERM).unwrap();
+        self.process.wait().unwrap().code()
+    }
+}
+
+fn patient() -> Value {
+    json!({
+        "patient_id": "P-0042", "age": 71, "treatment_group": "Placebo", "trial_phase": "Phase III",
+        "days_in_trial": 120, "visits_completed": 1, "last_visit_day": 33, "adverse_events": 4,
+    })
+}
+
+#[test]
+fn a_study_is_served_and_a_damaged_bundle_is_refused() {
+    let project = Project::init("dropout");
+    project.run(&["-C", "study", "serve", "--check"]).exits(2);
+    project.run(&["-C", "study", "repro", "-q"]).succeeds();
+    project.run(&["-C", "study", "serve", "--check"]).succeeds();
+
+    let service = Service::start(&project);
+    for path in ["/livez", "/health", "/schema", "/metrics"] {
+        assert_eq!(service.ask("GET", path, "").0, 200, "{path}");
+    }
+    let (status, answer) = service.ask("POST", "/predict", &patient().to_string());
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!(status, 200, "{answer}");
+    let probability = answer["probability"].as_f64().unwrap();
+    assert!((0.0..=1.0).contains(&probability), "{answer}");
+
+    let mut wrong = patient();
+    wrong["age"] = json!(171);
+    wrong["trial_phase"] = json!("Phase 3");
+    wrong["adverse_events"] = json!(true);
+    let (status, answer) = service.ask("POST", "/predict", &wrong.to_string());
+    assert_eq!(status, 422, "{answer}");
+    for field in ["age", "trial_phase", "adverse_events"] {
+        assert!(answer.contains(field), "every faulty field is listed: {answer}");
+    }
+    assert_eq!(service.stop(), Some(0));
+
+    // The same row, scored from a file, gets the same probability.
+    project.write("study/one.csv", "patient_id,age,treatment_group,trial_phase,days_in_trial,visits_completed,last_visit_day,adverse_events\nP-0042,71,Placebo,Phase III,120,1,33,4\n");
+    let scores = project.run(&["-C", "study", "predict", "one.csv"]).succeeds().stdout;
+    let (header, row) = scores.trim().split_once('\n').unwrap();
+    let column = header.split(',').position(|name| name == "p").unwrap();
+    assert_eq!(row.split(',').nth(column).unwrap().parse::<f64>().unwrap(), probability);
+
+    let model = project.path("study/artifacts/bundle/model.json");
+    let mut bytes = fs::read(&model).unwrap();
+    let last = bytes.len() - 2;
+    bytes[last] ^= 1;
+    fs::write(&model, bytes).unwrap();
+    let run = project.run(&["-C", "study", "serve", "--port", "0"]).exits(4);
+    assert!(run.stderr.contains("model.json"), "{}", run.stderr);
+}
