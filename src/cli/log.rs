@@ -15,6 +15,7 @@ pub(super) fn run(global: &Global, args: &LogArgs, output: &Output) -> anyhow::R
     let workspace = opened.workspace();
     let path = workspace.store.log(&workspace.lock_stem(), &name.0);
     match fs::read(&path) {
+        Ok(bytes) if bytes.is_empty() => output.talk(&format!("Stage {name} wrote nothing to its log.")),
         Ok(bytes) => output.data(&String::from_utf8_lossy(&bytes))?,
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let help = format!("`clinpipe repro {name}` runs it, if it is stale");

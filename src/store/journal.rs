@@ -3,8 +3,8 @@
 //! A run that ends writes the lock and clears the journal; after a crash the next run finds the lines and loses
 //! nothing. A torn last line is what a crash leaves and is dropped.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -48,10 +48,9 @@ impl Journal {
             fs::create_dir_all(parent).map_err(fail)?;
         }
         let is_new = !self.exists();
-        let mut file = OpenOptions::new().create(true).append(true).open(&self.path).map_err(fail)?;
+        let mut file = OpenOptions::new().create(true).read(true).append(true).open(&self.path).map_err(fail)?;
         // After a torn line, a fresh line keeps the new entry readable.
-        let needs_newline = fs::read(&self.path).map_err(fail)?.last().is_some_and(|byte| *byte != b'\n');
-        if needs_newline {
+        if ends_torn(&mut file).map_err(fail)? {
             file.write_all(b"\n").map_err(fail)?;
         }
         file.write_all(&line).map_err(fail)?;
@@ -85,5 +84,51 @@ impl Journal {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StoreError::io("remove", &self.path, error)),
             _ => Ok(()),
         }
+    }
+}
+
+/// Whether the last line has no end.
+fn ends_torn(file: &mut File) -> io::Result<bool> {
+    if file.seek(SeekFrom::End(0))? == 0 {
+        return Ok(false);
+    }
+    file.seek(SeekFrom::End(-1))?;
+    let mut last = [0];
+    file.read_exact(&mut last)?;
+    Ok(last != *b"\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::Manifest;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    fn entry(name: &str) -> JournalEntry {
+        let manifest = Manifest {
+            cmd: vec![name.to_owned()],
+            wdir: crate::util::RelPath::default(),
+            env: None,
+            deps: BTreeMap::new(),
+            params: BTreeMap::new(),
+            outs: BTreeSet::new(),
+        };
+        JournalEntry { stage: StageName(name.to_owned()), record: StageRecord::new(manifest, BTreeMap::new()) }
+    }
+
+    #[test]
+    fn a_torn_line_loses_only_itself() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let journal = Journal::new(dir.path().join("journal/pipeline.jsonl"));
+        journal.append(&entry("a")).expect("written");
+        let torn = &serde_json::to_vec(&entry("b")).expect("JSON")[..20];
+        OpenOptions::new().append(true).open(&journal.path).and_then(|mut f| f.write_all(torn)).expect("written");
+        journal.append(&entry("c")).expect("written");
+        let mut lock = Lock::default();
+        assert!(journal.replay(&mut lock).expect("readable"));
+        let names: Vec<_> = lock.stages.keys().map(|name| name.0.as_str()).collect();
+        assert_eq!(names, ["a", "c"]);
+        journal.clear().expect("removed");
+        assert!(!journal.replay(&mut Lock::default()).expect("nothing to read"));
     }
 }
