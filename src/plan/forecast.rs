@@ -138,13 +138,13 @@ impl Planner<'_> {
         if self.force || !assessment.missing.is_empty() || !self.workspace.is_cacheable(stage) {
             return Forecast::Run;
         }
-        match self.workspace.store.action(assessment.manifest.key()) {
-            Some(record) if record.outs.values().all(|out| self.workspace.store.cas().holds(out)) => {
+        match self.workspace.cached(stage, assessment.manifest.key()) {
+            Some(record) => {
                 self.known.extend(record.outs);
                 self.restored.insert(stage.name.clone());
                 Forecast::Restore
             }
-            _ => Forecast::Run,
+            None => Forecast::Run,
         }
     }
 

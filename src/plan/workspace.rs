@@ -1,12 +1,13 @@
 //! Everything that planning looks at, in one place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::config::{BuiltinCatalog, Project, StageDef, StageName, Work};
 use crate::graph::Graph;
-use crate::key::{HintTable, Reader};
-use crate::store::{Lock, Store, StoreError, lock_path};
+use crate::key::{ActionKey, HintTable, Reader};
+use crate::store::{ActionRecord, Lock, Store, StoreError, lock_name, lock_path};
+use crate::util::RelPath;
 
 /// A loaded project with its graph, store and file reader.
 pub struct Workspace<'a> {
@@ -51,9 +52,18 @@ impl<'a> Workspace<'a> {
         lock_path(&self.project.pipeline.file.under(&self.project.pipeline.root))
     }
 
-    /// The stem of the lock file, which names journal, logs and locks.
+    /// What names this pipeline's journal, logs and locks in the store.
     pub fn lock_stem(&self) -> String {
-        self.lock_path().file_stem().unwrap_or_default().to_string_lossy().into_owned()
+        lock_name(&self.project.pipeline.file)
+    }
+
+    /// What the action cache holds for a stage, if it is complete and is what this stage would write. A record is
+    /// only believed about the stage's own outputs.
+    pub fn cached(&self, stage: &StageDef, key: ActionKey) -> Option<ActionRecord> {
+        let record = self.store.action(key)?;
+        let own: BTreeSet<&RelPath> = stage.outs.iter().map(|out| &out.path).collect();
+        let is_own = record.outs.keys().collect::<BTreeSet<_>>() == own;
+        (is_own && record.outs.values().all(|out| self.store.cas().holds(out))).then_some(record)
     }
 
     /// The lock file, and what a run that did not end recorded after it.

@@ -114,10 +114,7 @@ impl StageRun<'_> {
         if self.runner.options.force || !self.runner.options.use_cache || !workspace.is_cacheable(self.stage) {
             return Ok(false);
         }
-        let Some(record) = workspace.store.action(assessment.manifest.key()) else { return Ok(false) };
-        if !record.outs.values().all(|out| workspace.store.cas().holds(out)) {
-            return Ok(false);
-        }
+        let Some(record) = workspace.cached(self.stage, assessment.manifest.key()) else { return Ok(false) };
         match self.outputs().restore(&record.outs) {
             Ok(()) => self.record(assessment.manifest.clone(), record.outs)?,
             Err(RunError::Store(StoreError::Damaged { path, .. })) => {

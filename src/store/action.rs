@@ -45,9 +45,10 @@ impl Store {
         (record.schema_version == SCHEMA_VERSION).then_some(record)
     }
 
-    /// Records the result of a key, whose blobs must be stored already. The first result is kept.
+    /// Records the result of a key, whose blobs must be stored already. The first result is kept, unless it is one of
+    /// other outputs, which this key cannot have written.
     pub fn record_action(&self, key: ActionKey, record: &ActionRecord) -> Result<RecordVerdict, StoreError> {
-        if let Some(first) = self.action(key) {
+        if let Some(first) = self.action(key).filter(|first| first.outs.keys().eq(record.outs.keys())) {
             let same = first.outs == record.outs;
             return Ok(if same { RecordVerdict::Consistent } else { RecordVerdict::Differs(first) });
         }

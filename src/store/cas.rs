@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use super::StoreError;
 use crate::key::inputs::{directory_record, hash_file};
 use crate::key::{Content, ContentRecord, Digest, Entry};
-use crate::util::atomic_write;
+use crate::util::{RelPath, atomic_write};
 
 /// The blobs of a store.
 #[derive(Debug, Clone)]
@@ -142,7 +142,8 @@ impl Cas {
         let path = self.path(digest);
         let bytes = fs::read(&path).map_err(|error| self.absent_or(digest, error))?;
         let entries: Vec<Entry> = serde_json::from_slice(&bytes).map_err(|_| discard(&path))?;
-        let safe = entries.iter().all(|entry| crate::util::RelPath::parse(&entry.path).is_some());
+        let is_safe = |path: &str| RelPath::try_from(path.to_owned()).is_ok_and(|path| !path.is_root());
+        let safe = entries.iter().all(|entry| is_safe(&entry.path));
         if safe && directory_record(&entries).digest == digest { Ok(entries) } else { Err(discard(&path)) }
     }
 
@@ -185,7 +186,6 @@ fn copy(from: &mut File, to: &mut File) -> io::Result<()> {
 mod tests {
     use super::*;
     use crate::key::{HintTable, Reader};
-    use crate::util::RelPath;
 
     fn project() -> (tempfile::TempDir, Cas, Reader) {
         let dir = tempfile::tempdir().expect("a temporary directory");

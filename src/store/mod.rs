@@ -22,6 +22,7 @@ pub use lock::{Lock, StageRecord};
 pub use locks::{FileLock, Held};
 
 use crate::key::{Digest, HintTable};
+use crate::util::RelPath;
 
 /// The version of every format written by this room.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -128,7 +129,34 @@ pub fn file_name(stage: &str) -> String {
 
 /// Where the lock file of a pipeline file lies: `lockfiles/<stem>.lock` beside it.
 pub fn lock_path(pipeline: &Path) -> PathBuf {
-    let stem = pipeline.file_stem().unwrap_or_default();
+    // The stem may hold dots itself: `a.b.yaml` and `a.c.yaml` have locks of their own.
+    let mut name = pipeline.file_stem().unwrap_or_default().to_owned();
+    name.push(".lock");
     let parent = pipeline.parent().unwrap_or_else(|| Path::new("."));
-    parent.join("lockfiles").join(stem).with_extension("lock")
+    parent.join("lockfiles").join(name)
+}
+
+/// What names a pipeline file's journal, logs and locks in the store, which all pipeline files below a root share.
+pub fn lock_name(pipeline: &RelPath) -> String {
+    let path = pipeline.as_str();
+    let (parent, name) = path.rsplit_once('/').map_or(("", path), |(parent, name)| (parent, name));
+    let stem = Path::new(name).file_stem().unwrap_or_default().to_string_lossy();
+    file_name(&if parent.is_empty() { stem.into_owned() } else { format!("{parent}/{stem}") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_pipeline_files_never_share_a_lock_or_a_journal() {
+        assert_eq!(lock_path(Path::new("p/a.b.yaml")), Path::new("p/lockfiles/a.b.lock"));
+        assert_eq!(lock_path(Path::new("pipeline.yaml")), Path::new("lockfiles/pipeline.lock"));
+        let name = |path| lock_name(&RelPath::parse(path).expect("inside"));
+        assert_eq!(name("pipeline.yaml"), "pipeline");
+        let names = ["a.yaml", "a.b.yaml", "s/a.yaml", "t/a.yaml", "s_a.yaml", "_s_a.yaml"].map(name);
+        let distinct: std::collections::BTreeSet<_> = names.iter().collect();
+        assert_eq!(distinct.len(), names.len(), "{names:?}");
+        assert!(names.iter().all(|name| !name.contains('/')));
+    }
 }

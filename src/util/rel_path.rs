@@ -6,10 +6,30 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 /// A path relative to the project root: `/` between parts, no `.` or `..`, no leading or trailing `/`.
-/// The root itself is the empty path.
+/// The root itself is the empty path. Reading one from a file accepts this spelling only, so that no lock or record can
+/// name a place outside the project.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "String", into = "String")]
 pub struct RelPath(String);
+
+/// A path that is absolute, leads out of the project, or is not in its one spelling.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?} is not a path inside the project")]
+pub struct NotInside(String);
+
+impl TryFrom<String> for RelPath {
+    type Error = NotInside;
+
+    fn try_from(text: String) -> Result<Self, NotInside> {
+        Self::parse(&text).filter(|path| path.0 == text).ok_or(NotInside(text))
+    }
+}
+
+impl From<RelPath> for String {
+    fn from(path: RelPath) -> Self {
+        path.0
+    }
+}
 
 impl RelPath {
     /// Normalises `text`, read relative to `base`. `None` when it is absolute or leads out of the project.
@@ -84,6 +104,15 @@ mod tests {
     fn nothing_leads_out() {
         assert_eq!(RelPath::parse("../x"), None);
         assert_eq!(RelPath::parse("/etc/passwd"), None);
+    }
+
+    #[test]
+    fn what_is_read_from_a_file_stays_inside() {
+        let read = |text: &str| serde_json::from_value::<RelPath>(serde_json::Value::from(text)).is_ok();
+        assert!(read("") && read("a/b c") && read("..a"));
+        for hostile in ["../x", "a/../../x", "/etc/passwd", "a/../b", "a//b", "./a", "a/", "a\0b"] {
+            assert!(!read(hostile), "{hostile:?}");
+        }
     }
 
     #[test]

@@ -9,4 +9,5 @@ mod exec;
 mod layering;
 mod project;
 mod service;
+mod regression;
 mod studies;
