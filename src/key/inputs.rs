@@ -87,6 +87,7 @@ impl Reader {
         match fs::metadata(&absolute) {
             Ok(metadata) if metadata.is_dir() => self.directory(path, &absolute),
             Ok(metadata) => {
+                ensure_regular(&metadata).map_err(|source| InputError { path: path.to_string(), source })?;
                 let digest = self.file(path.as_str(), &absolute, &metadata)?;
                 let executable = is_executable(&metadata);
                 Ok(Content::File(ContentRecord { digest, size: metadata.size(), count: None, executable }))
@@ -152,6 +153,8 @@ impl Reader {
             if metadata.is_dir() || matches!(relative.to_str(), Some(".dvcignore" | ".clinpipeignore")) {
                 continue;
             }
+            ensure_regular(&metadata)
+                .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", relative.display())))?;
             let relative = relative.to_str().ok_or_else(|| {
                 io::Error::other(format!("the file name {} is not UTF-8; rename it", relative.display()))
             })?;
@@ -198,6 +201,17 @@ pub fn directory_record(entries: &[Entry]) -> ContentRecord {
         count: Some(entries.len() as u64),
         executable: false,
     }
+}
+
+/// Reading a pipe would wait for ever, reading a device never end.
+fn ensure_regular(metadata: &Metadata) -> io::Result<()> {
+    if metadata.is_file() {
+        return Ok(());
+    }
+    Err(io::Error::new(
+        io::ErrorKind::InvalidInput,
+        "it is neither a file nor a directory but a pipe, socket or device",
+    ))
 }
 
 fn is_executable(metadata: &Metadata) -> bool {
