@@ -98,7 +98,8 @@ fn copy_project(pipeline: &Pipeline, target: &Path) -> anyhow::Result<()> {
     }
     for entry in walk.build() {
         let entry = entry.context("cannot read the project")?;
-        if entry.file_type().is_none_or(|kind| kind.is_dir()) {
+        // Undeclared links count when they lead to a file; pipes, sockets and broken links are nobody's input.
+        if !entry.path().is_file() {
             continue;
         }
         let relative = entry.path().strip_prefix(&pipeline.root)?.to_str().and_then(RelPath::parse);
@@ -115,18 +116,17 @@ fn forget_lock(opened: &Opened, place: &Path) -> anyhow::Result<()> {
     if lock.exists() { fs::remove_file(&lock).context("cannot remove the copied lock") } else { Ok(()) }
 }
 
+/// Copies a declared input, whatever git thinks of it; symbolic links count as what they point to.
 fn copy_tree(root: &Path, path: &RelPath, target: &Path, skip: &dyn Fn(&RelPath) -> bool) -> anyhow::Result<()> {
     let from = path.under(root);
     if skip(path) || !from.exists() {
         return Ok(());
     }
-    if !from.is_dir() {
-        return copy_file(root, path, target);
-    }
-    for entry in fs::read_dir(&from).with_context(|| format!("cannot read {path}"))? {
-        let name = entry?.file_name();
-        if let Some(child) = name.to_str().and_then(|name| RelPath::resolve(path, name)) {
-            copy_tree(root, &child, target, skip)?;
+    for entry in WalkBuilder::new(&from).standard_filters(false).follow_links(true).build() {
+        let entry = entry.with_context(|| format!("cannot read {path}"))?;
+        let relative = entry.path().strip_prefix(root)?.to_str().and_then(RelPath::parse);
+        if let Some(relative) = relative.filter(|relative| entry.path().is_file() && !skip(relative)) {
+            copy_file(root, &relative, target)?;
         }
     }
     Ok(())
