@@ -24,7 +24,14 @@ pub fn render(error: &anyhow::Error, color: bool) -> String {
     if let Some(errors) = error.downcast_ref::<ConfigErrors>() {
         return errors.render(color);
     }
-    let mut text = format!("error: {error:#}");
+    let mut text = format!("error: {error}");
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        // Many an error already tells its cause.
+        if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
     if let Some(UsageError { help, .. }) = error.downcast_ref::<UsageError>()
         && !help.is_empty()
     {

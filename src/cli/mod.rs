@@ -28,12 +28,18 @@ use output::Output;
 
 /// Runs the program on its arguments (the first is its name) and returns the exit code.
 pub fn run(args: impl Iterator<Item = OsString>) -> u8 {
+    let args: Vec<OsString> = args.collect();
+    let wants_json = args.iter().any(|arg| arg == "--json");
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => {
             // clap prints help and version to stdout, everything else to stderr; a closed pipe is nobody's error.
             drop(error.print());
-            return error.exit_code() as u8;
+            let code = error.exit_code() as u8;
+            if wants_json && error.use_stderr() {
+                drop(Output::json_failure(&error.render().to_string(), code));
+            }
+            return code;
         }
     };
     let output = Output::new(&cli.global);
@@ -41,7 +47,12 @@ pub fn run(args: impl Iterator<Item = OsString>) -> u8 {
         Ok(code) => code,
         Err(error) => {
             output.error(&error::render(&error, output.colors_stderr()));
-            error::exit(&error).into()
+            let code = error::exit(&error).into();
+            if wants_json && !output.has_answered() {
+                // When stdout is what failed, there is nowhere to say so but stderr.
+                drop(Output::json_failure(&error::render(&error, false), code));
+            }
+            code
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The two streams: stdout is data, stderr is talk.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstream::{AutoStream, ColorChoice};
 
@@ -12,12 +14,14 @@ pub struct Output {
     color: Color,
     quiet: bool,
     verbose: bool,
+    /// Whether a JSON document was written: there is never a second one.
+    answered: Arc<AtomicBool>,
 }
 
 impl Output {
     /// As the global options say.
     pub fn new(global: &Global) -> Self {
-        Self { color: global.color, quiet: global.quiet, verbose: global.verbose }
+        Self { color: global.color, quiet: global.quiet, verbose: global.verbose, answered: Arc::default() }
     }
 
     /// Writes data. A reader that has gone away is not an error.
@@ -25,14 +29,30 @@ impl Output {
         let mut stdout = AutoStream::new(io::stdout().lock(), self.choice());
         let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
         match written {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                Err(anyhow::Error::new(error).context("cannot write to stdout"))
+            }
             _ => Ok(()),
         }
     }
 
     /// Writes one JSON document.
     pub fn json<T: serde::Serialize>(&self, value: &T) -> anyhow::Result<()> {
-        self.data(&crate::util::json::canonical(value)?)
+        let text = crate::util::json::canonical(value)?;
+        self.answered.store(true, Ordering::Relaxed);
+        self.data(&text)
+    }
+
+    /// Writes the JSON document of a command that ended without its own: `{"error": {"exit_code", "message"}}`.
+    pub fn json_failure(message: &str, exit_code: u8) -> anyhow::Result<()> {
+        let document = serde_json::json!({"error": {"exit_code": exit_code, "message": message.trim_end()}});
+        let mut stdout = io::stdout().lock();
+        Ok(stdout.write_all(crate::util::json::canonical(&document)?.as_bytes()).and_then(|()| stdout.flush())?)
+    }
+
+    /// Whether a JSON document was written.
+    pub fn has_answered(&self) -> bool {
+        self.answered.load(Ordering::Relaxed)
     }
 
     /// Tells the user something, unless quiet.

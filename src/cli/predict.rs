@@ -39,6 +39,12 @@ pub struct PredictArgs {
 /// Scores and writes; without `--output`, CSV to stdout.
 pub fn run(args: &PredictArgs, output: &Output) -> anyhow::Result<Exit> {
     let target = args.output.as_ref().map(|path| Ok::<_, UsageError>((path, Format::of(path)?))).transpose()?;
+    if let Some((path, _)) = &target
+        && path.canonicalize().is_ok_and(|target| args.input.canonicalize().is_ok_and(|input| input == target))
+    {
+        let message = format!("{} is the input; scores would replace it", path.display());
+        return Err(UsageError::new(message, "name another file with --output").into());
+    }
     let bundle = load_bundle(&args.bundle)?;
     let scores = score(&bundle, &args.input)?;
     let Some((path, format)) = target else {

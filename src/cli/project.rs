@@ -94,7 +94,10 @@ fn locate(global: &Global) -> anyhow::Result<(PathBuf, RelPath)> {
         (Some(parent), Some(name)) => (here.join(parent), Path::new(name)),
         _ => (here, file.as_path()),
     };
-    let root = root.canonicalize().with_context(|| format!("cannot enter {}", root.display()))?;
+    let root = root.canonicalize().map_err(|error| {
+        let message = format!("cannot enter {}: {error}", root.display());
+        UsageError::new(message, "name an existing pipeline file with --file")
+    })?;
     let file = file.to_str().and_then(RelPath::parse).ok_or_else(|| {
         let message = format!("the pipeline file {} lies outside the project", file.display());
         UsageError::new(message, "give a path below the project's directory")
