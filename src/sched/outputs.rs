@@ -93,7 +93,7 @@ impl Outputs<'_> {
         let content = self.content(path)?;
         let Some(record) = content.record() else { return Ok(()) };
         let is_own = self.recorded.get(path).is_some_and(|own| own.digest == record.digest);
-        if is_own || record.count == Some(0) || self.workspace.store.cas().holds(record) {
+        if is_own || record.count == Some(0) || self.workspace.store.cas().holds_intact(record) {
             return Ok(());
         }
         let name = path.parts().last().unwrap_or("output");

@@ -235,8 +235,10 @@ impl Runner<'_> {
         let worked = |report: &StageReport| !matches!(report.outcome, Outcome::Fresh | Outcome::Skipped);
         let journal = self.workspace.store.journal(&stem);
         if !state.reports.values().any(worked) && !journal.exists() {
+            self.save_hints_at_rest();
             return Ok(committed);
         }
+        let _tmp = self.workspace.store.use_tmp()?;
         let _writer = self.workspace.store.file_lock(&format!("{stem}.lock")).hold()?;
         let mut lock = self.read_lock()?;
         journal.replay(&mut lock)?;
@@ -251,11 +253,22 @@ impl Runner<'_> {
                 }
             }
         }
-        to_write.write(&self.workspace.lock_path())?;
+        to_write.write(&self.workspace.store.tmp(), &self.workspace.lock_path())?;
         journal.clear()?;
         self.workspace.reader.settle();
         self.workspace.store.save_hints(self.workspace.reader.hints())?;
         Ok(lock)
+    }
+
+    /// Keeps what a run without work had to hash again, so that the next one need not: a file whose times have changed
+    /// but not its bytes. Hints only save time, and the project may be read-only: a failure is no failure of the run.
+    fn save_hints_at_rest(&self) {
+        let store = &self.workspace.store;
+        if self.workspace.reader.hints().changed().is_some()
+            && let Ok(_tmp) = store.use_tmp()
+        {
+            drop(store.save_hints(self.workspace.reader.hints()));
+        }
     }
 }
 

@@ -58,6 +58,7 @@ impl StageRun<'_> {
             return Ok(StageEnd::good(Outcome::Fresh));
         }
         let Some(_held) = self.hold_stage()? else { return Ok(StageEnd::interrupted()) };
+        let _tmp = self.runner.workspace.store.use_tmp()?;
         // Another process may have done the work meanwhile.
         *self.locked() = self.runner.workspace.current_lock()?;
         let assessment = self.assess()?;
@@ -70,7 +71,6 @@ impl StageRun<'_> {
                 self.stage.name
             )));
         }
-        self.remove_old_attempts();
         if self.restore(&assessment)? {
             return Ok(StageEnd::good(Outcome::Restored));
         }
@@ -188,12 +188,18 @@ impl StageRun<'_> {
                 message: progress.message,
             });
         };
-        let end = match self.runner.executor.run(&job, self.runner.cancel, &progress)? {
+        let ended = self.runner.executor.run(&job, self.runner.cancel, &progress);
+        let is_command = matches!(self.stage.work, Work::Command(_));
+        if ended.is_err() && is_command {
+            // What went wrong is worth more than what clearing up may add to it.
+            drop(outputs.discard_partial());
+        }
+        let end = match ended? {
             JobEnd::Succeeded => self.accept(assessment, &outputs, attempt)?,
             JobEnd::Interrupted => StageEnd::interrupted(),
             failed => StageEnd::failed(failed.detail()),
         };
-        if end.outcome != Outcome::Ran && matches!(self.stage.work, Work::Command(_)) {
+        if end.outcome != Outcome::Ran && is_command {
             outputs.discard_partial()?;
         }
         Ok(end)
@@ -283,21 +289,6 @@ impl StageRun<'_> {
         workspace.store.journal(&stem).append(&entry)?;
         self.locked().stages.insert(entry.stage, record);
         Ok(())
-    }
-
-    /// What killed runs of this stage left behind. The caller holds the stage, so nobody uses them.
-    fn remove_old_attempts(&self) {
-        let workspace = self.runner.workspace;
-        let prefix = format!("attempt-{}-", self.stage.name);
-        let Ok(entries) = fs::read_dir(workspace.store.attempts(&workspace.lock_stem())) else { return };
-        for entry in entries.flatten() {
-            let name = entry.file_name();
-            let is_ours = name.to_str().and_then(|name| name.strip_prefix(&prefix)).is_some_and(|rest| rest.len() == 8);
-            if is_ours {
-                // Litter that cannot be removed harms nobody.
-                drop(fs::remove_dir_all(entry.path()));
-            }
-        }
     }
 
     fn outputs(&self) -> Outputs<'_> {

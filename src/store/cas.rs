@@ -33,6 +33,15 @@ impl Cas {
         self.entries(record.digest).is_ok_and(|entries| entries.iter().all(|entry| self.path(entry.digest).is_file()))
     }
 
+    /// Whether everything that `record` names is held and has its digest. Reads every blob.
+    pub fn holds_intact(&self, record: &ContentRecord) -> bool {
+        let is_intact = |digest| hash_file(&self.path(digest)).is_ok_and(|now| now == digest);
+        if record.count.is_none() {
+            return is_intact(record.digest);
+        }
+        self.entries(record.digest).is_ok_and(|entries| entries.iter().all(|entry| is_intact(entry.digest)))
+    }
+
     /// Stores what stands at `path`. `content` is its digest as just taken; a file that has changed meanwhile is
     /// refused.
     pub fn put(&self, path: &Path, content: &Content) -> Result<(), StoreError> {

@@ -78,8 +78,9 @@ struct LockFile {
 impl Lock {
     /// Reads a lock file; a missing one is empty.
     pub fn read(path: &Path) -> Result<Self, StoreError> {
-        match fs::read_to_string(path) {
-            Ok(text) => Self::parse(&text, &path.display().to_string()),
+        match fs::read(path) {
+            // Bytes that are no text are no JSON either; the replacement character keeps them so.
+            Ok(bytes) => Self::parse(&String::from_utf8_lossy(&bytes), &path.display().to_string()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
             Err(error) => Err(StoreError::io("read", path, error)),
         }
@@ -103,14 +104,15 @@ impl Lock {
         json::canonical(&LockFile { schema_version: SCHEMA_VERSION, stages: self.stages.clone() })
     }
 
-    /// Writes the lock file unless its bytes are already these. Returns whether it wrote.
-    pub fn write(&self, path: &Path) -> Result<bool, StoreError> {
+    /// Writes the lock file unless its bytes are already these. Returns whether it wrote. The lock stands where the
+    /// user commits it, so the temporary file stands in `staging`.
+    pub fn write(&self, staging: &Path, path: &Path) -> Result<bool, StoreError> {
         let fail = |error| StoreError::io("write", path, error);
         let text = self.to_text().map_err(|error| fail(io::Error::other(error)))?;
         if fs::read(path).is_ok_and(|bytes| bytes == text.as_bytes()) {
             return Ok(false);
         }
-        atomic_write::write(path, text.as_bytes()).map_err(fail)?;
+        atomic_write::write_through(staging, path, text.as_bytes()).map_err(fail)?;
         Ok(true)
     }
 }

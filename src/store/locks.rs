@@ -45,15 +45,29 @@ impl FileLock {
     /// Takes the lock, waiting as long as it takes; for locks that are held for moments only.
     pub fn hold(&self) -> Result<Held, StoreError> {
         let mut file = self.open()?;
+        self.wait(&file, FlockOperation::LockExclusive)?;
+        self.sign(&mut file)?;
+        Ok(Held { _file: file })
+    }
+
+    /// Holds the lock together with others; the file names nobody. Who finds nobody else there runs `alone` first.
+    pub fn share(&self, alone: impl FnOnce()) -> Result<Held, StoreError> {
+        let file = self.open()?;
+        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            alone();
+        }
+        self.wait(&file, FlockOperation::LockShared)?;
+        Ok(Held { _file: file })
+    }
+
+    fn wait(&self, file: &File, operation: FlockOperation) -> Result<(), StoreError> {
         loop {
-            match flock(&file, FlockOperation::LockExclusive) {
-                Ok(()) => break,
+            match flock(file, operation) {
+                Ok(()) => return Ok(()),
                 Err(Errno::INTR) => {}
                 Err(error) => return Err(StoreError::io("lock", &self.path, io::Error::from(error))),
             }
         }
-        self.sign(&mut file)?;
-        Ok(Held { _file: file })
     }
 
     fn open(&self) -> Result<File, StoreError> {

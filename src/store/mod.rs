@@ -12,6 +12,7 @@ mod lock;
 mod locks;
 mod stat;
 
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -81,9 +82,17 @@ impl Store {
         self.tmp().join(lock_stem)
     }
 
-    /// Where temporary files live.
+    /// Where temporary files live, while [`Store::use_tmp`] is held.
     pub fn tmp(&self) -> PathBuf {
         self.dir.join("tmp")
+    }
+
+    /// Takes part in the use of `tmp/`. Who finds nobody else there removes what killed processes left.
+    pub fn use_tmp(&self) -> Result<Held, StoreError> {
+        self.file_lock("tmp").share(|| {
+            // Litter that cannot be removed harms nobody.
+            drop(fs::remove_dir_all(self.tmp()));
+        })
     }
 
     /// Where the log of a stage's last attempt is kept.
@@ -111,9 +120,9 @@ impl Store {
         stat::read(&self.dir.join("stat"))
     }
 
-    /// Writes the hints if they have changed and the store exists.
+    /// Writes the hints if they have changed and the store exists. The caller holds [`Store::use_tmp`].
     pub fn save_hints(&self, hints: &HintTable) -> Result<(), StoreError> {
-        if self.dir.is_dir() { stat::write(&self.dir.join("stat"), hints) } else { Ok(()) }
+        if self.dir.is_dir() { stat::write(&self.tmp(), &self.dir.join("stat"), hints) } else { Ok(()) }
     }
 }
 

@@ -24,9 +24,9 @@ pub(super) fn read(path: &Path) -> HintTable {
         .map_or_else(HintTable::default, |file| HintTable::new(file.hints))
 }
 
-pub(super) fn write(path: &Path, hints: &HintTable) -> Result<(), StoreError> {
+pub(super) fn write(staging: &Path, path: &Path, hints: &HintTable) -> Result<(), StoreError> {
     let Some(hints) = hints.changed() else { return Ok(()) };
     let file = StatFile { schema_version: SCHEMA_VERSION, hints };
     let bytes = serde_json::to_vec(&file).map_err(|error| StoreError::io("write", path, io::Error::other(error)))?;
-    atomic_write::write(path, &bytes).map_err(|error| StoreError::io("write", path, error))
+    atomic_write::write_through(staging, path, &bytes).map_err(|error| StoreError::io("write", path, error))
 }

@@ -6,13 +6,25 @@ use std::path::Path;
 
 /// Writes `bytes` to `path` through a temporary file beside it: write, fsync, rename, fsync of the directory.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_through(path.parent().unwrap_or_else(|| Path::new(".")), path, bytes)
+}
+
+/// [`write`] through a temporary file in `staging`, for places where what a killed process leaves would be in the way.
+/// When `staging` is on another file system, the temporary file stands beside `path` after all.
+pub fn write_through(staging: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let parent = path.parent().unwrap_or_else(|| Path::new("."));
     fs::create_dir_all(parent)?;
-    let mut file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(parent)?;
+    fs::create_dir_all(staging)?;
+    let mut file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(staging)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     set_default_mode(file.as_file())?;
-    file.persist(path)?;
+    match file.persist(path) {
+        Err(error) if error.error.kind() == io::ErrorKind::CrossesDevices && staging != parent => {
+            return write(path, bytes);
+        }
+        persisted => drop(persisted?),
+    }
     sync_dir(parent)
 }
 

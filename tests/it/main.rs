@@ -8,6 +8,6 @@ mod engine;
 mod exec;
 mod layering;
 mod project;
-mod service;
 mod regression;
+mod service;
 mod studies;
