@@ -159,7 +159,7 @@ mod tests {
             assert_eq!(stage.check(&declared(uses, &study)), Ok(()), "{uses}");
             let (parent, key) = path.rsplit_once('.').map_or(("", path), |(parent, key)| (parent, key));
             let pointer: String =
-                parent.split('.').filter(|step| !step.is_empty()).map(|step| format!("/{step}")).collect();
+                parent.split('.').filter(|step| !step.is_empty()).fold(String::new(), |path, step| path + "/" + step);
             match study.pointer_mut(&pointer).expect(path) {
                 Value::Array(items) => items[key.parse::<usize>().expect("an index")] = unsound.clone(),
                 other => other[key] = unsound.clone(),

@@ -168,8 +168,8 @@ fn a_touched_input_is_hashed_once_more_and_then_trusted() {
     project.write("in", "1");
     project.run(&["-q", "repro"]).succeeds();
     let (hints, lock) = (project.read(".clinpipe/stat"), project.read("lockfiles/pipeline.lock"));
-    let hour_ago = SystemTime::now() - Duration::from_secs(3600);
-    fs::File::options().append(true).open(project.path("in")).unwrap().set_modified(hour_ago).unwrap();
+    let day_ago = SystemTime::now() - Duration::from_hours(24);
+    fs::File::options().append(true).open(project.path("in")).unwrap().set_modified(day_ago).unwrap();
     std::thread::sleep(Duration::from_millis(30));
     project.run(&["-q", "repro"]).succeeds();
     let again = project.read(".clinpipe/stat");
