@@ -79,8 +79,13 @@ fn execute(opened: &Opened, selected: &[StageName], args: &ReproArgs, output: &O
         use_cache: !args.no_run_cache,
         locked: args.locked,
     };
-    let mut sink = watch::sink(output, args.events.as_deref())?;
-    run_stages(opened, selected, &options, sink.as_mut())
+    let events = args.events.as_deref().map(watch::events).transpose()?;
+    let mut sink = watch::sink(output, events.as_ref());
+    let report = run_stages(opened, selected, &options, sink.as_mut());
+    if let (Some(path), Some(error)) = (&args.events, events.and_then(|events| events.take_error())) {
+        output.error(&format!("warning: {} is not complete: {error}", path.display()));
+    }
+    report
 }
 
 /// Runs stages with the local executor, stopping at SIGINT and SIGTERM.

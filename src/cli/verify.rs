@@ -79,7 +79,7 @@ fn execute_copy(
     let copy = Opened::load_at(place, &opened.project.pipeline.file, &[])?;
     let options =
         RunOptions { jobs: jobs(args.jobs), force: false, keep_going: false, use_cache: false, locked: false };
-    let mut sink = watch::sink(output, None)?;
+    let mut sink = watch::sink(output, None);
     run_stages(&copy, selected, &options, sink.as_mut())
 }
 

@@ -20,8 +20,14 @@ use crate::sched::events::EventSink;
 /// Columns when the width of stdout is not known.
 const DEFAULT_WIDTH: usize = 100;
 
+/// The events file of a run.
+pub(super) fn events(path: &Path) -> anyhow::Result<JsonConsole> {
+    let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(JsonConsole::new(Box::new(file)))
+}
+
 /// The console that fits the terminal and the options, and the events file if there is one.
-pub(super) fn sink(output: &Output, events: Option<&Path>) -> anyhow::Result<Box<dyn EventSink + Send>> {
+pub(super) fn sink(output: &Output, events: Option<&JsonConsole>) -> Box<dyn EventSink + Send> {
     let style = Style { color: output.colors_stderr() };
     let stderr = || Box::new(io::stderr());
     let console: Box<dyn EventSink + Send> = if output.is_quiet() {
@@ -31,9 +37,10 @@ pub(super) fn sink(output: &Output, events: Option<&Path>) -> anyhow::Result<Box
     } else {
         Box::new(PlainConsole::new(stderr(), style))
     };
-    let Some(path) = events else { return Ok(console) };
-    let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(Box::new(Fanout::new(vec![console, Box::new(JsonConsole::new(Box::new(file)))])))
+    match events {
+        None => console,
+        Some(events) => Box::new(Fanout::new(vec![console, Box::new(events.clone())])),
+    }
 }
 
 /// The final table of a run.

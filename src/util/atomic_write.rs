@@ -52,4 +52,17 @@ mod tests {
         assert_eq!(fs::read(&path).expect("readable"), b"two");
         assert_eq!(fs::read_dir(dir.path().join("below")).expect("listed").count(), 1);
     }
+
+    #[test]
+    fn a_staged_write_leaves_nothing_beside_the_file_even_when_it_fails() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let (staging, path) = (dir.path().join("staging"), dir.path().join("kept/file"));
+        fs::write(&staging, "in the way").expect("written");
+        write_through(&staging, &path, b"one").expect_err("there is nowhere to stage");
+        assert_eq!(fs::read_dir(dir.path().join("kept")).expect("listed").count(), 0);
+        fs::remove_file(&staging).expect("removed");
+        write_through(&staging, &path, b"one").expect("written");
+        assert_eq!(fs::read(&path).expect("readable"), b"one");
+        assert_eq!(fs::read_dir(&staging).expect("listed").count(), 0);
+    }
 }
