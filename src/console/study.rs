@@ -11,8 +11,12 @@ use serde_json::Value;
 use crate::util::human;
 
 /// The naive models beside the real one: name in metrics.json, name in the table.
-const BASELINES: [(&str, &str); 4] =
-    [("flag_all", "flag all"), ("flag_none", "flag none"), ("prevalence", "prevalence"), ("logistic", "logistic")];
+const BASELINES: [(&str, &str); 4] = [
+    ("flag_all", "flag all"),
+    ("flag_none", "flag none"),
+    ("prevalence", "prevalence"),
+    ("logistic", "plain logistic"),
+];
 
 /// Where the numbers are. Absent files are allowed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -52,8 +56,10 @@ pub struct StudySummary {
     pub policy: Option<String>,
     /// What it amounts to, where it treats everyone alike: `flags everyone`, `flags no one`.
     pub decision: Option<String>,
-    /// Of 1,000 patients.
-    pub flagged_per_1000: Option<f64>,
+    /// Of 1,000 rows like the test rows.
+    pub flagged_per_1000: Estimate,
+    /// Level of the intervals, 0.95 for example.
+    pub confidence: Option<f64>,
     /// Baselines that the model does not beat, with what that means.
     pub not_beaten: Vec<String>,
     /// What the evaluation says in its own words.
@@ -121,14 +127,15 @@ impl StudySummary {
             baselines: known.iter().map(|(_, shown)| (*shown).to_owned()).collect(),
             headlines: headlines(metrics, &known),
             threshold: value(&metrics["threshold"]).or_else(|| value(&threshold["value"])),
-            policy: text(&threshold["policy"]).or_else(|| text(&threshold["policy"]["policy"])),
+            policy: policy(&threshold["policy"]),
             decision: match threshold["decision"].as_str() {
                 Some("flag_all") => Some("flags everyone".to_owned()),
                 Some("flag_none") => Some("flags no one".to_owned()),
                 _ => None,
             },
-            flagged_per_1000: value(&at["flagged_per_1000"]),
-            not_beaten: not_beaten(metrics),
+            flagged_per_1000: estimate(&at["flagged_per_1000"]),
+            confidence: metrics["intervals"]["confidence"].as_f64(),
+            not_beaten: not_beaten(metrics, threshold["decision"].as_str()),
             verdict: text(&metrics["verdict"]["text"]),
             gate: gate(verdict),
             report: None,
@@ -159,28 +166,67 @@ fn headlines(metrics: &Value, known: &[&(&str, &str)]) -> Vec<Headline> {
     headlines
 }
 
-/// Who is at least as good as the model, with the costs when they are the reason.
-fn not_beaten(metrics: &Value) -> Vec<String> {
+/// What the threshold optimises, as people say it.
+fn policy(policy: &Value) -> Option<String> {
+    Some(match text(policy).or_else(|| text(&policy["policy"]))?.as_str() {
+        "cost" => "lowest cost".to_owned(),
+        "fbeta" => match policy["beta"].as_f64() {
+            Some(beta) => format!("best F-beta, beta {beta}"),
+            None => "best F-beta".to_owned(),
+        },
+        other => other.to_owned(),
+    })
+}
+
+/// Who is at least as good as the model, with the numbers of the criterion that says so: decisions are compared by
+/// cost (or net benefit), models by Brier score.
+fn not_beaten(metrics: &Value, decision: Option<&str>) -> Vec<String> {
+    let cost = value(&metrics["expected_cost"]).is_some();
+    let own_kind = metrics["model"].as_str() == Some("logistic");
     let mut lines = Vec::new();
-    for (key, shown) in BASELINES {
+    for (key, _) in BASELINES {
         if metrics["verdict"][format!("beats_{key}")] != Value::Bool(false) {
             continue;
         }
-        let what = match key {
-            "flag_all" => "flagging everyone is at least as good as this model".to_owned(),
-            "flag_none" => "flagging no one is at least as good as this model".to_owned(),
-            _ => format!("the {shown} baseline is at least as good as this model"),
-        };
         let baseline = &metrics["baselines"][key];
-        let theirs = value(&baseline["expected_cost"]).or_else(|| value(&baseline["cost"]));
-        lines.push(match (theirs, value(&metrics["expected_cost"])) {
-            (Some(theirs), Some(ours)) if theirs <= ours => {
-                format!("{what}: it costs {} per 1,000, the model {}", human::number(theirs), human::number(ours))
+        let what = match key {
+            // The threshold itself is this baseline: there is nothing to compare.
+            "flag_all" | "flag_none" if decision == Some(key) => {
+                let who = if key == "flag_all" { "everyone" } else { "no one" };
+                lines.push(format!(
+                    "the best threshold on the training rows flags {who}, so the model changes no decision"
+                ));
+                continue;
             }
-            _ => what,
+            "flag_all" => "flagging everyone is at least as good as this model",
+            "flag_none" => "flagging no one is at least as good as this model",
+            "prevalence" => "giving everyone the training prevalence is at least as good as this model",
+            _ if own_kind => "the model is itself a logistic regression, and the plain, uncalibrated one does as well",
+            _ => "a plain logistic regression is at least as good as this model",
+        };
+        let numbers = match key {
+            "flag_all" | "flag_none" if cost => {
+                let theirs = value(&baseline["expected_cost"]).or_else(|| value(&baseline["cost"]));
+                theirs.zip(value(&metrics["expected_cost"])).map(|pair| ("cost per 1,000", pair))
+            }
+            "flag_all" | "flag_none" => {
+                value(&baseline["net_benefit"]).zip(value(&metrics["net_benefit"])).map(|pair| ("net benefit", pair))
+            }
+            _ => value(&baseline["brier"]).zip(value(&metrics["brier"])).map(|pair| ("Brier score", pair)),
+        };
+        lines.push(match numbers {
+            Some((name, (theirs, ours))) => {
+                format!("{what}: {name} {}, the model's {}", precise(theirs), precise(ours))
+            }
+            None => what.to_owned(),
         });
     }
     lines
+}
+
+/// A number with a digit more than the table has, so that a comparison lost by little can be seen.
+fn precise(value: f64) -> String {
+    if value.abs() < 10.0 { format!("{value:.4}") } else { human::number(value) }
 }
 
 fn gate(verdict: &Value) -> Option<GateResult> {
@@ -252,14 +298,44 @@ pub(super) mod tests {
     #[test]
     fn numbers_and_objects_are_read_alike() {
         let study = study();
-        assert_eq!(study.flagged_per_1000, Some(412.0));
+        assert_eq!(study.flagged_per_1000, Estimate { value: Some(412.0), interval: Some((390.0, 434.0)) });
         let cost = study.headlines.iter().find(|row| row.name == "cost / 1,000").unwrap();
         assert_eq!(cost.baselines, [Some(308_000.0), Some(600_000.0), Some(308_000.0), Some(315_000.0)]);
         assert_eq!(study.headlines[0].baselines, [None, None, None, Some(0.701)]);
-        assert_eq!((study.policy.as_deref(), study.decision), (Some("cost"), None));
-        let said = "flagging everyone is at least as good as this model: it costs 308,000 per 1,000, the model 312,457";
+        assert_eq!((study.policy.as_deref(), study.decision), (Some("lowest cost"), None));
+        let said = "flagging everyone is at least as good as this model: cost per 1,000 308,000, the model's 312,457";
         assert_eq!(study.not_beaten, [said]);
         assert_eq!(study.gate.unwrap().failures, ["expected_cost.value: 312,457 is not below 308,000"]);
+    }
+
+    #[test]
+    fn each_comparison_shows_its_own_criterion() {
+        let metrics = json!({
+            "model": "logistic", "brier": 0.2114, "expected_cost": {"value": 500_000}, "net_benefit": 0.1,
+            "baselines": {
+                "flag_all": {"expected_cost": 500_000, "net_benefit": 0.1},
+                "prevalence": {"expected_cost": 500_000, "brier": 0.2},
+                "logistic": {"expected_cost": 500_000, "brier": 0.21059}
+            },
+            "verdict": {"beats_flag_all": false, "beats_prevalence": false, "beats_logistic": false}
+        });
+        assert_eq!(
+            not_beaten(&metrics, Some("flag_all")),
+            [
+                "the best threshold on the training rows flags everyone, so the model changes no decision",
+                "giving everyone the training prevalence is at least as good as this model: Brier score 0.2000, the \
+                 model's 0.2114",
+                "the model is itself a logistic regression, and the plain, uncalibrated one does as well: Brier score \
+                 0.2106, the model's 0.2114",
+            ]
+        );
+        let mut other = metrics.clone();
+        other["model"] = json!("gbdt");
+        let lines = not_beaten(&other, Some("cutoff"));
+        assert!(lines[0].ends_with("cost per 1,000 500,000, the model's 500,000"), "{}", lines[0]);
+        assert!(lines[2].starts_with("a plain logistic regression is at least as good"), "{}", lines[2]);
+        other["expected_cost"] = Value::Null;
+        assert!(not_beaten(&other, None)[0].ends_with("net benefit 0.1000, the model's 0.1000"));
     }
 
     #[test]

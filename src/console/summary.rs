@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 
-use super::study::StudySummary;
+use super::study::{Estimate, StudySummary};
 use super::text::{one_line, time};
 use crate::sched::events::Outcome;
 use crate::util::human::{count, number};
@@ -118,7 +118,11 @@ fn facts_above(study: &StudySummary) -> Vec<Vec<String>> {
         _ => String::new(),
     };
     if let Some(data) = &study.data {
-        let note = if data == "synthetic" { "synthetic, they say nothing of patients" } else { data };
+        let note = match data.as_str() {
+            "synthetic" => "synthetic: says nothing about patients",
+            "real" => "real data",
+            other => other,
+        };
         let _ = write!(test, "{}{}", if test.is_empty() { "" } else { "; " }, one_line(note));
     }
     let model = match (&study.model, &study.why) {
@@ -136,10 +140,15 @@ fn facts_above(study: &StudySummary) -> Vec<Vec<String>> {
 fn facts_below(study: &StudySummary) -> Vec<Vec<String>> {
     let mut facts = Vec::new();
     if let Some(threshold) = study.threshold {
-        let policy = study.policy.as_ref().map(|policy| format!(" ({policy} policy)")).unwrap_or_default();
-        let alike = study.decision.as_ref().map(|decision| format!(", {decision}")).unwrap_or_default();
-        let flagged = study.flagged_per_1000.map(|flagged| format!(", flags {flagged:.0} of 1,000"));
-        facts.push(fact("threshold", &format!("{}{policy}{alike}{}", number(threshold), flagged.unwrap_or_default())));
+        let policy = study.policy.as_ref().map(|policy| format!(" ({policy})")).unwrap_or_default();
+        facts.push(fact(
+            "threshold",
+            &match &study.decision {
+                // A cutoff that treats everyone alike is no cutoff: its value would only mislead.
+                Some(decision) => format!("none: {decision}{policy}"),
+                None => format!("p ≥ {}{policy}{}", number(threshold), flagged(study.flagged_per_1000)),
+            },
+        ));
     }
     if let Some(gate) = &study.gate {
         facts.push(fact("gate", if gate.passed { "passed" } else { "not passed: the model is not promotable" }));
@@ -151,13 +160,21 @@ fn facts_below(study: &StudySummary) -> Vec<Vec<String>> {
     facts
 }
 
+/// How many of 1,000 are flagged, with the interval where there is one.
+fn flagged(per_1000: Estimate) -> String {
+    let Some(value) = per_1000.value else { return String::new() };
+    let interval = per_1000.interval.map(|(low, high)| format!(" ({low:.0} to {high:.0})")).unwrap_or_default();
+    format!(", flags {value:.0} of 1,000{interval}")
+}
+
 fn fact(name: &str, text: &str) -> Vec<String> {
     vec![name.to_owned(), one_line(text)]
 }
 
 /// The headline numbers beside the baselines. The words are short: values up to 999,999 fit into 80 columns.
 fn numbers(study: &StudySummary, width: usize) -> String {
-    let mut header: Vec<String> = ["", "model", "interval"].map(str::to_owned).to_vec();
+    let level = study.confidence.map(|level| format!("{}%\n", (1000.0 * level).round() / 10.0)).unwrap_or_default();
+    let mut header: Vec<String> = vec![String::new(), "model".to_owned(), format!("{level}interval")];
     header.extend(study.baselines.iter().map(|name| name.replace(' ', "\n")));
     let mut alignment = vec![CellAlignment::Left, CellAlignment::Right, CellAlignment::Left];
     alignment.resize(header.len(), CellAlignment::Right);
@@ -242,10 +259,10 @@ mod tests {
         total     5  14s
 
         model  gbdt: lowest log loss over 5 folds (0.331)
-        data   2,000 test rows, 240 events; synthetic, they say nothing of patients
+        data   2,000 test rows, 240 events; synthetic: says nothing about patients
 
-                        model interval               flag     flag  prevalence  logistic
-                                                      all     none
+                        model interval               flag     flag  prevalence     plain
+                                                      all     none              logistic
         --------------------------------------------------------------------------------
         AUROC           0.712 0.678 to 0.747            -        -           -     0.701
         calib. slope    0.981 0.840 to 1.122            -        -           -         -
@@ -253,10 +270,10 @@ mod tests {
         Brier score     0.099 0.090 to 0.108        0.880    0.120       0.106     0.100
         cost / 1,000  312,457 290,000 to 330,000  308,000  600,000     308,000   315,000
 
-        NOTE: flagging everyone is at least as good as this model: it costs 308,000 per
-        1,000, the model 312,457
+        NOTE: flagging everyone is at least as good as this model: cost per 1,000
+        308,000, the model's 312,457
 
-        threshold  0.087 (cost policy), flags 412 of 1,000
+        threshold  p ≥ 0.087 (lowest cost), flags 412 of 1,000 (390 to 434)
         gate       not passed: the model is not promotable
                    expected_cost.value: 312,457 is not below 308,000
         report     artifacts/report.html

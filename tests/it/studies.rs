@@ -70,7 +70,7 @@ fn a_null_run_of_the_default_study_writes_nothing() {
 fn the_final_table_tells_the_numbers_and_the_verdict() {
     let project = Project::init("dropout");
     let run = project.run(&["-C", "study", "repro"]).succeeds();
-    for word in ["AUROC", "calib. slope", "net benefit", "Brier", "synthetic", "1,000", "flagging everyone"] {
+    for word in ["AUROC", "calib. slope", "net benefit", "Brier", "synthetic", "1,000", "flags everyone"] {
         assert!(run.stdout.contains(word), "no {word:?} in:\n{}", run.stdout);
     }
     let metrics = project.run(&["-C", "study", "metrics", "show", "--json"]).succeeds().json();

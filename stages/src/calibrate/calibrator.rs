@@ -59,31 +59,32 @@ impl Calibrator {
         }
     }
 
-    /// Fits isotonic regression; only the ends of each level are kept.
+    /// Fits isotonic regression; only the ends of each level are kept. A level in which nobody or everybody had the
+    /// event is moved off 0 or 1: see [`Pool::bounded`].
     pub fn isotonic(p: &[f64], y: &[bool]) -> Self {
-        let mut pools: Vec<Pool> = Vec::new();
-        for group in Ranking::new(p).groups() {
-            let (Some(&first), weight) = (group.first(), group.len() as f64) else { continue };
-            let events = group.iter().filter(|&&row| y[row]).count() as f64;
-            pools.push(Pool { low: p[first], high: p[first], events, weight });
-            while let [.., left, right] = pools.as_slice()
-                && left.mean() >= right.mean()
-            {
-                let merged = left.join(right);
-                pools.truncate(pools.len() - 2);
-                pools.push(merged);
-            }
+        let pools = pool_adjacent_violators(p, y);
+        let mut levels: Vec<f64> = pools.iter().map(Pool::bounded).collect();
+        // Only the first level can be 0 and only the last can be 1; neither may pass its neighbour.
+        if let [first, next, ..] = levels.as_mut_slice() {
+            *first = first.min(*next);
         }
-        let (mut x, mut level) = (Vec::new(), Vec::new());
-        for pool in &pools {
+        if let [.., before, last] = levels.as_mut_slice() {
+            *last = last.max(*before);
+        }
+        Self::of_levels(&pools, &levels)
+    }
+
+    fn of_levels(pools: &[Pool], levels: &[f64]) -> Self {
+        let (mut x, mut y) = (Vec::new(), Vec::new());
+        for (pool, &level) in pools.iter().zip(levels) {
             x.push(pool.low);
-            level.push(pool.mean());
+            y.push(level);
             if pool.high > pool.low {
                 x.push(pool.high);
-                level.push(pool.mean());
+                y.push(level);
             }
         }
-        Self::Isotonic { x, y: level }
+        Self::Isotonic { x, y }
     }
 
     /// What it does, in a word.
@@ -123,9 +124,34 @@ impl Pool {
         self.events / self.weight
     }
 
+    /// The level to answer with. Where nobody or everybody had the event, the share is 0 or 1, a certainty that no
+    /// finite sample supports; Laplace's (events + 1) / (rows + 2) takes its place, as in Platt's targets.
+    fn bounded(&self) -> f64 {
+        let certain = self.events <= 0.0 || self.events >= self.weight;
+        if certain { (self.events + 1.0) / (self.weight + 2.0) } else { self.mean() }
+    }
+
     fn join(&self, next: &Self) -> Self {
         Self { low: self.low, high: next.high, events: self.events + next.events, weight: self.weight + next.weight }
     }
+}
+
+/// The levels of isotonic regression (pool adjacent violators) over tie-averaged scores, ascending.
+fn pool_adjacent_violators(p: &[f64], y: &[bool]) -> Vec<Pool> {
+    let mut pools: Vec<Pool> = Vec::new();
+    for group in Ranking::new(p).groups() {
+        let (Some(&first), weight) = (group.first(), group.len() as f64) else { continue };
+        let events = group.iter().filter(|&&row| y[row]).count() as f64;
+        pools.push(Pool { low: p[first], high: p[first], events, weight });
+        while let [.., left, right] = pools.as_slice()
+            && left.mean() >= right.mean()
+        {
+            let merged = left.join(right);
+            pools.truncate(pools.len() - 2);
+            pools.push(merged);
+        }
+    }
+    pools
 }
 
 fn interpolate(x: &[f64], y: &[f64], at: f64) -> f64 {
@@ -162,15 +188,32 @@ mod tests {
         assert!((a - -0.731_065_0).abs() < 1e-5 && (b - -0.197_003_4).abs() < 1e-5, "{a} {b}");
     }
 
+    fn raw(p: &[f64], y: &[bool]) -> Calibrator {
+        let pools = pool_adjacent_violators(p, y);
+        Calibrator::of_levels(&pools, &pools.iter().map(Pool::mean).collect::<Vec<_>>())
+    }
+
     #[test]
-    fn isotonic_agrees_with_scikit_learn() {
-        let fitted = Calibrator::isotonic(&g24("p"), &outcomes());
+    fn pooling_agrees_with_scikit_learn() {
+        let fitted = raw(&g24("p"), &outcomes());
         let Calibrator::Isotonic { x, y } = &fitted else { unreachable!() };
         assert_eq!(x, &g24("isotonic/x"));
         assert!(y.iter().zip(g24("isotonic/y")).all(|(a, b)| (a - b).abs() < 1e-12));
         for (at, expected) in g24("isotonic/grid").into_iter().zip(g24("isotonic/predicted")) {
             assert!((fitted.apply(at) - expected).abs() < 1e-9, "{at}: {} is not {expected}", fitted.apply(at));
         }
+    }
+
+    #[test]
+    fn a_level_of_one_outcome_is_no_certainty() {
+        // In G24 the lowest level holds 4 rows without an event, the highest 3 rows with one.
+        let fitted = Calibrator::isotonic(&g24("p"), &outcomes());
+        assert_eq!((fitted.apply(0.0), fitted.apply(1.0)), (1.0 / 6.0, 4.0 / 5.0));
+        // A single row must not pass the level above it.
+        let y: Vec<bool> = (0..11).map(|row| row == 5).collect();
+        let p: Vec<f64> = (0..11).map(|row| if row == 0 { 0.1 } else { 0.2 }).collect();
+        assert_eq!((Calibrator::isotonic(&p, &y).apply(0.1), Calibrator::isotonic(&p, &y).apply(0.2)), (0.1, 0.1));
+        assert_eq!(Calibrator::isotonic(&[0.4], &[true]).apply(0.4), 2.0 / 3.0);
     }
 
     #[test]
@@ -183,7 +226,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn isotonic_is_monotone_keeps_the_mean_and_is_sound(
+        fn isotonic_is_monotone_never_certain_and_keeps_the_mean_before_bounding(
             rows in prop::collection::vec((0_u8..20, any::<bool>()), 1..60)
         ) {
             let p: Vec<f64> = rows.iter().map(|row| f64::from(row.0) / 20.0).collect();
@@ -192,7 +235,9 @@ mod tests {
             prop_assert!(fitted.is_sound());
             let values: Vec<f64> = (0..=40).map(|step| fitted.apply(f64::from(step) / 40.0)).collect();
             prop_assert!(values.windows(2).all(|pair| pair[0] <= pair[1] + 1e-15));
-            let sum: f64 = p.iter().map(|&p| fitted.apply(p)).sum();
+            prop_assert!(values.iter().all(|&value| 0.0 < value && value < 1.0));
+            let unbounded = raw(&p, &y);
+            let sum: f64 = p.iter().map(|&p| unbounded.apply(p)).sum();
             prop_assert!((sum - y.iter().filter(|&&y| y).count() as f64).abs() < 1e-9);
         }
     }

@@ -67,7 +67,7 @@ impl Stage for Calibrate {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn about(&self) -> &'static str {

@@ -14,7 +14,8 @@ pub struct Estimate {
     pub low: Option<f64>,
     /// Upper end of the interval.
     pub high: Option<f64>,
-    /// How the interval was made: `delong`, `logit-delong`, `wilson`, `patient-bootstrap`.
+    /// How the interval was made: `delong`, `logit-delong`, `wilson`, `patient-bootstrap`,
+    /// `centred-patient-bootstrap`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
     /// Resamples in which the number was undefined; they are left out of the interval.
@@ -87,7 +88,11 @@ pub fn wilson(hits: u64, n: u64, confidence: f64) -> Option<(f64, f64)> {
     let scale = 1.0 + z * z / n;
     let centre = (share + z * z / (2.0 * n)) / scale;
     let half = z / scale * (share * (1.0 - share) / n + z * z / (4.0 * n * n)).sqrt();
-    Some(((centre - half).max(0.0), (centre + half).min(1.0)))
+    // With no hits the lower end is exactly 0, with only hits the upper end exactly 1; rounding may not move them
+    // away, or the interval would leave out its own estimate.
+    let low = if hits == 0 { 0.0 } else { (centre - half).max(0.0) };
+    let high = if hits as f64 == n { 1.0 } else { (centre + half).min(1.0) };
+    Some((low, high))
 }
 
 /// The quantile of sorted values by linear interpolation between order statistics (type 7, the default of R and NumPy).
@@ -128,6 +133,21 @@ pub fn percentile(
     Estimate { failed_resamples, ..Estimate::new(value, ends, "patient-bootstrap") }
 }
 
+/// The interval of a distance, which is 0 or more and which resampling inflates: noise moves it away from 0, so that
+/// the percentile interval of a small distance can leave out the estimate itself. The percentiles are shifted by the
+/// resamples' mean excess over the estimate and cut at 0. Arguments as for [`percentile`].
+pub fn centred(value: Option<f64>, resamples: impl Iterator<Item = f64>, confidence: f64, undefined: &str) -> Estimate {
+    let all: Vec<f64> = resamples.collect();
+    let plain = percentile(value, all.iter().copied(), confidence, undefined);
+    let (Some(value), Some(low), Some(high)) = (plain.value, plain.low, plain.high) else {
+        return plain;
+    };
+    let defined = || all.iter().copied().filter(|value| value.is_finite());
+    let excess = defined().sum::<f64>() / defined().count() as f64 - value;
+    let ends = ((low - excess).clamp(0.0, value), (high - excess).max(value));
+    Estimate { failed_resamples: plain.failed_resamples, ..Estimate::new(value, ends, "centred-patient-bootstrap") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,7 +166,21 @@ mod tests {
         let (low, high) = wilson(7, 8, 0.95).expect("8 rows");
         assert!((low - 0.529_111_8).abs() < 1e-7 && (high - 0.977_582_5).abs() < 1e-7);
         assert_eq!(wilson(0, 0, 0.95), None);
-        assert_eq!(wilson(0, 5, 0.95).expect("5 rows").0, 0.0);
+        for n in 1..3000 {
+            assert_eq!(wilson(0, n, 0.95).map(|ends| ends.0), Some(0.0));
+            assert_eq!(wilson(n, n, 0.95).map(|ends| ends.1), Some(1.0));
+        }
+    }
+
+    #[test]
+    fn a_distance_lies_in_its_interval_however_much_resampling_inflates_it() {
+        let resamples = || (0..=100).map(|step| 0.02 + 0.0001 * f64::from(step));
+        let estimate = centred(Some(0.004), resamples(), 0.9, "");
+        // Percentiles 0.0205 and 0.0295, mean 0.025, excess 0.021.
+        assert_eq!(estimate.low, Some(0.0));
+        assert!((estimate.high.expect("an end") - 0.0085).abs() < 1e-12);
+        assert_eq!(estimate.method.as_deref(), Some("centred-patient-bootstrap"));
+        assert_eq!(centred(None, resamples(), 0.9, "no rows").reason.as_deref(), Some("no rows"));
     }
 
     #[test]

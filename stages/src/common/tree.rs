@@ -91,6 +91,20 @@ impl TreeEnsemble {
     }
 }
 
+impl TreeEnsemble {
+    /// Moves every leaf of a probability forest towards `prior` as if one more row with that outcome had reached it:
+    /// (cover · value + prior) / (cover + 1), the m-estimate with m = 1. A leaf whose rows agree is then no certainty.
+    /// Covers must have been counted.
+    pub fn shrink_leaves(&mut self, prior: f64) {
+        for node in self.trees.iter_mut().flat_map(|tree| &mut tree.nodes) {
+            if let NodeKind::Leaf(value) = &mut node.kind {
+                let cover = node.cover as f64;
+                *value = (cover * *value + prior) / (cover + 1.0);
+            }
+        }
+    }
+}
+
 impl Tree {
     /// Builds a tree from nodes of which each child comes after its parent.
     pub fn new(nodes: Vec<Node>) -> Result<Self, TreeError> {

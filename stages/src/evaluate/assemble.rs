@@ -1,7 +1,7 @@
 //! From point estimates and resamples to metrics.json.
 
 use crate::common::decision::Counts;
-use crate::common::interval::{Estimate, finite, percentile, wilson};
+use crate::common::interval::{Estimate, centred, finite, percentile, wilson};
 use crate::common::scores;
 use crate::tune_threshold::Threshold;
 
@@ -72,7 +72,7 @@ impl Evidence<'_> {
             calibration: Calibration {
                 intercept: self.interval(ONE_CLASS, |m| m.intercept),
                 slope: self.interval(NO_SLOPE, |m| m.slope),
-                ici: self.interval(NO_ROWS, |m| m.ici),
+                ici: centred(finite(self.point.ici), self.resamples.iter().map(|m| m.ici), self.confidence, NO_ROWS),
                 clipped: self.sample.calibration.clipped,
             },
             threshold: FrozenThreshold {
@@ -83,7 +83,7 @@ impl Evidence<'_> {
             at_threshold: self.at_threshold(),
             net_benefit: self.interval(NO_ODDS, |m| m.model.net_benefit),
             expected_cost: self.expected_cost(),
-            verdict: verdict::judge(&baselines, self.sample.cost.is_some()),
+            verdict: verdict::judge(&baselines, self.sample.cost.is_some(), &self.model),
             baselines,
         }
     }
@@ -153,7 +153,7 @@ impl Evidence<'_> {
         let point = worth(self.point);
         let p = self.sample.rivals.get(index).map_or(&[][..], |rival| &rival.p);
         let varies = p.iter().any(|value| Some(value) != p.first());
-        let slope = varies.then(|| CalibrationData::new(&self.sample.y, p).slope(&vec![1.0; p.len()])).flatten();
+        let slope = varies.then(|| CalibrationData::new(&self.sample.y, p).slope(&vec![1; p.len()])).flatten();
         let auroc = scores::auroc(&self.sample.y, p);
         let mut missing = Vec::new();
         if auroc.is_none() {

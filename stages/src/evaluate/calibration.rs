@@ -4,13 +4,18 @@
 
 use crate::common::glm::{GlmFit, fit_logistic};
 use crate::common::link::{LOGIT_CLIP, clipped_logit};
+use crate::common::scores::Ranking;
 
 use super::lowess::lowess;
 
-/// The outcome and the logits of the predictions, as the calibration models need them.
+/// The outcome and the logits of the predictions, as the calibration models need them. Rows with equal predictions are
+/// one observation: isotonic calibration leaves few distinct ones, and a model is fitted in every resample.
 #[derive(Debug, Clone)]
 pub struct CalibrationData {
-    y: Vec<f64>,
+    y: Vec<bool>,
+    /// The group of each row.
+    group: Vec<usize>,
+    /// The logit of each group, ascending.
     logits: Vec<f64>,
     /// Rows whose probability had to be moved for its logit to exist.
     pub clipped: usize,
@@ -19,26 +24,61 @@ pub struct CalibrationData {
 impl CalibrationData {
     /// Takes the logits once.
     pub fn new(y: &[bool], p: &[f64]) -> Self {
+        let ranking = Ranking::new(p);
+        let (mut group, mut logits) = (vec![0; p.len()], Vec::new());
+        for rows in ranking.groups() {
+            rows.iter().for_each(|&row| group[row] = logits.len());
+            logits.extend(rows.first().map(|&row| clipped_logit(p[row])));
+        }
         Self {
-            y: y.iter().map(|&y| f64::from(u8::from(y))).collect(),
-            logits: p.iter().map(|&p| clipped_logit(p)).collect(),
+            y: y.to_vec(),
+            group,
+            logits,
             clipped: p.iter().filter(|&&p| !(LOGIT_CLIP..=1.0 - LOGIT_CLIP).contains(&p)).count(),
         }
     }
 
     /// Calibration in the large: the intercept of a logistic model with the logit as offset. 0 is perfect, above 0
     /// means that risks are underestimated. `None` when it has no finite maximum (one class only).
-    pub fn intercept(&self, weights: &[f64]) -> Option<f64> {
-        let fit = fit_logistic(&[], 0, &self.y, Some(weights), Some(&self.logits), &[], true);
+    pub fn intercept(&self, weights: &[u32]) -> Option<f64> {
+        let Observed { logits, share, weight } = self.observed(weights);
+        let fit = fit_logistic(&[], 0, &share, Some(&weight), Some(&logits), &[], true);
         converged(fit).map(|fit| fit.intercept)
     }
 
     /// The calibration slope: the coefficient of the logit in a logistic model. 1 is perfect, below 1 means that
     /// predictions are too extreme. `None` when the classes are separated or all predictions are equal.
-    pub fn slope(&self, weights: &[f64]) -> Option<f64> {
-        let fit = fit_logistic(&self.logits, 1, &self.y, Some(weights), None, &[0.0], true);
-        converged(fit).and_then(|fit| fit.coef.first().copied())
+    pub fn slope(&self, weights: &[u32]) -> Option<f64> {
+        let Observed { logits, share, weight } = self.observed(weights);
+        // With the logit as offset the fit starts at a slope of 1, near its end, and finds the difference from it.
+        let fit = fit_logistic(&logits, 1, &share, Some(&weight), Some(&logits), &[0.0], true);
+        converged(fit).and_then(|fit| fit.coef.first().map(|difference| 1.0 + difference))
     }
+
+    /// The groups that have weight.
+    fn observed(&self, weights: &[u32]) -> Observed {
+        let mut totals = vec![(0_u64, 0_u64); self.logits.len()];
+        for ((&group, &event), &weight) in self.group.iter().zip(&self.y).zip(weights) {
+            let (events, rows) = &mut totals[group];
+            *events += if event { u64::from(weight) } else { 0 };
+            *rows += u64::from(weight);
+        }
+        let mut observed = Observed::default();
+        for (&logit, &(events, rows)) in self.logits.iter().zip(&totals).filter(|(_, (_, rows))| *rows > 0) {
+            observed.logits.push(logit);
+            observed.share.push(events as f64 / rows as f64);
+            observed.weight.push(rows as f64);
+        }
+        observed
+    }
+}
+
+/// One observation per distinct prediction: its logit, the share of events, the rows it stands for.
+#[derive(Default)]
+struct Observed {
+    logits: Vec<f64>,
+    share: Vec<f64>,
+    weight: Vec<f64>,
 }
 
 fn converged<E>(fit: Result<GlmFit, E>) -> Option<GlmFit> {

@@ -140,7 +140,6 @@ impl Sample {
 
     /// The measures of every row taken `weights[row]` times.
     pub fn measure(&self, weights: &[u32]) -> Measures {
-        let real: Vec<f64> = weights.iter().map(|&weight| f64::from(weight)).collect();
         let counts = Counts::of(&self.flagged, &self.y, weights);
         let brier = scores::weighted_mean(&self.squared_errors, weights);
         let (events, rows) = (counts.events(), counts.rows());
@@ -155,8 +154,8 @@ impl Sample {
             auprc: or_nan(scores::weighted_average_precision(&self.ranking, &self.y, weights)),
             scaled_brier: or_nan(brier.and_then(|brier| scores::scale_brier(brier, events, rows - events))),
             log_loss: or_nan(scores::weighted_mean(&self.log_losses, weights)),
-            intercept: or_nan(self.calibration.intercept(&real)),
-            slope: or_nan(self.calibration.slope(&real)),
+            intercept: or_nan(self.calibration.intercept(weights)),
+            slope: or_nan(self.calibration.slope(weights)),
             ici: or_nan(smooth.ici()),
             fbeta: or_nan(counts.fbeta(self.beta)),
             model: self.worth(&counts, brier),

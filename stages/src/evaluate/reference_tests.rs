@@ -63,8 +63,8 @@ fn g24_calibration() {
     let (y, p) = g24();
     let data = CalibrationData::new(&y, &p);
     assert_eq!(data.clipped, 0);
-    near(data.intercept(&[1.0; 24]), 0.404_495_238_8, 1e-9);
-    near(data.slope(&[1.0; 24]), 0.952_247_9, 1e-7);
+    near(data.intercept(&[1; 24]), 0.404_495_238_8, 1e-9);
+    near(data.slope(&[1; 24]), 0.952_247_9, 1e-7);
     let smooth = Smooth::new(Ranking::new(&p).order(), &y, &p, &[1; 24]);
     near(smooth.ici(), 0.064_156_7, 1e-7);
     let mut distances: Vec<f64> = smooth.p.iter().zip(&smooth.observed).map(|(p, o)| (p - o).abs()).collect();

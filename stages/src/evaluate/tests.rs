@@ -116,7 +116,14 @@ fn intervals_hold_their_estimate_and_a_calibrated_model_looks_calibrated() {
     };
     within(0.0, &metrics.calibration.intercept);
     within(1.0, &metrics.calibration.slope);
-    for estimate in [&metrics.auroc, &metrics.auprc, &metrics.brier, &metrics.log_loss, &metrics.net_benefit] {
+    for estimate in [
+        &metrics.auroc,
+        &metrics.auprc,
+        &metrics.brier,
+        &metrics.log_loss,
+        &metrics.net_benefit,
+        &metrics.calibration.ici,
+    ] {
         within(estimate.value.expect("a value"), estimate);
     }
     assert_eq!(metrics.verdict.beats_flag_none, Some(true));

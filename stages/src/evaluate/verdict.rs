@@ -4,8 +4,11 @@ use crate::common::interval::Estimate;
 
 use super::document::{Baselines, Difference, Verdict};
 
-/// Judges the differences to the baselines.
-pub fn judge(baselines: &Baselines, with_cost: bool) -> Verdict {
+/// The candidate that the last baseline is a plain form of.
+const LOGISTIC: &str = "logistic";
+
+/// Judges the differences between `model`, the kept candidate, and the baselines.
+pub fn judge(baselines: &Baselines, with_cost: bool, model: &str) -> Verdict {
     let decision = |difference: &Difference| {
         if with_cost { better(&difference.expected_cost, true) } else { better(&difference.net_benefit, false) }
     };
@@ -14,19 +17,21 @@ pub fn judge(baselines: &Baselines, with_cost: bool) -> Verdict {
     let prevalence = better(&baselines.prevalence.difference.brier, true);
     let logistic = better(&baselines.logistic.difference.brier, true);
     let criterion = if with_cost { "expected cost" } else { "net benefit" };
-    let clauses = [
+    // A logistic regression is not the rival of itself: that comparison is told apart.
+    let (plain, own) = if model == LOGISTIC { (None, own_kind(logistic)) } else { (Some(logistic), None) };
+    let mut clauses = vec![
         ("flagging everyone", criterion, all),
         ("flagging no one", criterion, none),
         ("the training prevalence", "Brier score", prevalence),
-        ("a plain logistic regression", "Brier score", logistic),
     ];
+    clauses.extend(plain.map(|finding| ("a plain logistic regression", "Brier score", finding)));
     Verdict {
         criterion: criterion.replace(' ', "_"),
         beats_flag_all: all.beats(),
         beats_flag_none: none.beats(),
         beats_prevalence: prevalence.beats(),
         beats_logistic: logistic.beats(),
-        text: text(&clauses),
+        text: [Some(text(&clauses)), own.map(str::to_owned)].into_iter().flatten().collect::<Vec<_>>().join(" "),
     }
 }
 
@@ -60,6 +65,19 @@ fn better(difference: &Estimate, lower_is_better: bool) -> Finding {
     }
 }
 
+/// How a logistic regression compares with the plain, uncalibrated one.
+fn own_kind(finding: Finding) -> Option<&'static str> {
+    match finding {
+        Finding::Better | Finding::BetterWithinNoise => {
+            Some("It is itself a logistic regression, with a better Brier score than the plain, uncalibrated one.")
+        }
+        Finding::NotBetter => {
+            Some("It is itself a logistic regression; the plain, uncalibrated one has a Brier score at least as good.")
+        }
+        Finding::Undefined => None,
+    }
+}
+
 fn text(clauses: &[(&str, &str, Finding)]) -> String {
     let named = |wanted: Finding| -> Vec<String> {
         clauses
@@ -88,6 +106,7 @@ fn text(clauses: &[(&str, &str, Finding)]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::document::Baseline;
     use super::*;
 
     fn difference(value: f64, low: f64, high: f64) -> Estimate {
@@ -102,6 +121,36 @@ mod tests {
         assert_eq!(better(&difference(1.0, 0.5, 2.0), false), Finding::Better);
         assert_eq!(better(&difference(-0.1, -0.5, 2.0), false), Finding::NotBetter);
         assert_eq!(better(&Estimate::undefined("x"), false), Finding::Undefined);
+    }
+
+    #[test]
+    fn a_logistic_regression_is_not_its_own_rival() {
+        let value = |value| difference(value, value, value);
+        let differences =
+            |brier| Difference { brier: value(brier), net_benefit: value(1.0), expected_cost: value(-1.0) };
+        let baseline = |brier| Baseline {
+            n: 9,
+            events: 3,
+            auroc: None,
+            calibration_slope: None,
+            brier: None,
+            net_benefit: None,
+            expected_cost: None,
+            difference: differences(brier),
+            reason: None,
+        };
+        let baselines = Baselines {
+            flag_all: baseline(-0.1),
+            flag_none: baseline(-0.1),
+            prevalence: baseline(-0.1),
+            logistic: baseline(0.01),
+        };
+        let own = judge(&baselines, true, "logistic");
+        assert_eq!(own.beats_logistic, Some(false));
+        assert!(!own.text.contains("does not beat"), "{}", own.text);
+        assert!(own.text.contains("is itself a logistic regression; the plain"), "{}", own.text);
+        let other = judge(&baselines, true, "gbdt").text;
+        assert!(other.starts_with("The model does not beat a plain logistic regression (Brier score)."), "{other}");
     }
 
     #[test]

@@ -39,7 +39,7 @@ impl Stage for Train {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn about(&self) -> &'static str {

@@ -100,22 +100,28 @@ pub(super) fn choose(
         SelectionMetric::LogLoss => "log loss",
         SelectionMetric::Auroc => "AUROC",
     };
-    let describe = |index: usize| format!("{} ({label} {:.4})", candidates[index].0.as_str(), loss(index).0.abs());
+    let score = |index: usize| loss(index).0.abs();
+    let folds = candidates[best].1.folds.len();
     if candidates.len() == 1 {
-        return Some((best, format!("{} is the only candidate", describe(best))));
+        return Some((best, format!("only candidate; mean {label} {:.4} over {folds} folds", score(best))));
     }
     if one_standard_error {
         let simplest = order.iter().copied().find(|&index| loss(index).0 <= best_loss + se).unwrap_or(best);
         if simplest != best {
             let reason = format!(
-                "{} is the simplest candidate within one standard error ({se:.4}) of the best, {}",
-                describe(simplest),
-                describe(best)
+                "simplest of {} candidates within one standard error ({se:.4}) of the best mean {label} over {folds} \
+                 folds: {:.4}; {} {:.4}",
+                candidates.len(),
+                score(simplest),
+                candidates[best].0.as_str(),
+                score(best)
             );
             return Some((simplest, reason));
         }
     }
-    Some((best, format!("{} has the best mean over the outer folds", describe(best))))
+    let reason =
+        format!("best of {} candidates by mean {label} over {folds} folds ({:.4})", candidates.len(), score(best));
+    Some((best, reason))
 }
 
 fn column(folds: &[FoldScores], read: impl Fn(&FoldScores) -> f64) -> Vec<f64> {

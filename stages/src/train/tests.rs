@@ -107,8 +107,8 @@ fn a_split_without_events_in_a_fold_is_an_error_that_names_it() {
 
 #[test]
 fn the_bytes_are_those_of_this_version() {
-    let golden = [("logistic", "95e3fde3393764d1"), ("forest", "5c94adb5f46a0ebc"), ("gbdt", "e2955e29fd0105ad")];
-    for (name, expected) in golden {
+    let golden = [("logistic", "c1fb66144aa1696f"), ("forest", "5ff76ba0a56318ef"), ("gbdt", "31a23badc907a089")];
+    let written = golden.map(|(name, _)| {
         let mut params = small();
         params["models"] = json!([name]);
         let mut hasher = blake3::Hasher::new();
@@ -116,11 +116,8 @@ fn the_bytes_are_those_of_this_version() {
             hasher.update(file.as_bytes());
             hasher.update(&content);
         }
-        let digest = hasher.finalize().to_hex();
-        assert_eq!(
-            &digest[..16],
-            expected,
-            "{name}: the stage writes other bytes; raise its version, then this digest"
-        );
-    }
+        (name, hasher.finalize().to_hex()[..16].to_owned())
+    });
+    let golden = golden.map(|(name, digest)| (name, digest.to_owned()));
+    assert_eq!(written, golden, "the stage writes other bytes; raise its version, then these digests");
 }

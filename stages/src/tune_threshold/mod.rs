@@ -2,7 +2,7 @@
 //!
 //! Reads the cross-fitted calibrated predictions of the training rows and nothing else; the test part is never seen.
 //! Every distinct prediction is a candidate, beside flagging everyone and flagging no one. Ties go to the higher
-//! threshold, which means fewer alerts.
+//! threshold, which means fewer alerts; a rule that flags everyone gets the lowest one, so that it does so for all.
 
 mod params;
 mod sweep;
@@ -29,7 +29,7 @@ impl Stage for TuneThreshold {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn about(&self) -> &'static str {

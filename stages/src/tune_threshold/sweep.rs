@@ -47,7 +47,8 @@ pub fn sweep(y: &[bool], p: &[f64], policy: &Policy) -> Vec<Candidate> {
     candidates
 }
 
-/// The index of the best allowed candidate; ties go to the higher threshold. `None` when none is allowed, which the
+/// The index of the best allowed candidate; ties go to the higher threshold, unless everyone is flagged: then the
+/// lowest allowed one is taken, so that later patients with lower predictions are flagged as well. `None` when none is allowed, which the
 /// bounds being candidates themselves rules out.
 pub fn choose(candidates: &[Candidate], policy: &Policy) -> Option<usize> {
     let mut best: Option<(usize, f64)> = None;
@@ -57,7 +58,14 @@ pub fn choose(candidates: &[Candidate], policy: &Policy) -> Option<usize> {
             best = Some((index, loss));
         }
     }
-    best.map(|(index, _)| index)
+    let (index, _) = best?;
+    let flags_everyone = |candidate: &Candidate| {
+        candidate.allowed && candidate.counts.rows() > 0 && candidate.counts.flagged() == candidate.counts.rows()
+    };
+    if flags_everyone(&candidates[index]) {
+        return candidates.iter().rposition(flags_everyone);
+    }
+    Some(index)
 }
 
 #[cfg(test)]
@@ -80,7 +88,10 @@ mod tests {
     #[test]
     fn both_extremes_are_candidates() {
         let (y, p) = ([true, false], [0.4, 0.6]);
-        assert_eq!(best(&y, &p, &cost(1.0, 100.0)).threshold, 0.4);
+        // A later patient at 0.3 must be flagged as well.
+        assert_eq!(best(&y, &p, &cost(1.0, 100.0)).threshold, 0.0);
+        let bounded = Policy { min: Some(0.2), ..cost(1.0, 100.0) };
+        assert_eq!(best(&y, &p, &bounded).threshold, 0.2);
         assert_eq!(best(&y, &p, &cost(100.0, 1.0)).threshold, FLAG_NONE);
         let ends = sweep(&y, &p, &cost(1.0, 1.0));
         assert_eq!((ends[0].counts.flagged(), ends[ends.len() - 1].threshold), (0, 0.0));
@@ -114,7 +125,9 @@ mod tests {
             let chosen = best(&y, &p, &policy);
             for other in &candidates {
                 let (mine, theirs) = (policy.loss(&chosen.counts), policy.loss(&other.counts));
-                prop_assert!(mine < theirs || mine.total_cmp(&theirs).is_eq() && chosen.threshold >= other.threshold);
+                let higher = chosen.threshold >= other.threshold;
+                let everyone = chosen.threshold == 0.0 && chosen.counts.flagged() == chosen.counts.rows();
+                prop_assert!(mine < theirs || mine.total_cmp(&theirs).is_eq() && (higher || everyone));
             }
         }
     }

@@ -59,7 +59,7 @@ fn an_optimum_that_treats_everyone_alike_is_said_to_be_one() {
     let all = run(&Y, &P, cost(1.0, 1000.0)).1.expect("a threshold");
     assert_eq!(all.decision, Decision::Cutoff, "the two lowest rows are no events");
     let all = run(&[1, 0], &[0.2, 0.8], cost(1.0, 1000.0)).1.expect("a threshold");
-    assert_eq!((all.value, all.decision), (0.2, Decision::FlagAll));
+    assert_eq!((all.value, all.decision), (0.0, Decision::FlagAll));
     assert!(all.note.contains("adds nothing to flagging everyone"));
     let none = run(&Y, &P, cost(1000.0, 1.0)).1.expect("a threshold");
     assert_eq!(none.decision, Decision::Cutoff, "the highest row is an event");

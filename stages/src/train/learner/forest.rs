@@ -1,5 +1,8 @@
 //! A probability forest: regression trees on the 0/1 outcome, whose leaves are event shares.
 //!
+//! A leaf's share is moved slightly towards the event rate of the training rows, so that a leaf whose rows all agree
+//! does not answer 0 or 1: one such answer that turns out wrong would decide every comparison by log loss.
+//!
 //! The trees are grown by smartcore in blocks of fixed size with a seed each, so blocks can be grown in any order and
 //! by any number of threads; they are flattened at once and nothing of the library reaches a file.
 
@@ -50,6 +53,7 @@ impl Learner for Forest {
         let trees: Vec<Tree> = blocks?.into_iter().flatten().collect();
         let mut ensemble = TreeEnsemble { base: 0.0, scale: 1.0 / trees.len() as f64, trees };
         ensemble.count_cover(&request.x.values, request.x.cols);
+        ensemble.shrink_leaves(y.iter().sum::<f64>() / y.len() as f64);
         Ok(Fitted { model: Model::Forest(ensemble), rounds: None })
     }
 }

@@ -49,6 +49,20 @@ fn trees_find_what_a_line_cannot() {
 }
 
 #[test]
+fn a_forest_is_never_certain() {
+    // Half of the rows cannot have the event, and many leaves hold none.
+    let values: Vec<f64> = (0..900).map(|row| f64::from(row % 100)).collect();
+    let y: Vec<bool> = (0..900).map(|row| row % 100 > 90).collect();
+    let x = Matrix { rows: 300, cols: 3, values };
+    let y = y[..300].to_vec();
+    let fitted = fit(LearnerName::Forest, &x, &y, 1, None).expect("it fits");
+    for row in 0..x.rows {
+        let p = fitted.model.probability(x.row(row));
+        assert!(0.0 < p && p < 1.0, "row {row}: {p}");
+    }
+}
+
+#[test]
 fn boosting_takes_gaps_and_codes_and_stops_early() {
     let (x, y) = data(1500, true);
     let fitted = fit(LearnerName::Gbdt, &x, &y, 2, None).expect("it fits");
