@@ -89,7 +89,7 @@ fn text(clauses: &[(&str, &str, Finding)]) -> String {
     let sentences = [
         ("The model does not beat ", Finding::NotBetter, "."),
         ("It beats ", Finding::Better, "."),
-        ("It is ahead of ", Finding::BetterWithinNoise, ", but the interval of the difference includes none."),
+        ("It is ahead of ", Finding::BetterWithinNoise, ", but the interval of the difference includes 0."),
         ("It cannot be compared with ", Finding::Undefined, "."),
     ];
     let said: Vec<String> = sentences
