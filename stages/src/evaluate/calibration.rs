@@ -27,7 +27,9 @@ impl CalibrationData {
         let ranking = Ranking::new(p);
         let (mut group, mut logits) = (vec![0; p.len()], Vec::new());
         for rows in ranking.groups() {
-            rows.iter().for_each(|&row| group[row] = logits.len());
+            for &row in rows {
+                group[row] = logits.len();
+            }
             logits.extend(rows.first().map(|&row| clipped_logit(p[row])));
         }
         Self {
