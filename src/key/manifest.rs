@@ -24,8 +24,7 @@ pub struct ContentRecord {
     pub executable: bool,
 }
 
-/// What a stage consumes and promises. Two writers walk it: the hasher makes the [`ActionKey`], the explainer makes
-/// the [`StaleReason`]s.
+/// What a stage consumes and promises. The [`ActionKey`] and the [`StaleReason`]s are made of the same entries.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Manifest {
     /// The resolved commands, or `uses@version`.
@@ -42,43 +41,51 @@ pub struct Manifest {
     pub outs: BTreeSet<RelPath>,
 }
 
-/// Receives a manifest entry by entry, in canonical order.
-trait Writer {
-    fn entry(&mut self, kind: ReasonKind, subject: &str, value: &str);
-}
+/// What a manifest says, by kind and subject.
+pub type Entries = BTreeMap<(ReasonKind, String), String>;
 
 impl Manifest {
-    fn walk(&self, writer: &mut impl Writer) {
+    /// The canonical entries; what `clinpipe why` prints. Keys and reasons are both made of these and nothing else.
+    pub fn entries(&self) -> Entries {
+        let mut entries = Entries::new();
+        let mut add =
+            |kind, subject: &str, value: &str| drop(entries.insert((kind, subject.to_owned()), value.to_owned()));
         for (index, line) in self.cmd.iter().enumerate() {
             let subject = if index == 0 { String::new() } else { format!("line {}", index + 1) };
-            writer.entry(ReasonKind::Command, &subject, line);
+            add(ReasonKind::Command, &subject, line);
         }
-        writer.entry(ReasonKind::Wdir, "", self.wdir.as_str());
+        add(ReasonKind::Wdir, "", self.wdir.as_str());
         if let Some(env) = &self.env {
-            writer.entry(ReasonKind::Env, "", "declared");
+            add(ReasonKind::Env, "", "declared");
             for (name, value) in env {
-                writer.entry(ReasonKind::Env, name, &value.as_ref().map_or("unset".to_owned(), |v| format!("={v}")));
+                add(ReasonKind::Env, name, &value.as_ref().map_or("unset".to_owned(), |value| format!("={value}")));
             }
         }
         for (path, record) in &self.deps {
             let value = record.as_ref().map_or("absent".to_owned(), |record| record.digest.to_string());
-            writer.entry(ReasonKind::Dep, path.as_str(), &value);
+            add(ReasonKind::Dep, path.as_str(), &value);
         }
         for (file, keys) in &self.params {
             for (key, value) in keys {
-                walk_value(&format!("{file}:{key}"), value, writer);
+                add_value(&format!("{file}:{key}"), value, true, &mut add);
             }
         }
         for path in &self.outs {
-            writer.entry(ReasonKind::Out, path.as_str(), "declared");
+            add(ReasonKind::Out, path.as_str(), "declared");
         }
+        entries
     }
 
-    /// The key of this work.
+    /// The key of this work: BLAKE3 over the entries, each text preceded by its length.
     pub fn key(&self) -> ActionKey {
-        let mut writer = KeyWriter(blake3::Hasher::new_derive_key("clinpipe action key v1"));
-        self.walk(&mut writer);
-        ActionKey(writer.0.finalize().into())
+        let mut hasher = blake3::Hasher::new_derive_key("clinpipe action key v1");
+        for ((kind, subject), value) in self.entries() {
+            for text in [kind.name(), &subject, &value] {
+                hasher.update(&(text.len() as u64).to_le_bytes());
+                hasher.update(text.as_bytes());
+            }
+        }
+        ActionKey(hasher.finalize().into())
     }
 
     /// Every entry that differs from an older manifest, in canonical order.
@@ -96,47 +103,24 @@ impl Manifest {
             })
             .collect()
     }
-
-    /// All entries by kind and subject; what `clinpipe why` prints.
-    pub fn entries(&self) -> BTreeMap<(ReasonKind, String), String> {
-        let mut writer = EntryWriter(BTreeMap::new());
-        self.walk(&mut writer);
-        writer.0
-    }
 }
 
-/// One entry a leaf, so that the reason names what changed inside a block of parameters. Lists are leaves; a key with
-/// a dot is quoted, so that two different blocks never have the same entries.
-fn walk_value(subject: &str, value: &Value, writer: &mut impl Writer) {
+/// One entry a leaf, so that the reason names what changed inside a block of parameters. Lists are leaves. A declared
+/// block has an entry of its own, because declaring it is not declaring the keys it happens to hold; a key with a dot
+/// is quoted, so that two different blocks never have the same entries.
+fn add_value(subject: &str, value: &Value, is_declared: bool, add: &mut impl FnMut(ReasonKind, &str, &str)) {
     match value {
         Value::Object(map) if !map.is_empty() => {
+            if is_declared {
+                add(ReasonKind::Param, subject, "block");
+            }
             for (key, value) in map {
                 let is_plain = !key.is_empty() && !key.contains(['.', '"']);
                 let key = if is_plain { key.clone() } else { format!("{key:?}") };
-                walk_value(&format!("{subject}.{key}"), value, writer);
+                add_value(&format!("{subject}.{key}"), value, false, add);
             }
         }
-        leaf => writer.entry(ReasonKind::Param, subject, &leaf.to_string()),
-    }
-}
-
-struct KeyWriter(blake3::Hasher);
-
-impl Writer for KeyWriter {
-    fn entry(&mut self, kind: ReasonKind, subject: &str, value: &str) {
-        // Lengths keep neighbouring texts apart.
-        for text in [kind.name(), subject, value] {
-            self.0.update(&(text.len() as u64).to_le_bytes());
-            self.0.update(text.as_bytes());
-        }
-    }
-}
-
-struct EntryWriter(BTreeMap<(ReasonKind, String), String>);
-
-impl Writer for EntryWriter {
-    fn entry(&mut self, kind: ReasonKind, subject: &str, value: &str) {
-        self.0.insert((kind, subject.to_owned()), value.to_owned());
+        leaf => add(ReasonKind::Param, subject, &leaf.to_string()),
     }
 }
 
@@ -172,6 +156,11 @@ mod tests {
         let reasons = new.explain(&old);
         assert_eq!(reasons.len(), 1);
         assert_eq!(reasons[0].subject, "params.yaml:seed.cost.effect");
+        let block = manifest(json!({"b": 1}));
+        let mut key = block.clone();
+        let file = RelPath::parse("params.yaml").expect("inside");
+        key.params = BTreeMap::from([(file, BTreeMap::from([("seed.b".to_owned(), json!(1))]))]);
+        assert_ne!(block.key(), key.key(), "a block and its only key are two declarations");
         let (dotted, nested) = (manifest(json!({"a.b": 1})), manifest(json!({"a": {"b": 1}})));
         assert_ne!(dotted.key(), nested.key());
     }
@@ -188,7 +177,7 @@ mod tests {
     }
 
     proptest! {
-        /// The law of the two writers: keys are equal exactly when there is nothing to explain.
+        /// The law of key and reason: keys are equal exactly when there is nothing to explain.
         #[test]
         fn key_and_reason_agree(a in arbitrary(), b in arbitrary()) {
             prop_assert_eq!(a.key() == b.key(), a.explain(&b).is_empty());

@@ -1,7 +1,7 @@
 //! What identifies a stage's work, and why it is stale.
 //!
 //! Content decides: a digest is taken of bytes, and a file's times, size and inode may only spare taking it again.
-//! One walk over a [`Manifest`] feeds the hasher and the explainer, so the key and the reason cannot disagree.
+//! The key and the reasons are made of the same entries of a [`Manifest`], so they cannot disagree.
 //! This room reads files but never writes them; persisting hints and records belongs to `store/`.
 
 pub mod digest;
