@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clinpipe_stages::StageFile;
 use clinpipe_stages::bundle::record::CellError;
-use clinpipe_stages::bundle::{Bundle, Prediction};
+use clinpipe_stages::bundle::{Bundle, FieldError, Prediction};
 use clinpipe_stages::common::table::Table;
 use clinpipe_stages::ingest::read_for_scoring;
 
@@ -47,6 +47,9 @@ pub fn run(args: &PredictArgs, output: &Output) -> anyhow::Result<Exit> {
     }
     let bundle = load_bundle(&args.bundle)?;
     let scores = score(&bundle, &args.input)?;
+    for warning in &scores.warnings {
+        output.talk(warning);
+    }
     let Some((path, format)) = target else {
         output.data(&scores.csv())?;
         return Ok(Exit::Done);
@@ -93,18 +96,25 @@ struct Scores {
     has_id: bool,
     has_tiers: bool,
     rows: Vec<Score>,
+    /// Rules of the level `warning` that rows break.
+    warnings: Vec<String>,
 }
 
 fn score(bundle: &Bundle, input: &Path) -> anyhow::Result<Scores> {
     let name = input.display().to_string();
     let table = read(bundle, input)?;
-    let needed = bundle.inputs().iter().map(String::as_str).filter(|column| table.has(column));
-    let frame = table.frame_of(needed)?;
+    let compared = bundle.records().compared();
+    let wanted = bundle.inputs().iter().chain(&compared).map(String::as_str);
+    let frame = table.frame_of(wanted.filter(|column| table.has(column)))?;
+    // A CSV file's first row is its second line.
+    let first = if Format::of(input)? == Format::Csv { 2 } else { 1 };
     let faults = bundle.records().check_table(&frame, SHOWN + 1);
     if !faults.is_empty() {
-        return Err(
-            UsageError::new(list(&name, &faults), "nothing was scored; correct the cells or drop the rows").into()
-        );
+        return Err(UsageError::new(
+            list(&name, &faults, first),
+            "nothing was scored; correct the cells or drop the rows",
+        )
+        .into());
     }
     let predictions = bundle.predict(&frame)?;
     let id = bundle.schema().id.as_deref().filter(|id| table.has(id));
@@ -117,15 +127,21 @@ fn score(bundle: &Bundle, input: &Path) -> anyhow::Result<Scores> {
         let risk_level = level(&prediction);
         Score { id, prediction, risk_level }
     });
-    Ok(Scores { has_id: id.is_some(), has_tiers: bundle.tiers().is_some(), rows: rows.collect() })
+    let warnings = bundle.records().table_warnings(&frame).into_iter();
+    let warnings = warnings.map(|(error, rows)| remark(&name, &error, &rows, first));
+    Ok(Scores {
+        has_id: id.is_some(),
+        has_tiers: bundle.tiers().is_some(),
+        rows: rows.collect(),
+        warnings: warnings.collect(),
+    })
 }
 
 fn read(bundle: &Bundle, input: &Path) -> anyhow::Result<Table> {
     let file = StageFile { path: input.to_owned(), name: input.display().to_string() };
-    let table = match Format::of(input)? {
-        Format::Parquet => Table::read(&file),
-        Format::Csv => read_for_scoring(&file, bundle.schema(), bundle.inputs()),
-    };
+    Format::of(input)?;
+    let (compared, format) = (bundle.records().compared(), &bundle.intake().format);
+    let table = read_for_scoring(&file, bundle.schema(), bundle.inputs(), &compared, format);
     // An unreadable or malformed table is the caller's to correct.
     table.map_err(|error| {
         let hint =
@@ -134,12 +150,19 @@ fn read(bundle: &Bundle, input: &Path) -> anyhow::Result<Table> {
     })
 }
 
-/// The faulty cells, one a line; rows are lines of a CSV file (the header is 1).
-fn list(name: &str, faults: &[CellError]) -> String {
+/// A broken rule of the level `warning`; the table's first row is called `first`.
+fn remark(name: &str, error: &FieldError, rows: &[usize], first: usize) -> String {
+    let (count, first) = (rows.len(), rows.first().map_or(0, |row| row + first));
+    let noun = if count == 1 { "row" } else { "rows" };
+    format!("warning: {name}: {count} {noun} (the first is row {first}), column {}: {}", error.field, error.message)
+}
+
+/// The faulty cells, one a line; the table's first row is called `first`.
+fn list(name: &str, faults: &[CellError], first: usize) -> String {
     let mut text = String::from("the table does not fit the bundle's schema");
     for CellError { row, error } in faults.iter().take(SHOWN) {
         // Writing to a String cannot fail.
-        let _ = write!(text, "\n  {name}: row {}, column {}: {}", row + 2, error.field, error.message);
+        let _ = write!(text, "\n  {name}: row {}, column {}: {}", row + first, error.field, error.message);
     }
     if faults.len() > SHOWN {
         text.push_str("\n  … and more");
@@ -196,7 +219,6 @@ mod tests {
     use super::*;
     use crate::serve::test_bundle::study;
     use crate::serve::{BundleModel, Model};
-    use clinpipe_stages::bundle::FieldError;
     use serde_json::Value;
 
     fn scores() -> Scores {
@@ -205,7 +227,12 @@ mod tests {
             prediction: Prediction { p_raw: p, p, flagged, tier: None },
             risk_level: None,
         };
-        Scores { has_id: true, has_tiers: false, rows: vec![row("P,\"1\"", 0.1, false), row("P-2", 1e-7, true)] }
+        Scores {
+            has_id: true,
+            has_tiers: false,
+            rows: vec![row("P,\"1\"", 0.1, false), row("P-2", 1e-7, true)],
+            warnings: Vec::new(),
+        }
     }
 
     #[test]
@@ -297,10 +324,54 @@ mod tests {
     }
 
     #[test]
+    fn a_table_is_read_and_judged_as_training_did() {
+        let bundle = Bundle::load(&study().bundle()).expect("a bundle");
+        let mut lines = raw_lines();
+        let column = |lines: &[Vec<String>], name: &str| lines[0].iter().position(|c| c == name).expect("a column");
+        let (events, visits) = (column(&lines, "adverse_events"), column(&lines, "visits_completed"));
+        lines[3][events] = "unknown".to_owned();
+        lines[4][visits] = "99".to_owned();
+        let (_dir, path) = written(&lines);
+        let scores = score(&bundle, &path).expect("`unknown` is one of the study's markers");
+        assert_eq!(scores.warnings.len(), 1);
+        assert!(
+            scores.warnings[0].contains("1 row (the first is row 5), column visits_completed"),
+            "{:?}",
+            scores.warnings
+        );
+        let (days, last) = (column(&lines, "days_in_trial"), column(&lines, "last_visit_day"));
+        lines[6][days] = "10".to_owned();
+        lines[6][last] = "11".to_owned();
+        let (_dir, path) = written(&lines);
+        let error = score(&bundle, &path).err().expect("an error-level rule is broken");
+        let text = "raw.csv: row 7, column last_visit_day: breaks the rule `visits within the trial`";
+        assert!(error.is::<UsageError>() && error.to_string().contains(text), "{error}");
+    }
+
+    #[test]
+    fn parquet_is_scored_as_csv() {
+        let bundle = Bundle::load(&study().bundle()).expect("a bundle");
+        let lines = raw_lines();
+        let mut table = Table::with_rows(lines.len() - 1);
+        for (index, name) in lines[0].iter().enumerate() {
+            let cells = lines[1..].iter().map(|cells| Some(cells[index].clone()).filter(|cell| !cell.is_empty()));
+            match cells.clone().map(|cell| cell.map_or(Ok(f64::NAN), |cell| cell.parse::<f64>())).collect() {
+                Ok(numbers) => table.push_floats(name, numbers).expect("a column"),
+                Err(_) => table.push_texts(name, cells.collect()).expect("a column"),
+            };
+        }
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("raw.parquet");
+        table.write(&path).expect("written");
+        let csv = score(&bundle, &study().raw()).expect("scores").csv();
+        assert_eq!(score(&bundle, &path).expect("scores").csv(), csv);
+    }
+
+    #[test]
     fn faults_are_listed_up_to_a_limit() {
         let error = FieldError { field: "age".to_owned(), message: "is odd".to_owned(), kind: "range" };
         let faults: Vec<_> = (0..30).map(|row| CellError { row, error: error.clone() }).collect();
-        let text = list("in.csv", &faults);
+        let text = list("in.csv", &faults, 2);
         assert!(text.contains("in.csv: row 2, column age: is odd"), "{text}");
         assert_eq!(text.lines().count(), SHOWN + 2);
     }

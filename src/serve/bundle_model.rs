@@ -4,7 +4,7 @@
 
 use clinpipe_stages::bundle::{Bundle, FieldError, ParsedRecord, Prediction, Profile};
 use clinpipe_stages::common::frame::{Column, Frame};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::errors::FieldProblem;
 use super::schema::request_schema;
@@ -23,7 +23,9 @@ impl BundleModel {
         let info = info(&bundle);
         let title = format!("Request of bundle {}", info.version());
         let records = bundle.records();
-        let schema = request_schema(bundle.schema(), &records.fields(), &records.required(), &title);
+        let mut schema = request_schema(bundle.schema(), &records.fields(), &records.required(), &title);
+        let rules = records.rules().map(|rule| json!({"name": rule.name, "check": rule.check, "level": rule.level}));
+        schema["x-rules"] = Value::Array(rules.collect());
         Self { bundle, info, schema }
     }
 
@@ -61,7 +63,7 @@ impl Model for BundleModel {
 
     fn score(&self, record: &Map<String, Value>) -> Result<Scored, ScoringError> {
         let invalid = |errors: Vec<FieldError>| ScoringError::Invalid(errors.into_iter().map(problem).collect());
-        let ParsedRecord { id, frame } = self.bundle.records().parse(record).map_err(invalid)?;
+        let ParsedRecord { id, frame, warnings } = self.bundle.records().parse(record).map_err(invalid)?;
         let internal = |cause: String| ScoringError::Internal(cause);
         let predictions = self.bundle.predict(&frame).map_err(|error| internal(error.to_string()))?;
         let prediction = predictions.first().ok_or_else(|| internal("the bundle gave no prediction".to_owned()))?;
@@ -73,7 +75,7 @@ impl Model for BundleModel {
             probability: prediction.p,
             flagged: prediction.flagged,
             tier: self.tier(prediction),
-            warnings: self.warnings(&frame),
+            warnings: warnings.into_iter().map(problem).chain(self.warnings(&frame)).collect(),
         })
     }
 }

@@ -46,6 +46,24 @@ fn what_training_has_not_seen_is_remarked_on() {
 }
 
 #[test]
+fn rules_across_columns_refuse_or_remark() {
+    let mut record = record();
+    record.insert("visits_completed".to_owned(), json!(99));
+    let warnings = model().score(&record).expect("a warning only").warnings;
+    assert!(warnings.iter().any(|w| w.kind == "rule" && w.message.contains("few visits")), "{warnings:?}");
+    record.insert("last_visit_day".to_owned(), json!(101));
+    let Err(ScoringError::Invalid(problems)) = model().score(&record) else { panic!("a visit after the last day") };
+    assert_eq!((problems.len(), problems[0].field.as_str(), problems[0].kind.as_str()), (1, "last_visit_day", "rule"));
+    let names: Vec<Value> = model().request_schema()["x-rules"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|rule| rule["name"].clone())
+        .collect();
+    assert_eq!(names, ["visits within the trial", "few visits"]);
+}
+
+#[test]
 fn the_published_schema_asks_for_what_validation_requires() {
     let model = model();
     let required = model.request_schema()["required"].as_array().cloned().expect("a list");

@@ -1,6 +1,7 @@
 //! The study's schema as a JSON Schema of a request: what `/schema` shows and what clients build their forms from.
 //!
-//! It must accept exactly the records that the bundle's own validation accepts.
+//! It must accept exactly the records that the bundle's own validation accepts, but for the rules across columns: JSON
+//! Schema cannot compare fields, so the service lists them beside it as `x-rules`.
 
 use clinpipe_stages::common::schema::{ColumnSchema, ColumnType, Schema};
 use serde_json::{Map, Value, json};

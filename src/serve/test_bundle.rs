@@ -116,6 +116,11 @@ fn params() -> Map<String, Value> {
                 "dropout_day": {"type": "integer", "nullable": true, "available_at": "post"},
             },
         },
+        "ingest": {"na": ["", "unknown"]},
+        "validate": {"rules": [
+            {"name": "visits within the trial", "check": "last_visit_day <= days_in_trial"},
+            {"name": "few visits", "check": "visits_completed < 99", "level": "warning"},
+        ]},
         "split": {"kind": "group", "test": 0.2, "folds": 3},
         "featurize": {
             "derive": [{"name": "visit_rate", "op": "rate", "of": "visits_completed", "per": "days_in_trial", "scale": 30, "offset": 1}],

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::intake::Intake;
 use super::manifest::{BundleManifest, DataLineage, MANIFEST, Member, SCHEMA_VERSION, TrainingRows};
 use super::reference::Reference;
 use super::score::Bundle;
@@ -19,6 +20,7 @@ use crate::common::table::Table;
 use crate::featurize::FeatureSpec;
 use crate::train::{Card, Fingerprint};
 use crate::{ParamError, ParamSet, Role, Stage, StageContext, StageError, StageFile};
+use crate::{ingest, validate};
 
 /// Files of the `models` directory that become members under the same name; the card goes into the manifest.
 const MODEL_FILES: [&str; 4] =
@@ -41,7 +43,7 @@ impl Stage for Assemble {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn about(&self) -> &'static str {
@@ -70,6 +72,8 @@ impl Stage for Assemble {
         const {
             &[
                 Role::required("schema", "the columns of the raw table"),
+                Role::required("ingest", "how raw files are written, for those to be scored"),
+                Role::required("validate", "rules across columns, for rows to be scored"),
                 Role::optional("tiers", "risk levels with actions and costs"),
                 Role::optional("profile", "how answers are named"),
             ]
@@ -81,7 +85,7 @@ impl Stage for Assemble {
     }
 
     fn run(&self, context: &StageContext) -> Result<(), StageError> {
-        let (schema, tiers) = parse(context.params())?;
+        let (schema, intake, tiers) = parse(context.params())?;
         let directory = context.output("bundle")?;
         let mut files = Files { directory, members: BTreeMap::new() };
         let models = context.input("models")?;
@@ -93,6 +97,7 @@ impl Stage for Assemble {
             files.copy(context.input(role)?, name)?;
         }
         files.write("schema.json", &schema)?;
+        files.write("intake.json", &intake)?;
         if let Some(tiers) = &tiers {
             files.write("tiers.json", tiers)?;
         }
@@ -114,9 +119,10 @@ impl Stage for Assemble {
     }
 }
 
-fn parse(params: &ParamSet) -> Result<(Schema, Option<Tiers>), ParamError> {
-    let schema: Schema = params.parse("schema")?;
-    schema.check()?;
+fn parse(params: &ParamSet) -> Result<(Schema, Intake, Option<Tiers>), ParamError> {
+    let (_, ingest) = ingest::parse(params)?;
+    let (schema, validate) = validate::parse(params)?;
+    let intake = Intake::new(ingest.format(), &validate.rules);
     let tiers = match params.get("tiers") {
         None | Some(Value::Null) => None,
         Some(_) => Some(params.parse::<Tiers>("tiers")?),
@@ -124,7 +130,7 @@ fn parse(params: &ParamSet) -> Result<(Schema, Option<Tiers>), ParamError> {
     if let Some(tiers) = &tiers {
         tiers.check()?;
     }
-    Ok((schema, tiers))
+    Ok((schema, intake, tiers))
 }
 
 fn manifest(ingest: &StageFile, card: &Card, members: BTreeMap<String, Member>) -> Result<BundleManifest, StageError> {

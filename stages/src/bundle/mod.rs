@@ -1,6 +1,7 @@
 //! The bundle: everything that scoring needs, and the only path that scores.
 
 mod assemble;
+mod intake;
 mod manifest;
 pub mod record;
 mod reference;
@@ -8,6 +9,7 @@ mod score;
 mod tiers;
 
 pub use assemble::Assemble;
+pub use intake::{Intake, IntakeRule};
 pub use manifest::{BundleError, BundleManifest, DataLineage, MANIFEST, Member, TrainingRows};
 pub use record::{FieldError, ParsedRecord, RecordSchema};
 pub use reference::{Profile, Reference};
@@ -15,4 +17,6 @@ pub use score::{Bundle, Prediction, parse_record};
 pub use tiers::{Level, Tiers};
 
 #[cfg(test)]
-mod tests;
+mod record_tests;
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,4 +1,5 @@
-//! Validation of what is to be scored, by the study's schema: one record of a request, or a whole table.
+//! Validation of what is to be scored, by the study's schema and its rules across columns: one record of a request, or
+//! a whole table.
 //!
 //! Invariants: a value passes here exactly when it passes in a table; every problem is listed, not just the first;
 //! booleans are never numbers and text is never parsed into one; `69.0` is an integer. Nothing is repaired.
@@ -9,9 +10,11 @@ use regex::Regex;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::intake::{IntakeRule, Rules};
 use crate::ParamError;
 use crate::common::frame::{Column, Frame};
 use crate::common::schema::{AvailableAt, ColumnSchema, ColumnType, Schema};
+use crate::validate::Level;
 
 /// The largest magnitude up to which every integer is a float.
 const EXACT_INTEGERS: f64 = 9_007_199_254_740_992.0;
@@ -23,7 +26,7 @@ pub struct FieldError {
     pub field: String,
     /// What is wrong and what is expected.
     pub message: String,
-    /// A stable word for programs: `missing`, `type`, `range`, `level`, `pattern`, `unknown_field`.
+    /// A stable word for programs: `missing`, `type`, `range`, `level`, `pattern`, `unknown_field`, `rule`.
     #[serde(rename = "type")]
     pub kind: &'static str,
 }
@@ -44,6 +47,8 @@ pub struct ParsedRecord {
     pub id: Option<Value>,
     /// One row with every input column; what was not given is missing.
     pub frame: Frame,
+    /// Rules of the level `warning` that it breaks.
+    pub warnings: Vec<FieldError>,
 }
 
 /// The fields that a record may and must have.
@@ -51,6 +56,9 @@ pub struct ParsedRecord {
 pub struct RecordSchema {
     id: Option<String>,
     fields: BTreeMap<String, Field>,
+    rules: Rules,
+    /// The columns that the rules compare.
+    compared: BTreeSet<String>,
 }
 
 #[derive(Debug)]
@@ -67,11 +75,11 @@ struct Field {
 
 impl RecordSchema {
     /// The fields of a study: every column but the outcome and what is known only after it. `inputs` are the columns
-    /// that the model needs.
+    /// that the model needs, `rules` those across columns.
     ///
     /// # Errors
-    /// When an input is not in the schema or a pattern does not compile.
-    pub fn new(schema: &Schema, inputs: &[String]) -> Result<Self, ParamError> {
+    /// When an input is not in the schema, or a pattern or a rule cannot be read.
+    pub fn new(schema: &Schema, inputs: &[String], rules: &[IntakeRule]) -> Result<Self, ParamError> {
         if let Some(name) = inputs.iter().find(|name| !schema.columns.contains_key(*name)) {
             return Err(ParamError::new(format!("schema.columns.{name}"), "is needed by the model but is not there"));
         }
@@ -82,7 +90,19 @@ impl RecordSchema {
                 fields.insert(name.clone(), Field::new(name, column, input)?);
             }
         }
-        Ok(Self { id: schema.id.clone(), fields })
+        let rules = Rules::new(schema, rules)?;
+        let compared = rules.columns();
+        Ok(Self { id: schema.id.clone(), fields, rules, compared })
+    }
+
+    /// The rules across columns that a record must keep or is remarked on for.
+    pub fn rules(&self) -> impl Iterator<Item = &IntakeRule> {
+        self.rules.list()
+    }
+
+    /// The columns that the rules compare, in name order; a rule is not judged where one of its columns is absent.
+    pub fn compared(&self) -> Vec<String> {
+        self.compared.iter().cloned().collect()
     }
 
     /// All fields that a record may have, in name order.
@@ -98,27 +118,37 @@ impl RecordSchema {
     /// Validates one record.
     ///
     /// # Errors
-    /// All problems, in the order of the fields' names; unknown fields last.
+    /// All problems, in the order of the fields' names; then unknown fields, then broken rules.
     pub fn parse(&self, record: &Map<String, Value>) -> Result<ParsedRecord, Vec<FieldError>> {
-        let mut frame = Frame::with_rows(1);
+        let (mut frame, mut compared) = (Frame::with_rows(1), Frame::with_rows(1));
         let mut errors = Vec::new();
         for (name, field) in &self.fields {
             match field.read(record.get(name)) {
-                Ok(column) if field.input => frame.insert(name.as_str(), column),
-                Ok(_) => {}
+                Ok(column) => {
+                    if self.compared.contains(name) {
+                        compared.insert(name.as_str(), column.clone());
+                    }
+                    if field.input {
+                        frame.insert(name.as_str(), column);
+                    }
+                }
                 Err((kind, message)) => errors.push(FieldError { field: name.clone(), message, kind }),
             }
         }
         errors.extend(record.keys().filter(|name| !self.fields.contains_key(*name)).map(|name| self.unknown(name)));
+        let broken = |level| self.rules.broken(&compared, level).into_iter().map(|(error, _)| error);
+        errors.extend(broken(Level::Error));
         if !errors.is_empty() {
             return Err(errors);
         }
+        let warnings = broken(Level::Warning).collect();
         let id = self.id.as_ref().and_then(|id| record.get(id)).filter(|id| !id.is_null()).cloned();
-        Ok(ParsedRecord { id, frame })
+        Ok(ParsedRecord { id, frame, warnings })
     }
 
-    /// Checks every cell of a table that holds (at least) the fields a record must have; at most `limit` problems, in
-    /// the order of columns, then rows. Other columns are not looked at.
+    /// Checks every cell of a table that holds (at least) the fields a record must have, and the rules whose columns it
+    /// holds; at most `limit` problems, in the order of columns, then rules, each by rows. Other columns are not looked
+    /// at.
     pub fn check_table(&self, table: &Frame, limit: usize) -> Vec<CellError> {
         let cells = self.fields.iter().filter(|(_, field)| field.input).flat_map(|(name, field)| {
             let column = table.get(name);
@@ -127,7 +157,17 @@ impl RecordSchema {
                 Some(CellError { row, error: FieldError { field: name.clone(), message, kind } })
             })
         });
-        cells.take(limit).collect()
+        let rules = self
+            .rules
+            .broken(table, Level::Error)
+            .into_iter()
+            .flat_map(|(error, rows)| rows.into_iter().map(move |row| CellError { row, error: error.clone() }));
+        cells.chain(rules).take(limit).collect()
+    }
+
+    /// The rules of the level `warning` that rows of a table break, each with those rows.
+    pub fn table_warnings(&self, table: &Frame) -> Vec<(FieldError, Vec<usize>)> {
+        self.rules.broken(table, Level::Warning)
     }
 
     fn unknown(&self, name: &str) -> FieldError {
@@ -253,110 +293,5 @@ fn kind_of(value: &Value) -> &'static str {
         Value::String(_) => "a text",
         Value::Array(_) => "a list",
         Value::Object(_) => "an object",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use serde_json::json;
-
-    fn fields() -> RecordSchema {
-        let schema: Schema = serde_json::from_value(json!({
-            "id": "pid",
-            "target": {"column": "y", "event": "drops out"},
-            "columns": {
-                "pid": {"type": "text", "pattern": "P-[0-9]+"},
-                "age": {"type": "integer", "range": [18, 85]},
-                "bmi": {"type": "number", "nullable": true},
-                "arm": {"type": "category", "levels": ["Active", "Control"]},
-                "phase": {"type": "integer", "levels": [1, 2, 3]},
-                "sex": {"type": "category", "levels": ["f", "m"]},
-                "y": {"type": "integer"},
-                "after": {"type": "number", "available_at": "post"},
-            },
-        }))
-        .expect("a schema");
-        let inputs = ["age", "arm", "bmi", "phase"].map(str::to_owned);
-        RecordSchema::new(&schema, &inputs).expect("a good schema")
-    }
-
-    fn parse(record: Value) -> Result<ParsedRecord, Vec<FieldError>> {
-        fields().parse(record.as_object().expect("an object"))
-    }
-
-    #[test]
-    fn a_good_record_becomes_one_row_of_inputs() {
-        let record = parse(json!({"pid": "P-1", "age": 69.0, "arm": "Active", "phase": 2, "sex": "f"}));
-        let record = record.expect("a good record");
-        assert_eq!(record.id, Some(json!("P-1")));
-        assert_eq!(record.frame.get("age"), Some(&Column::Number(vec![69.0])));
-        assert_eq!(record.frame.get("arm"), Some(&Column::Text(vec![Some("Active".to_owned())])));
-        assert!(matches!(record.frame.get("bmi"), Some(Column::Number(values)) if values[0].is_nan()));
-        assert_eq!(record.frame.get("sex"), None);
-    }
-
-    #[test]
-    fn every_problem_is_listed() {
-        let errors = parse(json!({
-            "pid": "X", "age": 17, "arm": "active", "bmi": true, "sex": null, "y": 1, "after": 2, "agee": 1,
-        }))
-        .expect_err("nothing fits");
-        let found: Vec<_> = errors.iter().map(|error| (error.field.as_str(), error.kind)).collect();
-        assert_eq!(
-            found,
-            [
-                ("age", "range"),
-                ("arm", "level"),
-                ("bmi", "type"),
-                ("phase", "missing"),
-                ("pid", "pattern"),
-                ("sex", "missing"),
-                ("after", "unknown_field"),
-                ("agee", "unknown_field"),
-                ("y", "unknown_field"),
-            ]
-        );
-        assert!(errors[7].message.contains("`age`"), "{}", errors[7].message);
-    }
-
-    #[test]
-    fn numbers_are_neither_booleans_nor_texts_nor_fractions() {
-        for age in [json!(true), json!("69"), json!(69.5), json!(1e300), json!([69]), json!({})] {
-            let errors = parse(json!({"age": age, "arm": "Active", "phase": 1})).expect_err("no age");
-            assert_eq!((errors.len(), errors[0].kind), (1, "type"), "{age}");
-        }
-    }
-
-    #[test]
-    fn what_must_and_may_be_given_is_told() {
-        let fields = fields();
-        assert_eq!(fields.required(), ["age", "arm", "phase"]);
-        assert_eq!(fields.fields(), ["age", "arm", "bmi", "phase", "pid", "sex"]);
-    }
-
-    #[test]
-    fn a_table_that_lacks_a_needed_column_fails_in_every_row() {
-        let errors = fields().check_table(&Frame::with_rows(2), 100);
-        assert_eq!(errors.len(), 6);
-        assert_eq!((errors[1].row, errors[1].error.field.as_str(), errors[1].error.kind), (1, "age", "missing"));
-        assert_eq!(fields().check_table(&Frame::with_rows(2), 4).len(), 4);
-    }
-
-    proptest! {
-        #[test]
-        fn a_record_and_a_table_row_get_the_same_verdict(age in prop_oneof![(0i32..100).prop_map(f64::from), -1e9..1e9],
-                                                         arm in "Active|Control|active|", phase in 0i32..5) {
-            let fields = fields();
-            let record = json!({"age": age, "arm": arm, "phase": phase});
-            let mut table = Frame::with_rows(1);
-            table.insert("age", Column::Number(vec![age]));
-            table.insert("arm", Column::Text(vec![Some(arm)]));
-            table.insert("phase", Column::Number(vec![f64::from(phase)]));
-            let in_table: Vec<_> = fields.check_table(&table, 10).into_iter().map(|cell| cell.error).collect();
-            let in_record = fields.parse(record.as_object().expect("an object")).err().unwrap_or_default();
-            prop_assert_eq!(in_table, in_record);
-        }
     }
 }

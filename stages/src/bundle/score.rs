@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
+use super::intake::Intake;
 use super::manifest::{BundleError, BundleManifest, Files};
 use super::record::{FieldError, ParsedRecord, RecordSchema};
 use super::reference::Reference;
@@ -21,6 +22,7 @@ pub struct Bundle {
     digest: String,
     manifest: BundleManifest,
     schema: Schema,
+    intake: Intake,
     records: RecordSchema,
     spec: FeatureSpec,
     scorer: Scorer,
@@ -80,8 +82,9 @@ impl Bundle {
         let schema: Schema = files.json("schema.json")?;
         schema.check().map_err(|error| format("schema.json", error.to_string()))?;
         let spec: FeatureSpec = files.json("features.json")?;
-        let records =
-            RecordSchema::new(&schema, &spec.inputs).map_err(|error| format("schema.json", error.to_string()))?;
+        let intake: Intake = files.json("intake.json")?;
+        let records = RecordSchema::new(&schema, &spec.inputs, &intake.rules)
+            .map_err(|error| format("schema.json", error.to_string()))?;
         let scorer = Scorer::new("model.json", files.json("preprocessor.json")?, files.json("model.json")?)?;
         let baseline: BaselineLogistic = files.json("baseline_logistic.json")?;
         let logistic = Scorer::new("baseline_logistic.json", baseline.preprocessor, baseline.model)?;
@@ -100,6 +103,7 @@ impl Bundle {
             digest: files.digest,
             manifest: files.manifest,
             schema,
+            intake,
             records,
             spec,
             scorer,
@@ -129,6 +133,11 @@ impl Bundle {
     /// The raw columns that scoring reads, in name order; nullable ones may be absent.
     pub fn inputs(&self) -> &[String] {
         &self.spec.inputs
+    }
+
+    /// How raw rows are read and judged.
+    pub fn intake(&self) -> &Intake {
+        &self.intake
     }
 
     /// The fields of a request and their rules.

@@ -12,7 +12,8 @@ use crate::common::frame::{Column, Frame};
 use crate::train::test_study::{ROWS, raw, run, schema, train, write_inputs};
 use crate::tune_threshold::TuneThreshold;
 
-fn assemble(model: &str) -> tempfile::TempDir {
+/// The test study trained with one learner and bundled, with every file on the way.
+pub(crate) fn assemble(model: &str) -> tempfile::TempDir {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let at = directory.path();
     write_inputs(at).expect("inputs can be written");
@@ -35,7 +36,11 @@ fn assemble(model: &str) -> tempfile::TempDir {
         ("split", "split.parquet"),
         ("ingest", "ingest.json"),
     ];
-    let params = json!({"schema": schema(), "tiers": tiers, "profile": {"probability": "risk"}});
+    let rules = json!([{"name": "plausible", "check": "lab < age", "level": "warning"}]);
+    let params = json!({
+        "schema": schema(), "ingest": {"na": ["-"]}, "validate": {"rules": rules}, "tiers": tiers,
+        "profile": {"probability": "risk"},
+    });
     run(&Assemble, at, &inputs, &[("bundle", "bundle/")], params, 1).expect("a bundle");
     directory
 }
@@ -150,5 +155,6 @@ fn the_bytes_are_those_of_this_version() {
     assert_eq!(digest("calibrator.json"), "7d214a41f6cd6614", "calibrate: {hint}");
     assert_eq!(digest("calibrated.parquet"), "e1a4fac0d9bdaf26", "calibrate: {hint}");
     assert_eq!(digest("bundle/reference.json"), "94211a77f6911b15", "bundle: {hint}");
+    assert_eq!(digest("bundle/intake.json"), "d4ede10ecd0a8b51", "bundle: {hint}");
     assert_eq!(digest("bundle/schema.json"), "4463170e7388b696", "bundle: {hint}");
 }

@@ -15,6 +15,30 @@ pub(super) enum Values {
     Texts(Vec<Option<String>>),
 }
 
+impl Values {
+    /// Keeps the rows for which `keep` is true.
+    pub fn retain(&mut self, keep: &[bool]) {
+        fn retain<T>(values: &mut Vec<T>, keep: &[bool]) {
+            let mut keep = keep.iter();
+            values.retain(|_| keep.next().copied().unwrap_or(false));
+        }
+        match self {
+            Self::Integers(values) => retain(values, keep),
+            Self::Numbers(values) => retain(values, keep),
+            Self::Texts(values) => retain(values, keep),
+        }
+    }
+
+    /// The value of a row as text; `None` when it is missing.
+    pub fn label(&self, row: usize) -> Option<String> {
+        match self {
+            Self::Integers(values) => values.get(row).copied().flatten().map(|value| value.to_string()),
+            Self::Numbers(values) => values.get(row).filter(|value| !value.is_nan()).map(f64::to_string),
+            Self::Texts(values) => values.get(row).cloned().flatten(),
+        }
+    }
+}
+
 /// Reads the cells of one column.
 #[derive(Debug, Clone)]
 pub(super) struct ColumnReader {
@@ -33,6 +57,15 @@ impl ColumnReader {
             ColumnType::Category | ColumnType::Text => Values::Texts(Vec::new()),
         };
         Self { na, values }
+    }
+
+    /// Takes a cell that is missing whatever the markers.
+    pub fn push_missing(&mut self) {
+        match &mut self.values {
+            Values::Integers(values) => values.push(None),
+            Values::Numbers(values) => values.push(f64::NAN),
+            Values::Texts(values) => values.push(None),
+        }
     }
 
     /// Takes one cell. An unreadable one is taken as missing, and the error says what was expected.

@@ -1,12 +1,15 @@
-//! Raw CSV in, typed table out: every cell is read by the schema or named in an error.
+//! Raw CSV or Parquet in, typed table out: every cell is read by the schema or named in an error.
 //!
 //! Rows keep their order; `row_id` is the 0-based row of the raw file and is never renumbered, also when duplicates are
 //! dropped. Values are not judged here (that is `validate`), only read. The real table wins over the synthetic one, and
 //! the report says which it was.
 
 mod cell;
+mod parquet_cells;
 mod profile;
 mod reader;
+mod rows;
+mod sample;
 #[cfg(test)]
 mod tests;
 
@@ -18,7 +21,7 @@ use crate::common::table::Table;
 use crate::{ParamError, ParamSet, Role, Stage, StageContext, StageError, StageFile};
 
 /// `ingest` in params.yaml.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IngestParams {
     /// Cells that mean missing. A text that is one of its column's levels is that level, not missing.
@@ -30,9 +33,36 @@ pub struct IngestParams {
     /// What to do with columns that the schema does not know.
     #[serde(default)]
     pub extra_columns: ExtraColumns,
-    /// The character between cells.
+    /// The character between cells of a CSV file.
     #[serde(default = "default_delimiter")]
     pub delimiter: char,
+    /// Part of the data instead of all, for quick runs.
+    #[serde(default)]
+    pub sample: Option<Sample>,
+}
+
+/// A random part of the data, drawn from the study's seed.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sample {
+    /// Share of the patients (`schema.group`; without it, of the rows) that stay, each with all rows.
+    pub groups: f64,
+}
+
+/// How raw files of a study are written; the bundle keeps it, so that files to be scored are read alike.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawFormat {
+    /// Cells that mean missing.
+    pub na: Vec<String>,
+    /// The character between cells of a CSV file.
+    pub delimiter: char,
+}
+
+impl Default for RawFormat {
+    fn default() -> Self {
+        IngestParams::default().format()
+    }
 }
 
 /// Which rows count as repeated.
@@ -84,7 +114,15 @@ impl Default for IngestParams {
             dedupe: Dedupe::default(),
             extra_columns: ExtraColumns::default(),
             delimiter: default_delimiter(),
+            sample: None,
         }
+    }
+}
+
+impl IngestParams {
+    /// How the study's raw files are written.
+    pub fn format(&self) -> RawFormat {
+        RawFormat { na: self.na.clone(), delimiter: self.delimiter }
     }
 }
 
@@ -107,7 +145,7 @@ impl Stage for Ingest {
     fn inputs(&self) -> &'static [Role] {
         const {
             &[
-                Role::optional("table", "the study's own CSV file; it wins"),
+                Role::optional("table", "the study's own .csv or .parquet file; it wins"),
                 Role::optional("synthetic", "the seeded cohort, used when there is no other"),
             ]
         }
@@ -126,13 +164,15 @@ impl Stage for Ingest {
         const {
             &[
                 Role::required("schema", "the columns of the raw table"),
-                Role::optional("ingest", "missing-value markers, duplicates, extra columns"),
+                Role::optional("ingest", "missing-value markers, duplicates, extra columns, sample"),
+                Role::optional("seed", "the study's seed, needed by `ingest.sample`"),
             ]
         }
     }
 
     fn check(&self, params: &ParamSet) -> Result<(), ParamError> {
-        parse(params).map(|_| ())
+        let (_, ingest) = parse(params)?;
+        sampling(params, &ingest).map(|_| ())
     }
 
     fn run(&self, context: &StageContext) -> Result<(), StageError> {
@@ -147,31 +187,55 @@ impl Stage for Ingest {
                 .with_hint("put the study's CSV where the role `table` points, or bind `synthetic` to a cohort"));
             }
         };
-        let bytes = std::fs::read(&file.path).map_err(|error| StageError::input(&file.name, error.to_string()))?;
-        let job = reader::Job { file: &file.name, schema: &schema, params: &params, may_lack: &|_| false };
-        let raw = job.read(&bytes, &|done| context.progress(done, None, "rows", format!("reading {}", file.name)))?;
-        let report = profile::report(&raw, &schema, source, &file.name, blake3::hash(&bytes).to_hex().as_str());
+        let sampling = sampling(context.params(), &params)?;
+        let digest = digest(file)?;
+        let job = reader::Job { file, schema: &schema, params: &params, may_lack: &|_| false };
+        let mut raw = job.read(&|done| context.progress(done, None, "rows", format!("reading {}", file.name)))?;
+        let sampled = sampling.map(|(share, seed)| sample::draw(&mut raw, &schema, share, seed));
+        let report = profile::report(&raw, &schema, source, &file.name, &digest, sampled);
         context.progress(raw.read, Some(raw.read), "rows", format!("read {}", file.name));
         raw.into_table()?.write(context.output("table")?)?;
         canonical_json::write(context.output("report")?, &report)
     }
 }
 
-/// Reads a CSV file that is to be scored: the columns of `inputs`, and the id if it is there; all others are ignored.
-/// Inputs that may be missing (`nullable`) may also be absent as columns.
-pub fn read_for_scoring(file: &StageFile, schema: &Schema, inputs: &[String]) -> Result<Table, StageError> {
-    let mut wanted = schema.clone();
-    wanted.columns.retain(|name, _| inputs.contains(name) || schema.id.as_ref() == Some(name));
-    let may_lack = |name: &str| {
-        !inputs.iter().any(|input| input == name) || wanted.columns.get(name).is_some_and(|column| column.nullable)
-    };
-    let bytes = std::fs::read(&file.path).map_err(|error| StageError::input(&file.name, error.to_string()))?;
-    let params = IngestParams { extra_columns: ExtraColumns::Drop, ..IngestParams::default() };
-    let job = reader::Job { file: &file.name, schema: &wanted, params: &params, may_lack: &may_lack };
-    job.read(&bytes, &|_| {})?.into_table()
+fn digest(file: &StageFile) -> Result<String, StageError> {
+    let fault = |error: std::io::Error| StageError::input(&file.name, error.to_string());
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(std::fs::File::open(&file.path).map_err(fault)?).map_err(fault)?;
+    Ok(hasher.finalize().to_hex().to_string())
 }
 
-fn parse(params: &ParamSet) -> Result<(Schema, IngestParams), ParamError> {
+/// Reads a CSV or Parquet file that is to be scored: the columns of `inputs`, and those of `others` and the id if they
+/// are there; the rest is ignored. Inputs that may be missing (`nullable`) may also be absent as columns.
+pub fn read_for_scoring(
+    file: &StageFile,
+    schema: &Schema,
+    inputs: &[String],
+    others: &[String],
+    format: &RawFormat,
+) -> Result<Table, StageError> {
+    let mut wanted = schema.clone();
+    wanted.columns.retain(|name, _| inputs.contains(name) || others.contains(name) || schema.id.as_ref() == Some(name));
+    let may_lack =
+        |name: &str| !inputs.iter().any(|input| input == name) || schema.columns.get(name).is_some_and(|c| c.nullable);
+    let RawFormat { na, delimiter } = format.clone();
+    let params = IngestParams { na, delimiter, extra_columns: ExtraColumns::Drop, ..IngestParams::default() };
+    reader::Job { file, schema: &wanted, params: &params, may_lack: &may_lack }.read(&|_| {})?.into_table()
+}
+
+/// Share and seed of the sample, when one is asked for.
+fn sampling(params: &ParamSet, ingest: &IngestParams) -> Result<Option<(f64, u64)>, ParamError> {
+    let Some(Sample { groups }) = ingest.sample else { return Ok(None) };
+    if params.get("seed").is_none() {
+        let message = "needs the study's seed: list `seed` under `params` of the stage";
+        return Err(ParamError::new("ingest.sample", message));
+    }
+    Ok(Some((groups, params.parse("seed")?)))
+}
+
+/// Reads and checks `schema` and `ingest` of the declared parameters.
+pub(crate) fn parse(params: &ParamSet) -> Result<(Schema, IngestParams), ParamError> {
     let schema: Schema = params.parse("schema")?;
     schema.check()?;
     if schema.columns.contains_key("row_id") {
@@ -183,6 +247,11 @@ fn parse(params: &ParamSet) -> Result<(Schema, IngestParams), ParamError> {
             "ingest.delimiter",
             "must be one ASCII character other than a quote or a line end",
         ));
+    }
+    if let Some(Sample { groups }) = ingest.sample
+        && !(groups > 0.0 && groups <= 1.0)
+    {
+        return Err(ParamError::new("ingest.sample.groups", format!("{groups} is not a share above 0 and up to 1")));
     }
     if ingest.dedupe == Dedupe::IgnoringId && schema.id.is_none() {
         return Err(ParamError::new("ingest.dedupe", "`ignoring_id` needs `schema.id`"));

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::Source;
 use super::cell::Values;
 use super::reader::Raw;
+use super::sample::Sampled;
 use crate::common::schema::{ColumnType, Schema};
 
 /// The version of the format of `ingest.json`.
@@ -25,6 +26,9 @@ pub(super) struct Report {
     rows_read: u64,
     rows_kept: u64,
     duplicates_dropped: u64,
+    /// Only when a sample was drawn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sample: Option<Sampled>,
     /// Columns of the file that the schema does not know.
     dropped_columns: Vec<String>,
     columns: BTreeMap<String, ColumnProfile>,
@@ -58,7 +62,14 @@ struct NumberProfile {
 }
 
 /// Describes the rows that were read.
-pub(super) fn report(raw: &Raw, schema: &Schema, source: Source, file: &str, blake3: &str) -> Report {
+pub(super) fn report(
+    raw: &Raw,
+    schema: &Schema,
+    source: Source,
+    file: &str,
+    blake3: &str,
+    sample: Option<Sampled>,
+) -> Report {
     let columns = raw.columns.iter().enumerate().map(|(position, (name, values))| {
         let kind = schema.columns.get(name).map(|column| column.kind);
         (name.clone(), profile(kind, position, values))
@@ -71,6 +82,7 @@ pub(super) fn report(raw: &Raw, schema: &Schema, source: Source, file: &str, bla
         rows_read: raw.read,
         rows_kept: raw.row_ids.len() as u64,
         duplicates_dropped: raw.duplicates,
+        sample,
         dropped_columns: raw.dropped_columns.clone(),
         columns: columns.collect(),
     }

@@ -103,10 +103,14 @@ fn columns_may_be_extra_for_scoring_and_when_allowed() {
     let schema: Schema = serde_json::from_value(value["schema"].clone()).expect("a schema");
     let inputs = ["age".to_owned(), "bmi".to_owned()];
     lab.write("score.csv", "note,age,id\nhi,5,A\n");
-    let table = read_for_scoring(&lab.file("score.csv"), &schema, &inputs).expect("bmi may be missing");
+    let table = read_for_scoring(&lab.file("score.csv"), &schema, &inputs, &[], &RawFormat::default())
+        .expect("bmi may be missing");
     assert_eq!(table.names(), ["row_id", "age", "id"]);
     lab.write("score.csv", "note,bmi\nhi,5\n");
-    assert!(read_for_scoring(&lab.file("score.csv"), &schema, &inputs).is_err(), "age is required");
+    assert!(
+        read_for_scoring(&lab.file("score.csv"), &schema, &inputs, &[], &RawFormat::default()).is_err(),
+        "age is required"
+    );
 }
 
 #[test]
@@ -123,6 +127,66 @@ fn bytes_are_frozen() {
     let lab = Lab::new();
     ingest(&lab, GOOD, &params()).expect("readable");
     assert_eq!(lab.digest(&["out.parquet", "ingest.json"]), "d005d61d4843d6d4", "bytes moved: raise VERSION");
+}
+
+fn parquet(lab: &Lab, age: Vec<f64>, sex: &[Option<&str>]) {
+    let mut table = Table::with_rows(age.len());
+    let ids = (0..age.len()).map(|row| Some(format!("P{row}"))).collect();
+    table
+        .push_texts("id", ids)
+        .and_then(|t| t.push_floats("age", age.clone()))
+        .and_then(|t| t.push_floats("bmi", vec![f64::NAN; age.len()]))
+        .and_then(|t| t.push_texts("sex", sex.iter().map(|text| text.map(str::to_owned)).collect()))
+        .and_then(|t| t.push_ints("y", vec![Some(1); age.len()]))
+        .expect("columns");
+    table.write(&lab.path("raw.parquet")).expect("written");
+}
+
+const OUTPUTS: [(&str, &str); 2] = [("table", "out.parquet"), ("report", "ingest.json")];
+
+#[test]
+fn parquet_is_read_by_the_same_rules_as_csv() {
+    let lab = Lab::new();
+    parquet(&lab, vec![69.0, f64::NAN, 70.0], &[Some("M"), None, Some("N/A")]);
+    lab.run(&Ingest, &[("table", "raw.parquet")], &OUTPUTS, &params()).expect("readable");
+    let from_parquet = lab.digest(&["out.parquet"]);
+    assert_eq!(lab.table("out.parquet").ints("age").expect("whole numbers"), [Some(69), None, Some(70)]);
+    ingest(&lab, "id,age,bmi,sex,y\nP0,69,,M,1\nP1,,,,1\nP2,70,N/A,N/A,1\n", &params()).expect("readable");
+    assert_eq!(lab.digest(&["out.parquet"]), from_parquet);
+    parquet(&lab, vec![1.0, 69.5], &[Some("M"); 2]);
+    let error = lab.run(&Ingest, &[("table", "raw.parquet")], &OUTPUTS, &params()).expect_err("half a year");
+    assert!(error.to_string().contains("raw.parquet: row 2, column age: expected a whole number"), "{error}");
+    lab.write("raw.parquet", "PAR1 not really");
+    let error = lab.run(&Ingest, &[("table", "raw.parquet")], &OUTPUTS, &params()).expect_err("no Parquet");
+    assert!(error.to_string().contains("raw.parquet: is not readable as Parquet"), "{error}");
+}
+
+#[test]
+fn a_sample_keeps_whole_patients_whatever_the_order_of_rows() {
+    let kept = |rows: Vec<usize>, seed: u64| {
+        let lab = Lab::new();
+        let mut value = params();
+        value["schema"]["group"] = json!("sex");
+        value["schema"]["columns"]["sex"] = json!({"type": "text"});
+        value["seed"] = json!(seed);
+        value["ingest"]["sample"] = json!({"groups": 0.25});
+        let lines: Vec<String> = rows.iter().map(|row| format!("A{row},1,2,P{},0\n", row % 20)).collect();
+        ingest(&lab, format!("id,age,bmi,sex,y\n{}", lines.concat()), &value).expect("readable");
+        let sample = &lab.json("ingest.json")["sample"];
+        assert_eq!(*sample, json!({"groups": 0.25, "groups_read": 20, "groups_kept": 5, "rows_left_out": 45}));
+        let table = lab.table("out.parquet");
+        let ids: std::collections::BTreeSet<_> = table.texts("id").expect("texts").into_iter().flatten().collect();
+        assert_eq!((table.rows(), ids.len()), (15, 15), "three rows for each of five patients");
+        ids
+    };
+    assert_eq!(kept((0..60).collect(), 1), kept((0..60).rev().collect(), 1));
+    assert_ne!(kept((0..60).collect(), 1), kept((0..60).collect(), 2));
+    let mut value = params();
+    value["ingest"]["sample"] = json!({"groups": 0.5});
+    let error = ingest(&Lab::new(), GOOD, &value).expect_err("no seed");
+    assert!(error.to_string().contains("ingest.sample") && error.to_string().contains("seed"), "{error}");
+    value["ingest"]["sample"] = json!({"groups": 0});
+    assert!(ingest(&Lab::new(), GOOD, &value).expect_err("nobody").to_string().contains("ingest.sample.groups"));
 }
 
 proptest::proptest! {

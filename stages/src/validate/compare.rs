@@ -1,5 +1,8 @@
 //! The grammar of rules across columns: `column op column` or `column op number`.
+//!
+//! The only reader and judge of such rules: validation, the service and `predict` all come here.
 
+use crate::common::frame::{Column, Frame};
 use crate::common::schema::Schema;
 use crate::common::text::suggestion;
 
@@ -25,17 +28,17 @@ enum Operator {
 
 /// The right side of a comparison.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Operand {
+enum Operand {
     Column(String),
     Number(f64),
 }
 
 /// A parsed rule.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Comparison {
-    pub left: String,
+pub struct Comparison {
+    left: String,
     operator: Operator,
-    pub right: Operand,
+    right: Operand,
 }
 
 impl Comparison {
@@ -53,8 +56,35 @@ impl Comparison {
         Ok(Self { left, operator, right })
     }
 
+    /// The column on its left side.
+    pub fn left(&self) -> &str {
+        &self.left
+    }
+
+    /// The columns it compares.
+    pub fn columns(&self) -> impl Iterator<Item = &str> {
+        let right = match &self.right {
+            Operand::Column(name) => Some(name.as_str()),
+            Operand::Number(_) => None,
+        };
+        std::iter::once(self.left.as_str()).chain(right)
+    }
+
+    /// Whether it holds in each row; `None` where a value or a whole column is missing.
+    pub fn verdicts(&self, frame: &Frame) -> Vec<Option<bool>> {
+        let numbers = |name: &str| frame.get(name).and_then(Column::numbers);
+        let right = match &self.right {
+            Operand::Number(number) => Some(vec![*number; frame.rows()]),
+            Operand::Column(name) => numbers(name).map(<[f64]>::to_vec),
+        };
+        match (numbers(&self.left), right) {
+            (Some(left), Some(right)) => left.iter().zip(&right).map(|(&l, &r)| self.holds(l, r)).collect(),
+            _ => vec![None; frame.rows()],
+        }
+    }
+
     /// Whether it holds; `None` when a side is missing.
-    pub fn holds(&self, left: f64, right: f64) -> Option<bool> {
+    pub(super) fn holds(&self, left: f64, right: f64) -> Option<bool> {
         let order = left.partial_cmp(&right)?;
         Some(match self.operator {
             Operator::AtMost => order.is_le(),

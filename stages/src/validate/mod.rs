@@ -11,6 +11,7 @@ mod rules;
 #[cfg(test)]
 mod tests;
 
+pub use compare::Comparison;
 pub use params::{CrossRule, Level, Strictness, ValidateParams};
 
 use crate::common::canonical_json;
@@ -86,7 +87,8 @@ impl Stage for Validate {
     }
 }
 
-fn parse(params: &ParamSet) -> Result<(Schema, ValidateParams), ParamError> {
+/// Reads and checks `schema` and `validate` of the declared parameters.
+pub(crate) fn parse(params: &ParamSet) -> Result<(Schema, ValidateParams), ParamError> {
     let schema: Schema = params.parse("schema")?;
     schema.check()?;
     let validate: ValidateParams = params.parse_or_default("validate")?;

@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use regex::Regex;
 
-use super::compare::Operand;
 use super::params::{Level, ValidateParams};
 use crate::common::frame::{Column, Frame};
 use crate::common::schema::{ColumnSchema, Schema};
@@ -46,13 +45,7 @@ pub(super) fn evaluate(
         progress(outcomes.len());
     }
     for (rule, comparison) in params.rules.iter().zip(params.check(schema)?) {
-        let numbers = |name: &str| frame.get(name).and_then(Column::numbers);
-        let left = numbers(&comparison.left).unwrap_or(&[]);
-        let right = match &comparison.right {
-            Operand::Number(number) => vec![*number; frame.rows()],
-            Operand::Column(name) => numbers(name).unwrap_or(&[]).to_vec(),
-        };
-        let verdicts: Verdicts = left.iter().zip(&right).map(|(&left, &right)| comparison.holds(left, right)).collect();
+        let verdicts = comparison.verdicts(frame);
         let max_fail = rule.max_fail.unwrap_or(params.max_fail);
         outcomes.push(outcome(rule.name.clone(), rule.check.clone(), rule.level, max_fail, &verdicts));
         progress(outcomes.len());

@@ -1,0 +1,147 @@
+//! Records and table rows: what is accepted, refused and remarked on, and that both get the same verdict.
+
+use super::intake::IntakeRule;
+use super::record::{ParsedRecord, RecordSchema};
+use crate::bundle::FieldError;
+use crate::common::frame::{Column, Frame};
+use crate::common::schema::Schema;
+use crate::validate::Level;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+fn fields() -> RecordSchema {
+    let schema: Schema = serde_json::from_value(json!({
+        "id": "pid",
+        "target": {"column": "y", "event": "drops out"},
+        "columns": {
+            "pid": {"type": "text", "pattern": "P-[0-9]+"},
+            "age": {"type": "integer", "range": [18, 85]},
+            "bmi": {"type": "number", "nullable": true},
+            "arm": {"type": "category", "levels": ["Active", "Control"]},
+            "phase": {"type": "integer", "levels": [1, 2, 3]},
+            "sex": {"type": "category", "levels": ["f", "m"]},
+            "y": {"type": "integer"},
+            "after": {"type": "number", "available_at": "post"},
+            "onset": {"type": "number", "nullable": true},
+        },
+    }))
+    .expect("a schema");
+    let inputs = ["age", "arm", "bmi", "phase"].map(str::to_owned);
+    let rule = |name: &str, check: &str, level| IntakeRule { name: name.into(), check: check.into(), level };
+    let rules = [
+        rule("onset before now", "onset <= age", Level::Error),
+        rule("not obese", "bmi < 40", Level::Warning),
+        rule("needs the outcome", "after > age", Level::Error),
+    ];
+    RecordSchema::new(&schema, &inputs, &rules).expect("a good schema")
+}
+
+fn parse(record: Value) -> Result<ParsedRecord, Vec<FieldError>> {
+    fields().parse(record.as_object().expect("an object"))
+}
+
+#[test]
+fn a_good_record_becomes_one_row_of_inputs() {
+    let record = parse(json!({"pid": "P-1", "age": 69.0, "arm": "Active", "phase": 2, "sex": "f"}));
+    let record = record.expect("a good record");
+    assert_eq!(record.id, Some(json!("P-1")));
+    assert_eq!(record.frame.get("age"), Some(&Column::Number(vec![69.0])));
+    assert_eq!(record.frame.get("arm"), Some(&Column::Text(vec![Some("Active".to_owned())])));
+    assert!(matches!(record.frame.get("bmi"), Some(Column::Number(values)) if values[0].is_nan()));
+    assert_eq!(record.frame.get("sex"), None);
+}
+
+#[test]
+fn every_problem_is_listed() {
+    let errors = parse(json!({
+        "pid": "X", "age": 17, "arm": "active", "bmi": true, "sex": null, "y": 1, "after": 2, "agee": 1,
+    }))
+    .expect_err("nothing fits");
+    let found: Vec<_> = errors.iter().map(|error| (error.field.as_str(), error.kind)).collect();
+    assert_eq!(
+        found,
+        [
+            ("age", "range"),
+            ("arm", "level"),
+            ("bmi", "type"),
+            ("phase", "missing"),
+            ("pid", "pattern"),
+            ("sex", "missing"),
+            ("after", "unknown_field"),
+            ("agee", "unknown_field"),
+            ("y", "unknown_field"),
+        ]
+    );
+    assert!(errors[7].message.contains("`age`"), "{}", errors[7].message);
+}
+
+#[test]
+fn numbers_are_neither_booleans_nor_texts_nor_fractions() {
+    for age in [json!(true), json!("69"), json!(69.5), json!(1e300), json!([69]), json!({})] {
+        let errors = parse(json!({"age": age, "arm": "Active", "phase": 1})).expect_err("no age");
+        assert_eq!((errors.len(), errors[0].kind), (1, "type"), "{age}");
+    }
+}
+
+#[test]
+fn rules_across_columns_refuse_or_remark() {
+    let record =
+        |onset: Value, bmi: Value| parse(json!({"age": 60, "arm": "Active", "phase": 1, "onset": onset, "bmi": bmi}));
+    assert_eq!(record(json!(50), json!(30)).expect("keeps all").warnings, []);
+    let warnings = record(Value::Null, json!(45)).expect("a warning only").warnings;
+    assert_eq!((warnings[0].field.as_str(), warnings[0].kind), ("bmi", "rule"));
+    let errors = record(json!(61), json!(45)).expect_err("an onset to come");
+    assert_eq!((errors.len(), errors[0].field.as_str(), errors[0].kind), (1, "onset", "rule"));
+    assert!(errors[0].message.contains("`onset before now`: onset <= age"), "{}", errors[0].message);
+    // A rule joins the list of other problems, unless it cannot be judged because of them.
+    assert_eq!(record(json!(70), json!("x")).expect_err("two problems").len(), 2);
+    assert_eq!(record(json!("x"), json!(1)).expect_err("one problem").len(), 1);
+}
+
+#[test]
+fn a_table_is_judged_by_the_same_rules() {
+    let fields = fields();
+    assert_eq!(fields.compared(), ["age", "bmi", "onset"]);
+    assert_eq!(fields.rules().count(), 2, "a rule on the outcome cannot be judged");
+    let mut table = Frame::with_rows(2);
+    table.insert("age", Column::Number(vec![60.0, 60.0]));
+    table.insert("arm", Column::Text(vec![Some("Active".to_owned()); 2]));
+    table.insert("phase", Column::Number(vec![1.0, 1.0]));
+    table.insert("bmi", Column::Number(vec![50.0, 20.0]));
+    assert_eq!(fields.check_table(&table, 10), [], "without the column there is no rule");
+    table.insert("onset", Column::Number(vec![f64::NAN, 61.0]));
+    let errors = fields.check_table(&table, 10);
+    assert_eq!((errors.len(), errors[0].row, errors[0].error.kind), (1, 1, "rule"));
+    assert_eq!(fields.table_warnings(&table)[0].1, [0]);
+}
+
+#[test]
+fn what_must_and_may_be_given_is_told() {
+    let fields = fields();
+    assert_eq!(fields.required(), ["age", "arm", "phase"]);
+    assert_eq!(fields.fields(), ["age", "arm", "bmi", "onset", "phase", "pid", "sex"]);
+}
+
+#[test]
+fn a_table_that_lacks_a_needed_column_fails_in_every_row() {
+    let errors = fields().check_table(&Frame::with_rows(2), 100);
+    assert_eq!(errors.len(), 6);
+    assert_eq!((errors[1].row, errors[1].error.field.as_str(), errors[1].error.kind), (1, "age", "missing"));
+    assert_eq!(fields().check_table(&Frame::with_rows(2), 4).len(), 4);
+}
+
+proptest! {
+    #[test]
+    fn a_record_and_a_table_row_get_the_same_verdict(age in prop_oneof![(0i32..100).prop_map(f64::from), -1e9..1e9],
+                                                     arm in "Active|Control|active|", phase in 0i32..5) {
+        let fields = fields();
+        let record = json!({"age": age, "arm": arm, "phase": phase});
+        let mut table = Frame::with_rows(1);
+        table.insert("age", Column::Number(vec![age]));
+        table.insert("arm", Column::Text(vec![Some(arm)]));
+        table.insert("phase", Column::Number(vec![f64::from(phase)]));
+        let in_table: Vec<_> = fields.check_table(&table, 10).into_iter().map(|cell| cell.error).collect();
+        let in_record = fields.parse(record.as_object().expect("an object")).err().unwrap_or_default();
+        prop_assert_eq!(in_table, in_record);
+    }
+}

@@ -1,0 +1,137 @@
+//! Row after row into typed columns: cell counts, cells, duplicates.
+//!
+//! Cell faults are collected; the first twenty are told together, so that a file is mended in one go.
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+
+use super::Dedupe;
+use super::cell::ColumnReader;
+use super::reader::{Job, Raw};
+use crate::StageError;
+
+/// How many unreadable cells an error tells.
+const TOLD: usize = 20;
+
+/// The state of reading.
+pub(super) struct Rows<'a> {
+    file: &'a str,
+    header: &'a [String],
+    readers: Vec<Option<ColumnReader>>,
+    /// Columns that tell rows apart; `None` when duplicates stay.
+    compared: Option<Vec<bool>>,
+    seen: HashSet<blake3::Hash>,
+    row_ids: Vec<u64>,
+    read: u64,
+    duplicates: u64,
+    faults: Vec<(u64, String, String)>,
+    fault_count: u64,
+}
+
+impl<'a> Rows<'a> {
+    /// Nothing read yet.
+    pub fn new(job: &Job<'a>, header: &'a [String]) -> Self {
+        let Job { file, schema, params, .. } = *job;
+        let reader = |name: &String| schema.columns.get(name).map(|column| ColumnReader::new(column, &params.na));
+        let counts = |name: &String| {
+            schema.columns.contains_key(name)
+                && (params.dedupe == Dedupe::Exact || schema.id.as_deref() != Some(name.as_str()))
+        };
+        Self {
+            file: &file.name,
+            header,
+            readers: header.iter().map(reader).collect(),
+            compared: (params.dedupe != Dedupe::None).then(|| header.iter().map(counts).collect()),
+            seen: HashSet::new(),
+            row_ids: Vec::new(),
+            read: 0,
+            duplicates: 0,
+            faults: Vec::new(),
+            fault_count: 0,
+        }
+    }
+
+    /// How many rows were taken.
+    pub fn read(&self) -> u64 {
+        self.read
+    }
+
+    /// Takes a row's cells; `None` is a missing one. `line` is where errors say it is.
+    pub fn take(&mut self, cells: &[Option<&[u8]>], line: u64) -> Result<(), StageError> {
+        if cells.len() != self.header.len() {
+            return Err(self.wrong_count(cells.len(), line));
+        }
+        let row_id = self.read;
+        self.read += 1;
+        if self.is_duplicate(cells) {
+            self.duplicates += 1;
+            return Ok(());
+        }
+        self.row_ids.push(row_id);
+        for ((cell, reader), name) in cells.iter().zip(&mut self.readers).zip(self.header) {
+            let Some(reader) = reader else { continue };
+            let Some(cell) = cell else {
+                reader.push_missing();
+                continue;
+            };
+            let Ok(cell) = std::str::from_utf8(cell) else {
+                return Err(StageError::cell(self.file, line, name, "is not UTF-8").with_hint("save the file as UTF-8"));
+            };
+            if let Err(message) = reader.push(cell) {
+                self.fault_count += 1;
+                if self.faults.len() < TOLD {
+                    self.faults.push((line, name.clone(), message));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn wrong_count(&self, found: usize, line: u64) -> StageError {
+        let expected = self.header.len();
+        // The first column that is absent or too many tells where to look.
+        let column = self.header.get(found).map_or_else(|| format!("{}", expected + 1), Clone::clone);
+        StageError::cell(self.file, line, column, format!("the row has {found} cells, the header {expected}"))
+            .with_hint("look for a missing or an additional separator, or an unclosed quote")
+    }
+
+    fn is_duplicate(&mut self, cells: &[Option<&[u8]>]) -> bool {
+        let Some(compared) = &self.compared else { return false };
+        let mut hasher = blake3::Hasher::new();
+        for (cell, _) in cells.iter().zip(compared).filter(|(_, compared)| **compared) {
+            // No cell is as long as the mark of a missing one.
+            hasher.update(&cell.map_or(u64::MAX, |cell| cell.len() as u64).to_le_bytes());
+            hasher.update(cell.unwrap_or_default());
+        }
+        !self.seen.insert(hasher.finalize())
+    }
+
+    /// The columns, or the faults of the cells.
+    pub fn finish(self) -> Result<Raw, StageError> {
+        if let [(line, column, message), others @ ..] = self.faults.as_slice() {
+            let mut text = message.clone();
+            for (line, column, message) in others {
+                let _ = write!(text, "\n  row {line}, column {column}: {message}");
+            }
+            let untold = self.fault_count - self.faults.len() as u64;
+            if untold > 0 {
+                let _ = write!(text, "\n  and {untold} more");
+            }
+            return Err(StageError::cell(self.file, *line, column, text)
+                .with_hint("mend the cells, or add markers of missing values to `ingest.na`"));
+        }
+        if self.row_ids.is_empty() {
+            return Err(StageError::input(self.file, "has a header but no rows"));
+        }
+        let untyped = self.header.iter().zip(&self.readers).filter(|(_, reader)| reader.is_none());
+        let dropped_columns = untyped.map(|(name, _)| name.clone()).collect();
+        let columns = self.header.iter().zip(self.readers);
+        Ok(Raw {
+            row_ids: self.row_ids,
+            columns: columns.filter_map(|(name, reader)| Some((name.clone(), reader?.values))).collect(),
+            read: self.read,
+            duplicates: self.duplicates,
+            dropped_columns,
+        })
+    }
+}
