@@ -11,6 +11,8 @@ use super::measures::{Measures, Rival, Sample};
 use crate::common::canonical_json;
 use crate::common::decision::CostTable;
 use crate::common::rng::Stream;
+use crate::common::table::Table;
+use crate::train::test_study::{ROWS, outcomes, raw, run};
 use crate::tune_threshold::{Decision, Expected, Policy, PolicyKind, Threshold};
 use crate::{StageContext, StageRequest};
 
@@ -190,4 +192,28 @@ fn a_paired_interval_of_equal_rivals_is_zero() {
     let sample = Sample::new(y.clone(), p.clone(), vec![Rival::scored(p, &y, 0.3)], 0.3, 1.0, Some(COST));
     let measures = sample.plain();
     assert_eq!(measures.model, measures.rivals[0]);
+}
+
+#[test]
+fn bytes_are_frozen() {
+    let directory = crate::bundle::tests::assemble("gbdt");
+    let at = directory.path();
+    let raw = raw();
+    let mut table = Table::with_rows(ROWS);
+    table.push_ints("row_id", (0..ROWS as i64).map(|row| Some(3 * row)).collect()).expect("a column");
+    for (name, column) in raw.columns() {
+        table.push_column(name, column).expect("a column");
+    }
+    table.push_ints("event", outcomes(&raw).into_iter().map(Some).collect()).expect("a column");
+    table.write(&at.join("clean.parquet")).expect("written");
+    let inputs = [("bundle", "bundle/"), ("table", "clean.parquet"), ("split", "split.parquet")];
+    let outputs = [("metrics", "metrics.json"), ("predictions", "predictions.parquet"), ("curves", "curves.csv")];
+    let policy = serde_json::json!({"policy": "fbeta", "beta": 2});
+    let params = serde_json::json!({"seed": 42, "evaluate": {"bootstrap": 100}, "tune_threshold": policy});
+    run(&super::Evaluate, at, &inputs, &outputs, params, 2).expect("evaluated");
+    let mut hasher = blake3::Hasher::new();
+    for (_, name) in outputs {
+        hasher.update(&std::fs::read(at.join(name)).expect("an output"));
+    }
+    assert_eq!(hasher.finalize().to_hex()[..16].to_owned(), "6ee610359f59a140", "bytes moved: raise VERSION");
 }

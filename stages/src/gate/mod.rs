@@ -160,4 +160,19 @@ mod tests {
         assert_eq!(path(json!({"rules": [{"metric": "a", "max_drop": 0.1}]})), "gate.rules.0");
         assert_eq!(path(json!({"mode": "maybe", "rules": []})), "gate.mode");
     }
+
+    #[test]
+    fn bytes_are_frozen() {
+        let metrics =
+            json!({"auroc": {"low": 0.5}, "brier": {"value": 0.2}, "baselines": {"prevalence": {"brier": 0.25}}});
+        let rules = json!([
+            {"metric": "auroc.low", "min": 0.55},
+            {"metric": "brier.value", "direction": "lower", "must_beat": "baselines.prevalence.brier"},
+            {"metric": "absent", "max": 1},
+        ]);
+        let (_, verdict) = run(metrics, json!({"rules": rules}));
+        let text = canonical_json::to_string(&verdict.expect("written")).expect("JSON");
+        let digest = blake3::hash(text.as_bytes()).to_hex();
+        assert_eq!(&digest[..16], "83b0c783f22bf719", "bytes moved: raise VERSION");
+    }
 }

@@ -76,3 +76,14 @@ fn what_is_no_outcome_or_probability_is_refused() {
     }
     assert!(run(&[], &[], cost(1.0, 1.0)).1.is_err());
 }
+
+#[test]
+fn bytes_are_frozen() {
+    let (dir, threshold) = run(&Y, &P, cost(1.0, 3.0));
+    threshold.expect("a threshold");
+    let mut hasher = blake3::Hasher::new();
+    for name in ["threshold.json", "sweep.csv"] {
+        hasher.update(&fs::read(dir.path().join(name)).expect("an output"));
+    }
+    assert_eq!(hasher.finalize().to_hex()[..16].to_owned(), "074f334294f2bc6e", "bytes moved: raise VERSION");
+}
