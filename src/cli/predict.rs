@@ -16,7 +16,7 @@ use clinpipe_stages::ingest::read_for_scoring;
 use super::error::UsageError;
 use super::exit::Exit;
 use super::output::Output;
-use super::serve::{DEFAULT_BUNDLE, load_bundle};
+use super::serve::{DEFAULT_BUNDLE, load_bundle, rejection};
 use crate::util::atomic_write;
 
 /// How many faulty cells one message shows.
@@ -47,8 +47,8 @@ pub fn run(args: &PredictArgs, output: &Output) -> anyhow::Result<Exit> {
     }
     let bundle = load_bundle(&args.bundle)?;
     let scores = score(&bundle, &args.input)?;
-    for warning in &scores.warnings {
-        output.talk(warning);
+    for warning in scores.warnings.iter().cloned().chain(rejection(&args.bundle)) {
+        output.talk(&warning);
     }
     let Some((path, format)) = target else {
         output.data(&scores.csv())?;

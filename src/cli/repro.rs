@@ -20,16 +20,19 @@ use crate::sched::events::Outcome;
 use crate::sched::{RunOptions, RunReport, Runner};
 use crate::store::Lock;
 
-/// `{"stages": {NAME: {"outcome", "seconds"}}}`.
+/// `{"stages": {NAME: {"outcome", "seconds", "detail"?}}}`.
 #[derive(Serialize)]
 struct Document<'a> {
-    stages: BTreeMap<&'a str, StageOutcome>,
+    stages: BTreeMap<&'a str, StageOutcome<'a>>,
 }
 
 #[derive(Serialize)]
-struct StageOutcome {
+struct StageOutcome<'a> {
     outcome: Outcome,
     seconds: f64,
+    /// The message of a failure.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    detail: &'a str,
 }
 
 pub(super) fn run(global: &Global, args: &ReproArgs, output: &Output) -> anyhow::Result<Exit> {
@@ -42,10 +45,10 @@ pub(super) fn run(global: &Global, args: &ReproArgs, output: &Output) -> anyhow:
     let committed = args.locked.then(|| Lock::read(&opened.workspace().lock_path())).transpose()?;
     let report = execute(&opened, &selected, args, output)?;
     if args.json {
-        let stages = report
-            .stages
-            .iter()
-            .map(|(name, stage)| (name.0.as_str(), StageOutcome { outcome: stage.outcome, seconds: stage.seconds }));
+        let stages = report.stages.iter().map(|(name, stage)| {
+            let outcome = StageOutcome { outcome: stage.outcome, seconds: stage.seconds, detail: &stage.detail };
+            (name.0.as_str(), outcome)
+        });
         output.json(&Document { stages: stages.collect() })?;
     } else if !output.is_quiet() {
         output.data(&watch::summary(&opened, &report))?;

@@ -1,5 +1,6 @@
 //! `clinpipe serve`: from flags, params and environment to a running service.
 
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use std::time::SystemTime;
 use anyhow::Context;
 use clinpipe_stages::bundle::{Bundle, BundleError};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::args::Global;
 use super::error::UsageError;
@@ -51,6 +53,9 @@ pub fn run(global: &Global, args: &ServeArgs, output: &Output) -> anyhow::Result
     let model = BundleModel::new(load_bundle(bundle)?);
     if let Some(doubt) = declared.opened.as_ref().map(|opened| doubt(opened, bundle)).transpose()?.flatten() {
         output.talk(&format!("warning: {doubt}"));
+    }
+    if let Some(warning) = rejection(bundle) {
+        output.talk(&warning);
     }
     if args.check {
         output.data(&describe(model.info(), &settings))?;
@@ -106,6 +111,18 @@ fn doubt(opened: &Opened, bundle: &Path) -> anyhow::Result<Option<String>> {
     Ok(planned
         .and_then(|planned| planned.reasons.first())
         .map(|reason| format!("{path} is not up to date: {reason}; `clinpipe repro` brings it up to date")))
+}
+
+/// What to say of a model that the gate beside its bundle did not pass.
+pub(super) fn rejection(bundle: &Path) -> Option<String> {
+    let verdict = fs::read(bundle.parent()?.join("verdict.json")).ok()?;
+    let verdict: Value = serde_json::from_slice(&verdict).ok()?;
+    if verdict["promotable"] != Value::Bool(false) {
+        return None;
+    }
+    let failed = verdict["rules"].as_array()?.iter().find(|rule| rule["passed"] == Value::Bool(false));
+    let reason = failed.and_then(|rule| rule["reason"].as_str()).unwrap_or("see verdict.json");
+    Some(format!("warning: the gate did not pass this model: {reason}"))
 }
 
 /// Loads a bundle; one that is not there is the caller's mistake, one that is damaged is not.

@@ -65,7 +65,8 @@ fn text(plan: &Plan, verbose: bool) -> String {
     let _ = if stale == 0 {
         writeln!(text, "All {total} stages are up to date.")
     } else {
-        writeln!(text, "{stale} of {total} stages are not up to date; `clinpipe repro` brings them up to date.")
+        let verb = if stale == 1 { "is" } else { "are" };
+        writeln!(text, "{stale} of {total} stages {verb} not up to date; `clinpipe repro` brings them up to date.")
     };
     text
 }

@@ -15,7 +15,7 @@ use crate::console::{
     TtyConsole,
 };
 use crate::sched::RunReport;
-use crate::sched::events::EventSink;
+use crate::sched::events::{EventSink, Outcome};
 
 /// Columns when the width of stdout is not known.
 const DEFAULT_WIDTH: usize = 100;
@@ -43,26 +43,33 @@ pub(super) fn sink(output: &Output, events: Option<&JsonConsole>) -> Box<dyn Eve
     }
 }
 
-/// The final table of a run.
+/// The final table of a run. The study's numbers are shown only when this run vouches for them: every selected stage
+/// is up to date, and the evaluation is among them.
 pub(super) fn summary(opened: &Opened, report: &RunReport) -> String {
     let order = opened.graph.order().iter();
     let stages = order.filter_map(|name| {
         let stage = report.stages.get(name)?;
         Some(StageResult { name: name.0.clone(), outcome: stage.outcome, seconds: stage.seconds })
     });
-    let study = study_files(opened).and_then(|files| StudySummary::read(&opened.project.pipeline.root, &files));
+    let vouched = !report.any(Outcome::Failed) && !report.any(Outcome::Interrupted) && !report.any(Outcome::Skipped);
+    let study = study_files(opened, report)
+        .filter(|_| vouched)
+        .and_then(|files| StudySummary::read(&opened.project.pipeline.root, &files));
     RunSummary { stages: stages.collect(), seconds: report.seconds, study }.render(width())
 }
 
 fn width() -> usize {
-    rustix::termios::tcgetwinsize(io::stdout()).map_or(DEFAULT_WIDTH, |size| usize::from(size.ws_col).max(40))
+    // A terminal that does not know its size says 0.
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok().filter(|size| size.ws_col > 0);
+    size.map_or(DEFAULT_WIDTH, |size| usize::from(size.ws_col).max(40))
 }
 
-/// Where the pipeline's built-in stages put the numbers of the table.
-fn study_files(opened: &Opened) -> Option<StudyFiles> {
+/// Where the built-in stages of this run put the numbers of the table.
+fn study_files(opened: &Opened, report: &RunReport) -> Option<StudyFiles> {
     let output = |uses: &str, role: &str| -> Option<PathBuf> {
         let is_it = |stage: &&StageDef| matches!(&stage.work, Work::Builtin(name) if name == uses);
         let stage = opened.project.pipeline.stages.values().find(is_it)?;
+        report.stages.get(&stage.name)?;
         let out = stage.outs.iter().find(|out| out.role.as_deref() == Some(role))?;
         Some(PathBuf::from(out.path.as_str()))
     };

@@ -107,7 +107,9 @@ impl JobEnd {
             text.push_str("\nhelp: ");
             text.push_str(hint);
         }
-        for line in log_tail {
+        // A built-in's log repeats its message; saying it once is enough.
+        let is_said = log_tail.iter().all(|line| text.contains(line.trim().trim_start_matches("error: ")));
+        for line in log_tail.iter().filter(|_| !is_said) {
             text.push_str("\n  | ");
             text.push_str(line);
         }

@@ -18,7 +18,7 @@ struct Service {
 
 impl Service {
     fn start(project: &Project) -> Self {
-        let mut command = project.command(&["-C", "study", "serve", "--port", "0"]);
+        let mut command = project.command(&["-C", "study", "-q", "serve", "--port", "0"]);
         let mut process = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
         let started: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
@@ -61,7 +61,8 @@ fn a_study_is_served_and_a_damaged_bundle_is_refused() {
     let project = Project::init("dropout");
     project.run(&["-C", "study", "serve", "--check"]).exits(2);
     project.run(&["-C", "study", "repro", "-q"]).succeeds();
-    project.run(&["-C", "study", "serve", "--check"]).succeeds();
+    let run = project.run(&["-C", "study", "serve", "--check"]).succeeds();
+    assert!(run.stderr.contains("the gate did not pass this model"), "{}", run.stderr);
 
     let service = Service::start(&project);
     for path in ["/livez", "/health", "/schema", "/metrics"] {

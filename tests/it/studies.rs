@@ -90,6 +90,9 @@ fn a_real_file_wins_over_the_synthetic_cohort() {
     project.write("study/data/stroke.csv", &synthetic.replacen(",Yes,", ",Maybe so", 1));
     let run = project.run(&["-C", "study", "repro", "ingest"]).exits(3);
     assert!(run.stderr.contains("data/stroke.csv: row "), "{}", run.stderr);
+    assert_eq!(run.stderr.matches("data/stroke.csv: row ").count(), 1, "said once: {}", run.stderr);
+    let run = project.run(&["-C", "study", "repro"]).exits(3);
+    assert!(!run.stdout.contains("AUROC"), "numbers of another run under a failed one: {}", run.stdout);
 }
 
 #[test]
