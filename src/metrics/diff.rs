@@ -29,7 +29,7 @@ pub struct Change {
 pub struct MetricsDiff {
     /// Only files with something to show are listed.
     pub files: BTreeMap<String, BTreeMap<String, Change>>,
-    /// Files that could not be read, and why.
+    /// What the table does not show: files that could not be read, and data that are not the same.
     #[serde(skip)]
     pub notes: Vec<String>,
 }
@@ -54,6 +54,11 @@ pub fn diff(old: &MetricsSet, new: &MetricsSet, all: bool) -> MetricsDiff {
             Some(Ok(document)) => leaves(document),
             _ => BTreeMap::new(),
         });
+        if let (Some(Value::String(old)), Some(Value::String(new))) = (before.get("data"), after.get("data"))
+            && old != new
+        {
+            result.notes.push(format!("{file}: data went from {old} to {new}: these are not the same patients"));
+        }
         let changes = compare(&before, &after, all);
         if !changes.is_empty() {
             result.files.insert(file.clone(), changes);

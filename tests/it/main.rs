@@ -7,6 +7,7 @@ mod crash;
 mod engine;
 mod exec;
 mod layering;
+mod metrics;
 mod project;
 mod regression;
 mod service;
