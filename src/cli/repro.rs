@@ -18,7 +18,6 @@ use crate::key::StaleReason;
 use crate::plan::{Forecast, Plan};
 use crate::sched::events::Outcome;
 use crate::sched::{RunOptions, RunReport, Runner};
-use crate::store::Lock;
 
 /// `{"stages": {NAME: {"outcome", "seconds", "detail"?}}}`.
 #[derive(Serialize)]
@@ -42,7 +41,6 @@ pub(super) fn run(global: &Global, args: &ReproArgs, output: &Output) -> anyhow:
     if args.dry_run {
         return dry_run(&opened, &selected, args, output);
     }
-    let committed = args.locked.then(|| Lock::read(&opened.workspace().lock_path())).transpose()?;
     let report = execute(&opened, &selected, args, output)?;
     if args.json {
         let stages = report.stages.iter().map(|(name, stage)| {
@@ -53,7 +51,7 @@ pub(super) fn run(global: &Global, args: &ReproArgs, output: &Output) -> anyhow:
     } else if !output.is_quiet() {
         output.data(&watch::summary(&opened, &report))?;
     }
-    let differing = committed.map(|committed| differing_outputs(&committed, &report)).unwrap_or_default();
+    let differing = if args.locked { differing_outputs(&report) } else { Vec::new() };
     if !differing.is_empty() {
         let list = differing.join(", ");
         output.error(&format!("error: outputs differ from the committed lock: {list}\nhelp: run without --locked and commit the lock, if the change is meant"));
@@ -112,10 +110,10 @@ fn parent_env() -> ParentEnv {
 }
 
 /// Outputs of this run that are not those of the committed lock.
-fn differing_outputs(committed: &Lock, report: &RunReport) -> Vec<String> {
+fn differing_outputs(report: &RunReport) -> Vec<String> {
     let mut differing = Vec::new();
     for name in report.stages.keys() {
-        let before = committed.stages.get(name).map(|record| &record.outs);
+        let before = report.committed.stages.get(name).map(|record| &record.outs);
         let Some(after) = report.lock.stages.get(name) else { continue };
         let changed = |path| before.and_then(|outs| outs.get(path)).map(|record| record.digest);
         differing.extend(

@@ -58,7 +58,6 @@ pub(super) fn run(global: &Global, args: &VerifyArgs, output: &Output) -> anyhow
     let place =
         tempfile::Builder::new().prefix("clinpipe-verify-").tempdir().context("cannot make a temporary directory")?;
     copy_project(&opened.project.pipeline, place.path())?;
-    forget_lock(&opened, place.path())?;
     let report = execute_copy(&opened, &selected, args, place.path(), output)?;
     let document = compare(&selected, &lock, &report);
     if args.json {
@@ -84,17 +83,21 @@ fn execute_copy(
 }
 
 /// Copies what a stage may read: everything git would keep, and every declared input that is there, but no output, no
-/// `.git` and no store.
+/// lock, no `.git` and no store.
 fn copy_project(pipeline: &Pipeline, target: &Path) -> anyhow::Result<()> {
-    let is_output =
-        |path: &RelPath| pipeline.stages.values().flat_map(|s| &s.outs).any(|out| path.is_within(&out.path));
+    // Without outputs and lock the copy starts as if nothing had ever run.
+    let lock = lock_path(&pipeline.file.under(&pipeline.root));
+    let is_left_out = |path: &RelPath| {
+        let mut outs = pipeline.stages.values().flat_map(|stage| &stage.outs);
+        path.under(&pipeline.root) == lock || outs.any(|out| path.is_within(&out.path))
+    };
     let mut walk = WalkBuilder::new(&pipeline.root);
     walk.hidden(false).ignore(false).parents(false).git_global(false).git_exclude(false).require_git(false);
     walk.filter_entry(|entry| !matches!(entry.file_name().to_str(), Some(".git" | ".clinpipe")));
     let inputs = pipeline.stages.values().flat_map(|stage| &stage.deps).map(|dep| dep.path.clone());
     let params = pipeline.stages.values().flat_map(|stage| &stage.params).map(|source| source.file.clone());
     for path in inputs.chain(params).chain([pipeline.file.clone()]) {
-        copy_tree(&pipeline.root, &path, target, &is_output)?;
+        copy_tree(&pipeline.root, &path, target, &is_left_out)?;
     }
     for entry in walk.build() {
         let entry = entry.context("cannot read the project")?;
@@ -103,20 +106,13 @@ fn copy_project(pipeline: &Pipeline, target: &Path) -> anyhow::Result<()> {
             continue;
         }
         let relative = entry.path().strip_prefix(&pipeline.root)?.to_str().and_then(RelPath::parse);
-        if let Some(relative) = relative.filter(|relative| !is_output(relative)) {
+        if let Some(relative) = relative.filter(|relative| !is_left_out(relative)) {
             copy_file(&pipeline.root, &relative, target)?;
         }
     }
     Ok(())
 }
 
-/// The copy starts as if nothing had ever run.
-fn forget_lock(opened: &Opened, place: &Path) -> anyhow::Result<()> {
-    let lock = lock_path(&opened.project.pipeline.file.under(place));
-    if lock.exists() { fs::remove_file(&lock).context("cannot remove the copied lock") } else { Ok(()) }
-}
-
-/// Copies a declared input, whatever git thinks of it; symbolic links count as what they point to.
 fn copy_tree(root: &Path, path: &RelPath, target: &Path, skip: &dyn Fn(&RelPath) -> bool) -> anyhow::Result<()> {
     let from = path.under(root);
     if skip(path) || !from.exists() {

@@ -68,7 +68,11 @@ impl<'a> Workspace<'a> {
 
     /// The lock file, and what a run that did not end recorded after it.
     pub fn current_lock(&self) -> Result<Lock, StoreError> {
-        let mut lock = Lock::read(&self.lock_path())?;
+        self.replayed(Lock::read(&self.lock_path())?)
+    }
+
+    /// A lock with what a run that did not end recorded after it.
+    pub fn replayed(&self, mut lock: Lock) -> Result<Lock, StoreError> {
         self.store.journal(&self.lock_stem()).replay(&mut lock)?;
         Ok(lock)
     }

@@ -71,6 +71,8 @@ pub struct StageReport {
 pub struct RunReport {
     /// Every selected stage.
     pub stages: BTreeMap<StageName, StageReport>,
+    /// The lock file as it was before the run.
+    pub committed: Lock,
     /// The lock after the run, whether or not it was written.
     pub lock: Lock,
     /// Wall time.
@@ -122,12 +124,12 @@ impl Runner<'_> {
         let start = Instant::now();
         sink.event(&Event::RunStarted { stages: selected.len(), jobs: self.options.jobs });
         let committed = self.read_lock()?;
-        let lock = Mutex::new(self.workspace.current_lock()?);
+        let lock = Mutex::new(self.workspace.replayed(committed.clone())?);
         let state = self.run_all(selected, &lock, sink);
-        let lock = self.finish(&state, committed)?;
+        let lock = self.finish(&state, &committed)?;
         let seconds = start.elapsed().as_secs_f64();
         sink.event(&Event::RunFinished { seconds });
-        Ok(RunReport { stages: state.reports, lock, seconds, error: state.error })
+        Ok(RunReport { stages: state.reports, committed, lock, seconds, error: state.error })
     }
 
     fn run_all(&self, selected: &[StageName], lock: &Mutex<Lock>, sink: &mut dyn EventSink) -> State {
@@ -230,13 +232,13 @@ impl Runner<'_> {
     }
 
     /// Writes lock and hints, unless nothing happened. Returns the lock as it now is or would be.
-    fn finish(&self, state: &State, committed: Lock) -> Result<Lock, RunError> {
+    fn finish(&self, state: &State, committed: &Lock) -> Result<Lock, RunError> {
         let stem = self.workspace.lock_stem();
         let worked = |report: &StageReport| !matches!(report.outcome, Outcome::Fresh | Outcome::Skipped);
         let journal = self.workspace.store.journal(&stem);
         if !state.reports.values().any(worked) && !journal.exists() {
             self.save_hints_at_rest();
-            return Ok(committed);
+            return Ok(committed.clone());
         }
         let _tmp = self.workspace.store.use_tmp()?;
         let _writer = self.workspace.store.file_lock(&format!("{stem}.lock")).hold()?;

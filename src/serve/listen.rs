@@ -34,7 +34,7 @@ const UPKEEP: Duration = Duration::from_secs(5);
 /// Why the service did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// The settings are unsafe or out of range.
+    /// The settings are refused: open to others without a key, or out of range.
     #[error(transparent)]
     Settings(#[from] SettingsError),
     /// The address cannot be listened at.

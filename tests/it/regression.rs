@@ -150,7 +150,7 @@ fn what_killed_runs_left_is_removed_by_the_next() {
     let project = Project::new(COPY);
     project.write("in", "1");
     for litter in ["restore-1/0", "blob-2", "pipeline/attempt-a-12345678/out/x", ".tmp-3"] {
-        project.write(&format!(".clinpipe/tmp/{litter}"), "litter");
+        project.write(&[".clinpipe", "tmp", litter].join("/"), "litter");
     }
     project.run(&["-q", "repro"]).succeeds();
     assert!(project.files(".clinpipe/tmp").is_empty());
