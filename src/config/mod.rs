@@ -5,6 +5,7 @@
 //! file, line, column and the offending line. It writes nothing and never panics, whatever the bytes.
 
 pub mod diagnostic;
+pub mod dvc_config;
 mod load;
 pub mod overlap;
 pub mod params;
@@ -18,6 +19,7 @@ mod validate;
 pub mod yaml;
 
 pub use diagnostic::{ConfigError, ConfigErrors, Source};
+pub use dvc_config::{DvcConfig, DvcRemote, FlagStyle};
 pub use load::{Project, discover, load};
 pub use overlap::OutputIndex;
 pub use params::ParamFiles;
