@@ -52,7 +52,8 @@ impl Opened {
 
     /// The project with its store and hints.
     pub fn workspace(&self) -> Workspace<'_> {
-        let store = Store::new(&self.project.pipeline.root);
+        let pipeline = &self.project.pipeline;
+        let store = Store::new(&pipeline.root).with_link(pipeline.store.link);
         let hints = store.hints();
         Workspace::new(&self.project, &self.graph, &CATALOG, &self.env, store, hints)
     }

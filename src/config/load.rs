@@ -78,8 +78,15 @@ pub fn load(
             stages.insert(stage.name.clone(), stage);
         }
     }
-    let pipeline =
-        Pipeline { root: root.to_owned(), file: file.clone(), stages, order, pools: top.pools, metrics: top.metrics };
+    let pipeline = Pipeline {
+        root: root.to_owned(),
+        file: file.clone(),
+        stages,
+        order,
+        pools: top.pools,
+        metrics: top.metrics,
+        store: top.store,
+    };
     load_params(&pipeline, &mut params, &mut report);
     if report.is_clean() {
         validate(&pipeline, &params, catalog, &mut report);

@@ -12,6 +12,7 @@ pub mod params;
 pub mod pipeline;
 mod report;
 mod schema;
+mod storage;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -27,4 +28,5 @@ pub use pipeline::{
     BuiltinCatalog, BuiltinRole, BuiltinSpec, Dep, OutClass, Output, ParamSource, Pipeline, Pool, Resources, Span,
     StageDef, StageName, Work,
 };
+pub use storage::{Link, StoreSettings};
 pub use yaml::parse_value;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::storage::StoreSettings;
 use crate::util::RelPath;
 
 /// The name of a stage, unique in its pipeline file.
@@ -44,6 +45,8 @@ pub struct Pipeline {
     pub pools: BTreeMap<String, Pool>,
     /// Top-level `metrics:` files, in addition to the stages' metrics.
     pub metrics: Vec<RelPath>,
+    /// How the store is used, and where its remotes are.
+    pub store: StoreSettings,
 }
 
 /// How many stages of a pool may run at once.
@@ -152,6 +155,14 @@ pub struct Output {
     pub persist: bool,
     /// Where it is declared.
     pub span: Span,
+}
+
+impl Output {
+    /// Whether the store keeps its bytes. Metrics and plots are small and always kept, whatever their flag says: a
+    /// command that reads them from an older lock needs them.
+    pub fn is_stored(&self) -> bool {
+        self.cache || self.class != OutClass::Out
+    }
 }
 
 /// What a stage may use.

@@ -95,6 +95,18 @@ impl<'a> Report<'a> {
         Some(entries)
     }
 
+    /// The entries of a mapping with free keys; none after a fault for anything else.
+    pub(super) fn entries<'n>(&mut self, node: &'n Node, what: &str, expected: &str) -> &'n [Entry] {
+        match &node.kind {
+            Kind::Map(entries) => entries,
+            Kind::Null => &[],
+            _ => {
+                self.expected(node, what, expected);
+                &[]
+            }
+        }
+    }
+
     pub(super) fn text<'n>(&mut self, node: &'n Node, what: &str) -> Option<&'n str> {
         if let Kind::Text(text) = &node.kind {
             return Some(text);

@@ -56,6 +56,7 @@ fn pipeline(stages: &[(&str, &str, &str)]) -> Pipeline {
         stages: stages.iter().map(|entry| (name(entry.0), stage(entry))).collect(),
         pools: BTreeMap::new(),
         metrics: Vec::new(),
+        store: crate::config::StoreSettings::default(),
     }
 }
 

@@ -9,10 +9,12 @@ use std::io;
 use std::path::Path;
 
 use super::run::RunError;
-use crate::config::{OutClass, Output, StageDef};
+use crate::config::{Link, Output, StageDef};
 use crate::key::{Content, ContentRecord};
 use crate::plan::{PlanError, Workspace};
+use crate::store::Cas;
 use crate::util::RelPath;
+use crate::util::relocate::{self, relocate};
 
 pub(super) struct Outputs<'a> {
     pub(super) workspace: &'a Workspace<'a>,
@@ -54,7 +56,7 @@ impl Outputs<'_> {
             }
             // Whole and verified before anything is removed.
             let staged = staging.path().join(index.to_string());
-            self.workspace.store.cas().restore(record, &staged)?;
+            self.cas_of(path).restore(record, &staged)?;
             self.replace(path, &staged)?;
         }
         Ok(())
@@ -80,20 +82,39 @@ impl Outputs<'_> {
         for out in &self.stage.outs {
             let content = self.content(&out.path)?;
             let Some(record) = content.record().cloned() else { return Ok(Err(out.path.clone())) };
-            if is_stored(out) {
-                self.workspace.store.cas().put(&self.absolute(&out.path), &content)?;
+            if out.is_stored() {
+                self.store(out, &content)?;
             }
             records.insert(out.path.clone(), record);
         }
         Ok(Ok(records))
     }
 
+    /// Puts an output into the store; where links are wanted, the stored file takes the place of the one just written.
+    fn store(&self, out: &Output, content: &Content) -> Result<(), RunError> {
+        let cas = self.cas_of(&out.path);
+        let path = self.absolute(&out.path);
+        cas.put(&path, content)?;
+        if cas.link_in_place(&path, content)? {
+            // The files are other ones now, so what was known about them is not.
+            self.content(&out.path)?;
+        }
+        Ok(())
+    }
+
+    /// The store as an output uses it: what a command writes into again must never be a link.
+    pub(super) fn cas_of(&self, path: &RelPath) -> Cas {
+        let cas = self.workspace.store.cas();
+        let is_kept = self.stage.outs.iter().any(|out| out.persist && path.is_within(&out.path));
+        if is_kept { cas.with_link(Link::Reflink) } else { cas }
+    }
+
     /// Puts content that would be lost where the user can get it back.
-    fn set_aside(&self, path: &RelPath) -> Result<(), RunError> {
+    pub(super) fn set_aside(&self, path: &RelPath) -> Result<(), RunError> {
         let content = self.content(path)?;
         let Some(record) = content.record() else { return Ok(()) };
         let is_own = self.recorded.get(path).is_some_and(|own| own.digest == record.digest);
-        if is_own || record.count == Some(0) || self.workspace.store.cas().holds_intact(record) {
+        if is_own || record.count == Some(0) || self.workspace.store.cas().holds_bytes(&content) {
             return Ok(());
         }
         let name = path.parts().last().unwrap_or("output");
@@ -101,7 +122,7 @@ impl Outputs<'_> {
         let target = directory.join(format!("{}-{name}", record.digest.short()));
         fs::create_dir_all(&directory).map_err(|source| file_error("create", &directory, source))?;
         if !target.exists() {
-            fs::rename(self.absolute(path), &target).map_err(|source| file_error("set aside", &target, source))?;
+            relocate(&self.absolute(path), &target).map_err(|source| file_error("set aside", &target, source))?;
         }
         (self.note)(&format!(
             "{path} held content that no stage wrote; it is now .clinpipe/rescued/{}-{name}, copy it back if you need it",
@@ -110,28 +131,20 @@ impl Outputs<'_> {
         Ok(())
     }
 
-    /// Puts `from` in the place of an output.
-    fn replace(&self, path: &RelPath, from: &Path) -> Result<(), RunError> {
+    /// Puts `from` in the place of an output or of a part of one.
+    pub(super) fn replace(&self, path: &RelPath, from: &Path) -> Result<(), RunError> {
         let target = self.absolute(path);
         self.set_aside(path)?;
         self.make_parent(path)?;
         if target.is_dir() || from.is_dir() {
             self.remove(path)?;
         }
-        fs::rename(from, &target).map_err(|source| file_error("move", &target, source))
+        relocate(from, &target).map_err(|source| file_error("move", &target, source))
     }
 
     fn remove(&self, path: &RelPath) -> Result<(), RunError> {
         let target = self.absolute(path);
-        let removed = match fs::symlink_metadata(&target) {
-            Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(&target),
-            Ok(_) => fs::remove_file(&target),
-            Err(error) => Err(error),
-        };
-        match removed {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(file_error("remove", &target, error)),
-            _ => Ok(()),
-        }
+        relocate::remove(&target).map_err(|source| file_error("remove", &target, source))
     }
 
     fn make_parent(&self, path: &RelPath) -> Result<(), RunError> {
@@ -140,7 +153,7 @@ impl Outputs<'_> {
         fs::create_dir_all(parent).map_err(|source| file_error("create", parent, source))
     }
 
-    fn content(&self, path: &RelPath) -> Result<Content, RunError> {
+    pub(super) fn content(&self, path: &RelPath) -> Result<Content, RunError> {
         Ok(self.workspace.reader.content(path).map_err(PlanError::from)?)
     }
 
@@ -149,12 +162,6 @@ impl Outputs<'_> {
     }
 }
 
-/// Whether the store keeps an output's bytes. Metrics and plots are small and always kept, whatever their flag says:
-/// a command that reads them from an older lock needs them.
-fn is_stored(out: &Output) -> bool {
-    out.cache || out.class != OutClass::Out
-}
-
-fn file_error(action: &'static str, path: &Path, source: io::Error) -> RunError {
+pub(super) fn file_error(action: &'static str, path: &Path, source: io::Error) -> RunError {
     RunError::File { action, path: path.display().to_string(), source }
 }

@@ -5,24 +5,34 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::StoreError;
+use crate::config::Link;
 use crate::key::inputs::{directory_record, hash_file};
 use crate::key::{Content, ContentRecord, Digest, Entry};
 use crate::util::{RelPath, atomic_write};
+
+/// How a file begins that stands among the blobs while it is written; `cache gc` removes what killed processes left.
+pub(super) const TEMPORARY: &str = ".tmp-";
 
 /// The blobs of a store.
 #[derive(Debug, Clone)]
 pub struct Cas {
     dir: PathBuf,
     tmp: PathBuf,
+    link: Link,
 }
 
 impl Cas {
-    pub(super) fn new(dir: PathBuf, tmp: PathBuf) -> Self {
-        Self { dir, tmp }
+    pub(super) fn new(dir: PathBuf, tmp: PathBuf, link: Link) -> Self {
+        Self { dir, tmp, link }
+    }
+
+    /// The same blobs, which get into the workspace in this way.
+    pub fn with_link(self, link: Link) -> Self {
+        Self { link, ..self }
     }
 
     /// Whether everything that `record` names is held. Reads the member list of a directory, not the blobs.
@@ -33,13 +43,14 @@ impl Cas {
         self.entries(record.digest).is_ok_and(|entries| entries.iter().all(|entry| self.path(entry.digest).is_file()))
     }
 
-    /// Whether everything that `record` names is held and has its digest. Reads every blob.
-    pub fn holds_intact(&self, record: &ContentRecord) -> bool {
+    /// Whether the bytes of every file of `content` are held and have their digests. Reads every blob.
+    pub fn holds_bytes(&self, content: &Content) -> bool {
         let is_intact = |digest| hash_file(&self.path(digest)).is_ok_and(|now| now == digest);
-        if record.count.is_none() {
-            return is_intact(record.digest);
+        match content {
+            Content::Missing => true,
+            Content::File(record) => is_intact(record.digest),
+            Content::Directory(_, entries) => entries.iter().all(|entry| is_intact(entry.digest)),
         }
-        self.entries(record.digest).is_ok_and(|entries| entries.iter().all(|entry| is_intact(entry.digest)))
     }
 
     /// Stores what stands at `path`. `content` is its digest as just taken; a file that has changed meanwhile is
@@ -64,8 +75,13 @@ impl Cas {
         if record.count.is_none() {
             return self.restore_file(record.digest, record.executable, target);
         }
+        self.restore_members(&self.entries(record.digest)?, target)
+    }
+
+    /// [`Cas::restore`] of some members of a directory, with paths relative to `target`.
+    pub fn restore_members(&self, members: &[Entry], target: &Path) -> Result<(), StoreError> {
         fs::create_dir_all(target).map_err(|error| StoreError::io("write", target, error))?;
-        for entry in self.entries(record.digest)? {
+        for entry in members {
             let path = target.join(&entry.path);
             if let Some(parent) = path.parent() {
                 fs::create_dir_all(parent).map_err(|error| StoreError::io("write", parent, error))?;
@@ -75,6 +91,22 @@ impl Cas {
         Ok(())
     }
 
+    /// Where links are wanted, replaces the files at `path` by links to their blobs. Returns whether it replaced any.
+    /// `content` is what stands there and is stored.
+    pub fn link_in_place(&self, path: &Path, content: &Content) -> Result<bool, StoreError> {
+        if self.link != Link::Hardlink {
+            return Ok(false);
+        }
+        match content {
+            Content::Missing => Ok(false),
+            Content::File(record) => self.link_file(path, record.digest, record.executable),
+            Content::Directory(_, entries) => {
+                let link = |entry: &Entry| self.link_file(&path.join(&entry.path), entry.digest, entry.executable);
+                entries.iter().try_fold(false, |any, entry| Ok(link(entry)? || any))
+            }
+        }
+    }
+
     /// The bytes of a file blob, verified.
     pub fn read(&self, digest: Digest) -> Result<Vec<u8>, StoreError> {
         let path = self.path(digest);
@@ -82,19 +114,19 @@ impl Cas {
         if Digest::of(&bytes) == digest { Ok(bytes) } else { Err(discard(&path)) }
     }
 
-    fn path(&self, digest: Digest) -> PathBuf {
+    pub(super) fn path(&self, digest: Digest) -> PathBuf {
         let hex = digest.to_string();
         self.dir.join(&hex[..2]).join(&hex[2..])
     }
 
     fn put_file(&self, source: &Path, digest: Digest) -> Result<(), StoreError> {
-        if self.path(digest).is_file() {
+        if self.path(digest).is_file() && !self.is_written_through(digest) {
             return Ok(());
         }
         let fail = |error| StoreError::io("store", source, error);
         let mut from = File::open(source).map_err(fail)?;
         let mut to = self.temporary()?;
-        copy(&mut from, to.as_file_mut()).map_err(fail)?;
+        copy(&mut from, to.as_file_mut(), self.link != Link::Copy).map_err(fail)?;
         // The copy is what will be read back, so the copy is what must have the digest.
         if hash_file(to.path()).map_err(fail)? != digest {
             return Err(StoreError::Damaged {
@@ -105,7 +137,26 @@ impl Cas {
         self.keep(to, digest)
     }
 
-    fn put_bytes(&self, digest: Digest, bytes: &[u8]) -> Result<(), StoreError> {
+    /// Whether a blob was changed through a link in the workspace. Only where links are made can that be.
+    fn is_written_through(&self, digest: Digest) -> bool {
+        self.link == Link::Hardlink && hash_file(&self.path(digest)).is_ok_and(|now| now != digest)
+    }
+
+    /// Replaces a file by a link to its blob, if the file system can. An executable file keeps a copy of its own: a
+    /// link would make every use of the blob executable.
+    fn link_file(&self, file: &Path, digest: Digest, executable: bool) -> Result<bool, StoreError> {
+        let blob = self.path(digest);
+        if executable || is_same_file(file, &blob) {
+            return Ok(false);
+        }
+        let fail = |error| StoreError::io("link", file, error);
+        fs::create_dir_all(&self.tmp).map_err(fail)?;
+        let staging = tempfile::Builder::new().prefix("link-").tempdir_in(&self.tmp).map_err(fail)?;
+        let link = staging.path().join("link");
+        Ok(fs::hard_link(&blob, &link).and_then(|()| fs::rename(&link, file)).is_ok())
+    }
+
+    pub(super) fn put_bytes(&self, digest: Digest, bytes: &[u8]) -> Result<(), StoreError> {
         if self.path(digest).is_file() {
             return Ok(());
         }
@@ -114,20 +165,31 @@ impl Cas {
         self.keep(file, digest)
     }
 
-    fn temporary(&self) -> Result<tempfile::NamedTempFile, StoreError> {
+    pub(super) fn temporary(&self) -> Result<tempfile::NamedTempFile, StoreError> {
         let fail = |error| StoreError::io("write", &self.tmp, error);
         fs::create_dir_all(&self.tmp).map_err(fail)?;
         tempfile::Builder::new().prefix("blob-").tempfile_in(&self.tmp).map_err(fail)
     }
 
-    fn keep(&self, file: tempfile::NamedTempFile, digest: Digest) -> Result<(), StoreError> {
+    pub(super) fn keep(&self, file: tempfile::NamedTempFile, digest: Digest) -> Result<(), StoreError> {
         let path = self.path(digest);
         let fail = |error| StoreError::io("write", &path, error);
         let parent = path.parent().unwrap_or(&self.dir);
         fs::create_dir_all(parent).map_err(fail)?;
         file.as_file().set_permissions(fs::Permissions::from_mode(0o444)).map_err(fail)?;
         file.as_file().sync_all().map_err(fail)?;
-        file.persist(&path).map_err(|error| fail(error.error))?;
+        match file.persist(&path) {
+            // `cas` may be a link to another file system than `tmp`.
+            Err(error) if error.error.kind() == io::ErrorKind::CrossesDevices => {
+                let mut beside = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(parent).map_err(fail)?;
+                let mut staged = error.file.reopen().map_err(fail)?;
+                copy(&mut staged, beside.as_file_mut(), false).map_err(fail)?;
+                beside.as_file().set_permissions(fs::Permissions::from_mode(0o444)).map_err(fail)?;
+                beside.as_file().sync_all().map_err(fail)?;
+                beside.persist(&path).map_err(|error| fail(error.error))?;
+            }
+            persisted => drop(persisted.map_err(|error| fail(error.error))?),
+        }
         atomic_write::sync_dir(parent).map_err(fail)
     }
 
@@ -135,19 +197,23 @@ impl Cas {
         let path = self.path(digest);
         let fail = |error| StoreError::io("write", target, error);
         let mut from = File::open(&path).map_err(|error| self.absent_or(digest, error))?;
-        let mut to = File::create_new(target).map_err(fail)?;
-        copy(&mut from, &mut to).map_err(fail)?;
+        let is_link = self.link == Link::Hardlink && !executable && fs::hard_link(&path, target).is_ok();
+        if !is_link {
+            let mut to = File::create_new(target).map_err(fail)?;
+            copy(&mut from, &mut to, self.link != Link::Copy).map_err(fail)?;
+        }
         if hash_file(target).map_err(fail)? != digest {
             drop(fs::remove_file(target));
             return Err(discard(&path));
         }
         if executable {
-            to.set_permissions(fs::Permissions::from_mode(0o755)).map_err(fail)?;
+            fs::set_permissions(target, fs::Permissions::from_mode(0o755)).map_err(fail)?;
         }
         Ok(())
     }
 
-    fn entries(&self, digest: Digest) -> Result<Vec<Entry>, StoreError> {
+    /// The members of a stored directory, verified.
+    pub fn entries(&self, digest: Digest) -> Result<Vec<Entry>, StoreError> {
         let path = self.path(digest);
         let bytes = fs::read(&path).map_err(|error| self.absent_or(digest, error))?;
         let entries: Vec<Entry> = serde_json::from_slice(&bytes).map_err(|_| discard(&path))?;
@@ -176,9 +242,15 @@ fn discard(path: &Path) -> StoreError {
     StoreError::Damaged { path: path.display().to_string(), message: message.to_owned() }
 }
 
-/// Copies a file, sharing its blocks where the file system can.
-fn copy(from: &mut File, to: &mut File) -> io::Result<()> {
-    if rustix::fs::ioctl_ficlone(&*to, &*from).is_ok() {
+/// Whether two names are one file.
+fn is_same_file(a: &Path, b: &Path) -> bool {
+    let place = |path: &Path| fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino()));
+    matches!((place(a), place(b)), (Ok(a), Ok(b)) if a == b)
+}
+
+/// Copies a file, sharing its blocks where that is wanted and the file system can.
+fn copy(from: &mut File, to: &mut File, share: bool) -> io::Result<()> {
+    if share && rustix::fs::ioctl_ficlone(&*to, &*from).is_ok() {
         return Ok(());
     }
     let mut buffer = vec![0; 1 << 16];
@@ -198,7 +270,7 @@ mod tests {
 
     fn project() -> (tempfile::TempDir, Cas, Reader) {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let cas = Cas::new(dir.path().join("cas"), dir.path().join("tmp"));
+        let cas = Cas::new(dir.path().join("cas"), dir.path().join("tmp"), Link::default());
         let reader = Reader::new(dir.path().to_owned(), HintTable::default());
         (dir, cas, reader)
     }

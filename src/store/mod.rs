@@ -22,6 +22,7 @@ pub use journal::{Journal, JournalEntry};
 pub use lock::{Lock, StageRecord};
 pub use locks::{FileLock, Held};
 
+use crate::config::Link;
 use crate::key::{Digest, HintTable};
 use crate::util::RelPath;
 
@@ -64,17 +65,23 @@ impl StoreError {
 #[derive(Debug, Clone)]
 pub struct Store {
     dir: PathBuf,
+    link: Link,
 }
 
 impl Store {
     /// The store of the project at `root`. Nothing is created until something is written.
     pub fn new(root: &Path) -> Self {
-        Self { dir: root.join(".clinpipe") }
+        Self { dir: root.join(".clinpipe"), link: Link::default() }
+    }
+
+    /// The same store, whose files get into the workspace in this way.
+    pub fn with_link(self, link: Link) -> Self {
+        Self { link, ..self }
     }
 
     /// The blobs.
     pub fn cas(&self) -> Cas {
-        Cas::new(self.dir.join("cas"), self.tmp())
+        Cas::new(self.dir.join("cas"), self.tmp(), self.link)
     }
 
     /// Where the attempts of a lock file's stages live; on the same file system as the project.

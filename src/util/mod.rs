@@ -5,6 +5,7 @@ pub mod human;
 pub mod json;
 pub mod nearest;
 pub mod rel_path;
+pub mod relocate;
 pub mod utc;
 
 pub use nearest::nearest;

@@ -4,6 +4,7 @@
 mod entries;
 mod quantity;
 mod stage;
+mod store;
 mod top;
 
 pub(super) use stage::read_stage;

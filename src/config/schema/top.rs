@@ -2,19 +2,22 @@
 
 use std::collections::BTreeMap;
 
+use super::store::read_store;
 use crate::config::pipeline::Pool;
 use crate::config::report::Report;
+use crate::config::storage::StoreSettings;
 use crate::config::template::{Context, fill};
 use crate::config::yaml::{Entry, Kind, Node};
 use crate::util::RelPath;
 
 /// `artifacts`, `datasets`, `params` and `plots` feed display commands of DVC and are accepted as they are.
-const KEYS: [&str; 8] = ["stages", "vars", "params", "metrics", "plots", "artifacts", "datasets", "pools"];
+const KEYS: [&str; 9] = ["stages", "vars", "params", "metrics", "plots", "artifacts", "datasets", "pools", "store"];
 
 /// What stands beside the stages.
 pub(in crate::config) struct Top {
     pub(in crate::config) pools: BTreeMap<String, Pool>,
     pub(in crate::config) metrics: Vec<RelPath>,
+    pub(in crate::config) store: StoreSettings,
 }
 
 /// Reads everything but the stages, which are returned as written.
@@ -24,13 +27,16 @@ pub(in crate::config) fn read_top<'n>(
     base: &RelPath,
     report: &mut Report,
 ) -> (Top, &'n [Entry]) {
-    let mut top = Top { pools: BTreeMap::new(), metrics: Vec::new() };
+    let mut top = Top { pools: BTreeMap::new(), metrics: Vec::new(), store: StoreSettings::default() };
     if root.kind == Kind::Null {
         return (top, &[]);
     }
     report.mapping(root, "the pipeline file", &KEYS);
     if let Some(node) = root.get("pools") {
         top.pools = read_pools(node, report);
+    }
+    if let Some(node) = root.get("store") {
+        top.store = read_store(node, report);
     }
     if let Some(node) = root.get("metrics") {
         let node = fill(node, context, "`metrics`", report);
