@@ -3,12 +3,10 @@
 //! A hint is trusted only when the file was last changed clearly before it was hashed; a change within the clock's
 //! resolution could otherwise hide behind an equal time. Losing all hints costs time, never truth.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
-use std::sync::Mutex;
-
-use serde::{Deserialize, Serialize};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::Digest;
 
@@ -16,15 +14,20 @@ use super::Digest;
 pub const CLOCK_RESOLUTION_NS: i64 = 20_000_000;
 
 /// One file's state and the digest it had.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StatHint {
-    mtime_ns: i64,
-    ctime_ns: i64,
-    size: u64,
-    inode: u64,
+    /// When its bytes were last changed, in nanoseconds since 1970.
+    pub mtime_ns: i64,
+    /// When its inode was last changed, likewise.
+    pub ctime_ns: i64,
+    /// Bytes.
+    pub size: u64,
+    /// Inode number.
+    pub inode: u64,
     /// The latest of the file's own times at which the digest was already complete.
-    hashed_ns: i64,
-    digest: Digest,
+    pub hashed_ns: i64,
+    /// The digest it had.
+    pub digest: Digest,
 }
 
 impl StatHint {
@@ -57,51 +60,71 @@ fn time_ns(seconds: i64, nanoseconds: i64) -> i64 {
 /// The hints of a project by path; shared between threads.
 #[derive(Debug, Default)]
 pub struct HintTable {
-    hints: Mutex<State>,
+    hints: RwLock<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    known: BTreeMap<String, StatHint>,
+    /// Looked up far more often than listed, so not in order.
+    known: HashMap<String, StatHint>,
     changed: bool,
 }
 
 impl HintTable {
     /// A table of hints read from disk.
-    pub fn new(known: BTreeMap<String, StatHint>) -> Self {
-        Self { hints: Mutex::new(State { known, changed: false }) }
+    pub fn new(known: HashMap<String, StatHint>) -> Self {
+        Self { hints: RwLock::new(State { known, changed: false }) }
     }
 
     /// The digest of the file, if its hint can be trusted.
     pub fn lookup(&self, path: &str, metadata: &Metadata) -> Option<Digest> {
-        let state = self.hints.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let state = self.read();
         let hint = state.known.get(path)?;
         (hint.matches(metadata) && !hint.is_racy()).then_some(hint.digest)
     }
 
     /// Remembers a digest. `metadata` was read before hashing began and `now_ns` is the clock at that moment.
     pub fn record(&self, path: &str, metadata: &Metadata, digest: Digest, now_ns: i64) {
-        let mut state = self.hints.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let hint = StatHint::new(metadata, digest, now_ns);
+        let mut state = self.write();
         state.changed |= state.known.insert(path.to_owned(), hint) != Some(hint);
     }
 
     /// Paths whose hints cannot be trusted yet; hashing them again once the clock has moved on settles them.
     pub fn racy_paths(&self) -> Vec<String> {
-        let state = self.hints.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        state.known.iter().filter(|(_, hint)| hint.is_racy()).map(|(path, _)| path.clone()).collect()
+        self.read().known.iter().filter(|(_, hint)| hint.is_racy()).map(|(path, _)| path.clone()).collect()
     }
 
     /// Forgets a file that is gone.
     pub fn forget(&self, path: &str) {
-        let mut state = self.hints.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        state.changed |= state.known.remove(path).is_some();
+        let is_known = self.read().known.contains_key(path);
+        if is_known {
+            let mut state = self.write();
+            state.changed |= state.known.remove(path).is_some();
+        }
     }
 
-    /// The hints to write to disk, or nothing when they are as they were read.
-    pub fn changed(&self) -> Option<BTreeMap<String, StatHint>> {
-        let state = self.hints.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        state.changed.then(|| state.known.clone())
+    /// Whether the hints differ from those that were read.
+    pub fn is_changed(&self) -> bool {
+        self.read().changed
+    }
+
+    /// The hints to write to disk, in path order, or nothing when they are as they were read.
+    pub fn changed(&self) -> Option<Vec<(String, StatHint)>> {
+        let state = self.read();
+        let mut hints: Vec<_> =
+            state.changed.then(|| state.known.iter().map(|(path, hint)| (path.clone(), *hint)).collect())?;
+        drop(state);
+        hints.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        Some(hints)
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.hints.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, State> {
+        self.hints.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

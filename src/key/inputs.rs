@@ -4,7 +4,7 @@
 //! Members that editors and interpreters leave behind, and those that `.dvcignore` or `.clinpipeignore` match, do not
 //! count. Symbolic links count as what they point to.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -14,6 +14,7 @@ use ignore::WalkBuilder;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::hash::hash_file;
 use super::{ContentRecord, Digest, HintTable};
 use crate::util::RelPath;
 
@@ -108,32 +109,38 @@ impl Reader {
             return;
         }
         std::thread::sleep(std::time::Duration::from_nanos(super::hint::CLOCK_RESOLUTION_NS as u64 + 5_000_000));
-        for name in racy {
-            let path = self.root.join(&name);
+        racy.par_iter().for_each(|name| {
+            let path = self.root.join(name);
             // A file that has gone or turned unreadable since loses its hint, nothing more.
             match fs::metadata(&path) {
-                Ok(metadata) => drop(self.file(&name, &path, &metadata)),
-                Err(_) => self.hints.forget(&name),
+                Ok(metadata) => drop(self.file(name, &path, &metadata)),
+                Err(_) => self.hints.forget(name),
             }
-        }
+        });
     }
 
     fn directory(&self, path: &RelPath, absolute: &Path) -> Result<Content, InputError> {
         let fail = |source| InputError { path: path.to_string(), source };
-        let members = self.members(absolute).map_err(fail)?;
-        let entries = members
+        let entries = self
+            .members(absolute)
+            .map_err(fail)?
             .into_par_iter()
-            .map(|(relative, metadata)| {
-                let name = format!("{path}/{relative}");
-                let digest = self.file(&name, &absolute.join(&relative), &metadata)?;
-                Ok(Entry { path: relative, digest, size: metadata.size(), executable: is_executable(&metadata) })
-            })
+            .map(|relative| self.member(path, absolute, relative))
             .collect::<Result<Vec<_>, InputError>>()?;
         Ok(Content::Directory(directory_record(&entries), entries))
     }
 
-    /// Regular files below a directory in path order.
-    fn members(&self, directory: &Path) -> io::Result<Vec<(String, Metadata)>> {
+    fn member(&self, directory: &RelPath, absolute: &Path, relative: String) -> Result<Entry, InputError> {
+        let name = format!("{directory}/{relative}");
+        let path = absolute.join(&relative);
+        let metadata = fs::metadata(&path).and_then(|metadata| ensure_regular(&metadata).map(|()| metadata));
+        let metadata = metadata.map_err(|source| InputError { path: name.clone(), source })?;
+        let digest = self.file(&name, &path, &metadata)?;
+        Ok(Entry { path: relative, digest, size: metadata.size(), executable: is_executable(&metadata) })
+    }
+
+    /// What is below a directory, without the directories, in path order.
+    fn members(&self, directory: &Path) -> io::Result<Vec<String>> {
         let mut walk = WalkBuilder::new(directory);
         walk.standard_filters(false)
             .follow_links(true)
@@ -148,19 +155,17 @@ impl Reader {
         let mut members = Vec::new();
         for entry in walk.build() {
             let entry = entry.map_err(io::Error::other)?;
-            let metadata = entry.metadata().map_err(io::Error::other)?;
             let relative = entry.path().strip_prefix(directory).map_err(io::Error::other)?;
-            if metadata.is_dir() || matches!(relative.to_str(), Some(".dvcignore" | ".clinpipeignore")) {
+            let is_directory = entry.file_type().is_some_and(|kind| kind.is_dir());
+            if is_directory || matches!(relative.to_str(), Some(".dvcignore" | ".clinpipeignore")) {
                 continue;
             }
-            ensure_regular(&metadata)
-                .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", relative.display())))?;
             let relative = relative.to_str().ok_or_else(|| {
                 io::Error::other(format!("the file name {} is not UTF-8; rename it", relative.display()))
             })?;
-            members.push((relative.to_owned(), metadata));
+            members.push(relative.to_owned());
         }
-        members.sort_by(|a, b| a.0.cmp(&b.0));
+        members.sort_unstable();
         Ok(members)
     }
 
@@ -175,17 +180,6 @@ impl Reader {
     }
 }
 
-/// The digest of a file's bytes.
-pub fn hash_file(path: &Path) -> io::Result<Digest> {
-    let file = File::open(path)?;
-    if file.metadata()?.is_dir() {
-        return Err(io::Error::from(io::ErrorKind::IsADirectory));
-    }
-    let mut hasher = blake3::Hasher::new();
-    hasher.update_reader(file)?;
-    Ok(hasher.finalize().into())
-}
-
 /// Digest, size and count of a directory with these members (in path order).
 pub fn directory_record(entries: &[Entry]) -> ContentRecord {
     let mut hasher = blake3::Hasher::new_derive_key("clinpipe directory v1");
@@ -193,7 +187,7 @@ pub fn directory_record(entries: &[Entry]) -> ContentRecord {
         hasher.update(&(entry.path.len() as u64).to_le_bytes());
         hasher.update(entry.path.as_bytes());
         hasher.update(&[u8::from(entry.executable)]);
-        hasher.update(entry.digest.to_string().as_bytes());
+        hasher.update(&entry.digest.hex());
     }
     ContentRecord {
         digest: hasher.finalize().into(),

@@ -5,6 +5,7 @@
 //! This room reads files but never writes them; persisting hints and records belongs to `store/`.
 
 pub mod digest;
+pub mod hash;
 pub mod hint;
 pub mod inputs;
 pub mod manifest;

@@ -266,7 +266,7 @@ impl Runner<'_> {
     /// but not its bytes. Hints only save time, and the project may be read-only: a failure is no failure of the run.
     fn save_hints_at_rest(&self) {
         let store = &self.workspace.store;
-        if self.workspace.reader.hints().changed().is_some()
+        if self.workspace.reader.hints().is_changed()
             && let Ok(_tmp) = store.use_tmp()
         {
             drop(store.save_hints(self.workspace.reader.hints()));

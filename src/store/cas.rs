@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 
 use super::StoreError;
 use crate::config::Link;
-use crate::key::inputs::{directory_record, hash_file};
+use crate::key::hash::hash_file;
+use crate::key::inputs::directory_record;
 use crate::key::{Content, ContentRecord, Digest, Entry};
 use crate::util::{RelPath, atomic_write};
 
