@@ -75,12 +75,6 @@ pub enum Command {
     Predict(PredictArgs),
     /// Host a bundle as an HTTP service.
     Serve(ServeArgs),
-    /// Run one attempt of a stage; for clinpipe's own use.
-    #[command(name = crate::exec::CHILD_COMMAND, hide = true)]
-    Child {
-        /// What to run.
-        spec: PathBuf,
-    },
 }
 
 /// `init`.

@@ -29,6 +29,9 @@ use output::Output;
 /// Runs the program on its arguments (the first is its name) and returns the exit code.
 pub fn run(args: impl Iterator<Item = OsString>) -> u8 {
     let args: Vec<OsString> = args.collect();
+    if let Some(code) = crate::exec::help_out(&args) {
+        return code;
+    }
     let wants_json = args.iter().any(|arg| arg == "--json");
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
@@ -79,7 +82,6 @@ fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<u8> {
         Command::Log(args) => log::run(&global, &args, output)?,
         Command::Predict(args) => predict::run(&args, output)?,
         Command::Serve(args) => serve::run(&global, &args, output)?,
-        Command::Child { spec } => return Ok(crate::exec::child::run(&spec)),
     };
     Ok(exit.into())
 }

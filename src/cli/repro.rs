@@ -106,7 +106,7 @@ pub(super) fn run_stages(
 }
 
 fn parent_env() -> ParentEnv {
-    ParentEnv { path: std::env::var_os("PATH"), home: std::env::var_os("HOME") }
+    ParentEnv { path: std::env::var_os("PATH"), home: std::env::var_os("HOME"), shell: std::env::var_os("SHELL") }
 }
 
 /// Outputs of this run that are not those of the committed lock.

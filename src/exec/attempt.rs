@@ -1,7 +1,7 @@
 //! The directory of one attempt: what the child is told, what it writes, how it ended.
 //!
-//! Layout: `request.json` (to the child), `log` (stdout and stderr of the work), `exit.json` ([`ExitRecord`]), `out/`
-//! (outputs of built-ins, until the engine moves them), `tmp/` (`TMPDIR`). The directory's name is unique, so two
+//! Layout: `log` (stdout and stderr of the work), `exit.json` ([`ExitRecord`]); for built-ins `request.json` and `out/`
+//! (their outputs, until the engine moves them); `tmp/` (`TMPDIR`) where the environment is bare. The directory's name is unique, so two
 //! processes never share one, and nothing outside it refers to the name.
 
 use std::fs;
@@ -45,8 +45,6 @@ impl Attempt {
             .take(60)
             .collect();
         let dir = tempfile::Builder::new().prefix(&format!("attempt-{safe}-")).rand_bytes(8).tempdir_in(tmp_root)?;
-        fs::create_dir(dir.path().join("out"))?;
-        fs::create_dir(dir.path().join("tmp"))?;
         Ok(Self { dir: dir.keep() })
     }
 
@@ -131,7 +129,6 @@ mod tests {
         let second = Attempt::create(root.path(), &stage).unwrap();
         assert_ne!(first.dir(), second.dir());
         assert_eq!(first.dir().parent(), Some(root.path()));
-        assert!(first.out_dir().is_dir() && first.tmp_dir().is_dir());
         let dir = first.dir().to_owned();
         first.remove().unwrap();
         assert!(!dir.exists() && second.dir().exists());

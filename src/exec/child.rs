@@ -1,4 +1,4 @@
-//! The child's side: `clinpipe __stage SPEC.json`.
+//! The process of a built-in stage: `clinpipe __stage SPEC.json`.
 //!
 //! A stage function runs here with its own thread pool, memory limit and crash boundary. stdout belongs to the
 //! protocol, stderr is the attempt's log. Nothing here knows the pipeline, and no output leaves the paths that the
@@ -15,29 +15,25 @@ use std::time::{Duration, Instant};
 use clinpipe_stages::{Progress, Stage, StageContext, StageError, StageRequest};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::protocol::{CRASHED, ChildMessage, ChildSpec, NO_REQUEST, STAGE_FAILED, say};
-use super::{lifeline, supervise};
+use super::lifeline;
+use super::protocol::{BuiltinSpec, CRASHED, ChildMessage, NO_REQUEST, STAGE_FAILED, say};
 
 /// Between two progress messages of the same child; a stage may report as often as it likes.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Does what the spec file says and returns the exit code. Returns early only when the file cannot be read.
-pub fn run(spec_file: &Path) -> u8 {
-    let spec = match read_spec(spec_file) {
-        Ok(spec) => spec,
+pub(super) fn run(spec_file: &Path) -> u8 {
+    match read_spec(spec_file) {
+        Ok(spec) => run_stage_child(spec.request, spec.memory),
         Err(message) => {
             log(&format!("error: {message}"));
-            return NO_REQUEST;
+            NO_REQUEST
         }
-    };
-    match spec {
-        ChildSpec::Builtin { request, memory } => run_stage_child(request, memory),
-        ChildSpec::Command { lines, memory } => supervise::run_commands(&lines, memory),
     }
 }
 
 /// Calls the stage that the request names. `memory` limits the address space, in bytes.
-pub fn run_stage_child(request: StageRequest, memory: Option<u64>) -> u8 {
+fn run_stage_child(request: StageRequest, memory: Option<u64>) -> u8 {
     let mut out = io::stdout();
     if let Err(message) = prepare(memory) {
         return report_failure(&mut out, &StageError::failed(message));
@@ -54,7 +50,7 @@ pub fn run_stage_child(request: StageRequest, memory: Option<u64>) -> u8 {
     code
 }
 
-fn read_spec(file: &Path) -> Result<ChildSpec, String> {
+fn read_spec(file: &Path) -> Result<BuiltinSpec, String> {
     let bytes = fs::read(file).map_err(|error| format!("cannot read the request {}: {error}", file.display()))?;
     serde_json::from_slice(&bytes).map_err(|error| format!("the request {} is malformed: {error}", file.display()))
 }

@@ -35,8 +35,9 @@ pub struct Job<'a> {
 /// What a job executes.
 #[derive(Debug, Clone, PartialEq)]
 pub enum JobWork {
-    /// Shell lines, in order, each in its own `/bin/sh -c`; the first that fails ends the attempt. The shell is fixed
-    /// because `$SHELL` differs between users, and a result must not depend on who ran it.
+    /// Shell lines, in order, each in its own shell; the first that fails ends the attempt. With the inherited
+    /// environment it is the user's shell without its start-up files, as under DVC; with a bare one it is `/bin/sh`,
+    /// so that the result does not depend on who ran it.
     Command {
         /// The lines.
         lines: Vec<String>,

@@ -1,19 +1,21 @@
 //! Runs jobs as processes of this machine.
 //!
-//! Every job is one child of clinpipe, `clinpipe __stage`, that either calls the stage function or runs and watches
-//! the shell lines; so crashes, limits and the death of clinpipe are handled in one way for both.
+//! A built-in is one child of clinpipe, `clinpipe __stage`, that calls the stage function. Commands are run by one
+//! supervisor a run, because starting this program once a command would cost more than most commands do.
 
-use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use clinpipe_stages::Progress;
+use clinpipe_stages::{Progress, StageRequest};
 
-use super::process::{Cause, Ended};
-use super::protocol::{ChildMessage, ChildSpec};
+use super::protocol::{BuiltinSpec, ChildMessage, CommandEnd, CommandSpec};
+use super::supervisor::Supervisor;
+use super::watch::{Cause, Ended};
 use super::{CHILD_COMMAND, Cancel, ExecError, Executor, ExitRecord, Job, JobEnd, JobEnv, JobWork};
 use super::{logtail, message, process};
 
@@ -21,34 +23,59 @@ use super::{logtail, message, process};
 const THREAD_VARIABLES: [&str; 5] =
     ["RAYON_NUM_THREADS", "POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"];
 
-/// What a bare environment takes over from clinpipe's own.
+/// What commands and bare environments take over from clinpipe's own environment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ParentEnv {
     /// `PATH`.
     pub path: Option<OsString>,
     /// `HOME`.
     pub home: Option<OsString>,
+    /// `SHELL`: runs commands that inherit the environment.
+    pub shell: Option<OsString>,
 }
 
 /// Runs jobs on this machine.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct LocalExecutor {
     exe: PathBuf,
     parent: ParentEnv,
+    supervisor: Mutex<Option<Arc<Supervisor>>>,
 }
 
 impl LocalExecutor {
-    /// `exe` is a clinpipe binary that answers to [`CHILD_COMMAND`], usually this one.
+    /// `exe` is a clinpipe binary, usually this one.
     pub fn new(exe: PathBuf, parent: ParentEnv) -> Self {
-        Self { exe, parent }
+        Self { exe, parent, supervisor: Mutex::new(None) }
     }
 
-    fn command(&self, job: &Job<'_>) -> Result<Command, ExecError> {
+    fn run_builtin(
+        &self,
+        job: &Job<'_>,
+        request: &StageRequest,
+        cancel: &Cancel,
+        progress: &(dyn Fn(Progress) + Sync),
+    ) -> Result<JobEnd, ExecError> {
+        let mut command = self.builtin(job, request)?;
+        let mut report = Report::default();
+        let ended = process::run(&mut command, job.timeout, cancel, |message| match message {
+            ChildMessage::Progress(step) => progress(step),
+            other => report.take(other),
+        });
+        let ended = ended
+            .map_err(|source| ExecError::Spawn { stage: job.stage.to_owned(), source })?
+            .map_err(|source| ExecError::Wait { stage: job.stage.to_owned(), source })?;
+        let status = (ended.how.code(), ended.how.signal());
+        let end = stopped(job, ended.cause).unwrap_or_else(|| judge_builtin(job, &report, status));
+        write_json(&job.attempt.exit_path(), &record(&end, status, report.max_rss, ended.wall))?;
+        Ok(end)
+    }
+
+    fn builtin(&self, job: &Job<'_>, request: &StageRequest) -> Result<Command, ExecError> {
         let attempt = job.attempt;
-        let spec = match job.work.clone() {
-            JobWork::Command { lines } => ChildSpec::Command { lines, memory: job.memory },
-            JobWork::Builtin(request) => ChildSpec::Builtin { request, memory: job.memory },
-        };
+        for dir in [attempt.out_dir(), attempt.tmp_dir()] {
+            fs::create_dir_all(&dir).map_err(file_error("create", &dir))?;
+        }
+        let spec = BuiltinSpec { request: request.clone(), memory: job.memory };
         write_json(&attempt.request_path(), &spec)?;
         let log = File::options().create(true).append(true).open(attempt.log_path());
         let log = log.map_err(file_error("open", &attempt.log_path()))?;
@@ -60,32 +87,85 @@ impl LocalExecutor {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(log)
-            .process_group(0);
-        self.set_environment(&mut command, job);
+            .process_group(0)
+            .env_clear()
+            .envs(self.bare_environment(job))
+            .envs(thread_variables(Some(request.threads.max(1))));
         Ok(command)
     }
 
-    fn set_environment(&self, command: &mut Command, job: &Job<'_>) {
-        let none = BTreeMap::new();
-        let (bare, threads, own) = match (&job.work, &job.env) {
-            (JobWork::Builtin(request), _) => (true, Some(request.threads.max(1)), &none),
-            (JobWork::Command { .. }, JobEnv::Only(only)) => (true, job.threads, only),
-            (JobWork::Command { .. }, JobEnv::Inherit { extra }) => (false, job.threads, extra),
+    fn run_command(&self, job: &Job<'_>, lines: &[String], cancel: &Cancel) -> Result<JobEnd, ExecError> {
+        let spec = self.command(job, lines)?;
+        let supervisor =
+            self.supervisor().map_err(|source| ExecError::Spawn { stage: job.stage.to_owned(), source })?;
+        let ended = supervisor.run(spec, job.timeout, cancel);
+        let end = stopped(job, ended.cause).unwrap_or_else(|| judge_command(job, lines, &ended));
+        let status = match ended.how {
+            CommandEnd::LineFailed { exit, signal, .. } | CommandEnd::Lost { exit, signal } => (exit, signal),
+            CommandEnd::Succeeded | CommandEnd::NotStarted { .. } => (None, None),
         };
-        if bare {
-            command.env_clear().env("LC_ALL", "C").env("TZ", "UTC").env("TMPDIR", job.attempt.tmp_dir());
-            for (name, value) in [("PATH", &self.parent.path), ("HOME", &self.parent.home)] {
-                if let Some(value) = value {
-                    command.env(name, value);
-                }
-            }
-        }
-        if let Some(threads) = threads {
-            command.envs(THREAD_VARIABLES.map(|name| (name, threads.to_string())));
-        }
-        // Last: what the pipeline declares wins.
-        command.envs(own);
+        write_json(&job.attempt.exit_path(), &record(&end, status, None, ended.wall))?;
+        Ok(end)
     }
+
+    fn command(&self, job: &Job<'_>, lines: &[String]) -> Result<CommandSpec, ExecError> {
+        let (shell, bare, own) = match &job.env {
+            JobEnv::Inherit { extra } => (shell_words(self.parent.shell.as_deref()), false, extra),
+            JobEnv::Only(only) => (shell_words(None), true, only),
+        };
+        let mut env = Vec::new();
+        if bare {
+            let dir = job.attempt.tmp_dir();
+            fs::create_dir_all(&dir).map_err(file_error("create", &dir))?;
+            env = self.bare_environment(job);
+        }
+        env.extend(thread_variables(job.threads).map(|(name, value)| (name, value.into())));
+        // Last: what the pipeline declares wins.
+        env.extend(own.iter().map(|(name, value)| (name.clone(), value.into())));
+        Ok(CommandSpec {
+            shell,
+            lines: lines.to_vec(),
+            cwd: job.cwd.clone().into(),
+            log: job.attempt.log_path().into(),
+            bare,
+            env,
+            memory: job.memory,
+        })
+    }
+
+    /// The running supervisor, or a new one.
+    fn supervisor(&self) -> std::io::Result<Arc<Supervisor>> {
+        let mut current = self.supervisor.lock().unwrap_or_else(PoisonError::into_inner);
+        match current.as_ref().filter(|supervisor| !supervisor.is_lost()) {
+            Some(supervisor) => Ok(Arc::clone(supervisor)),
+            None => Ok(Arc::clone(current.insert(Arc::new(Supervisor::start(&self.exe)?)))),
+        }
+    }
+
+    fn bare_environment(&self, job: &Job<'_>) -> Vec<(String, OsString)> {
+        let fixed = [("LC_ALL", "C".into()), ("TZ", "UTC".into()), ("TMPDIR", job.attempt.tmp_dir().into())];
+        let inherited = [("PATH", &self.parent.path), ("HOME", &self.parent.home)];
+        let inherited = inherited.into_iter().filter_map(|(name, value)| Some((name, value.clone()?)));
+        fixed.into_iter().chain(inherited).map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+}
+
+fn thread_variables(threads: Option<usize>) -> impl Iterator<Item = (String, String)> {
+    let variables = threads.map(|threads| THREAD_VARIABLES.map(|name| (name.to_owned(), threads.to_string())));
+    variables.into_iter().flatten()
+}
+
+/// A shell as DVC calls it: without the start-up files that would change what the command sees.
+fn shell_words(shell: Option<&OsStr>) -> Vec<OsString> {
+    let shell = shell.filter(|shell| !shell.is_empty()).unwrap_or(OsStr::new("/bin/sh"));
+    let name = Path::new(shell).file_name().and_then(OsStr::to_str).unwrap_or_default().to_lowercase();
+    let flags: &[&str] = match name.as_str() {
+        "bash" => &["--noprofile", "--norc"],
+        "zsh" => &["--no-rcs"],
+        "fish" => &["--no-config"],
+        _ => &[],
+    };
+    std::iter::once(shell).chain(flags.iter().map(OsStr::new)).chain([OsStr::new("-c")]).map(OsStr::to_owned).collect()
 }
 
 impl Executor for LocalExecutor {
@@ -96,25 +176,18 @@ impl Executor for LocalExecutor {
         if !job.cwd.is_dir() {
             return Ok(failed(job, (None, None), "its working directory does not exist".to_owned(), None));
         }
-        let mut command = self.command(job)?;
-        let mut report = Report::default();
-        let ended = process::run(&mut command, job.timeout, cancel, |message| match message {
-            ChildMessage::Progress(step) => progress(step),
-            other => report.take(other),
-        });
-        let ended = ended
-            .map_err(|source| ExecError::Spawn { stage: job.stage.to_owned(), source })?
-            .map_err(|source| ExecError::Wait { stage: job.stage.to_owned(), source })?;
-        let end = judge(job, &report, &ended);
-        write_json(&job.attempt.exit_path(), &record(&end, &report, &ended))?;
-        Ok(end)
+        match &job.work {
+            JobWork::Builtin(request) => self.run_builtin(job, request, cancel, progress),
+            JobWork::Command { lines } => self.run_command(job, lines, cancel),
+        }
     }
 }
 
 /// What the child said besides progress.
 #[derive(Debug, Default)]
 struct Report {
-    failure: Option<ChildMessage>,
+    /// Message and hint.
+    failure: Option<(String, Option<String>)>,
     max_rss: Option<u64>,
 }
 
@@ -122,35 +195,50 @@ impl Report {
     fn take(&mut self, message: ChildMessage) {
         match message {
             ChildMessage::Usage { max_rss } => self.max_rss = Some(max_rss),
-            failure => self.failure = Some(failure),
+            ChildMessage::StageFailed { message, hint } => self.failure = Some((message, hint)),
+            ChildMessage::Progress(_) => {}
         }
     }
 }
 
-/// Turns exit status and messages into the result. Having been told to stop outranks both: a command that traps the
-/// signal and exits with 0 has not done its work.
-fn judge(job: &Job<'_>, report: &Report, ended: &Ended) -> JobEnd {
-    match (ended.cause, job.timeout) {
-        (Some(Cause::Cancelled), _) => return JobEnd::Interrupted,
-        (Some(Cause::TimedOut), Some(after)) => {
-            return JobEnd::TimedOut { after, log_tail: logtail::tail(&job.attempt.log_path()) };
+type Status = (Option<i32>, Option<i32>);
+
+/// Having been told to stop outranks how it ended: a command that traps the signal and exits with 0 has not done its
+/// work.
+fn stopped(job: &Job<'_>, cause: Option<Cause>) -> Option<JobEnd> {
+    match (cause?, job.timeout) {
+        (Cause::TimedOut, Some(after)) => {
+            Some(JobEnd::TimedOut { after, log_tail: logtail::tail(&job.attempt.log_path()) })
         }
-        _ => {}
+        _ => Some(JobEnd::Interrupted),
     }
-    let status = (ended.status.code(), ended.status.signal());
+}
+
+fn judge_builtin(job: &Job<'_>, report: &Report, status: Status) -> JobEnd {
     match &report.failure {
-        Some(ChildMessage::StageFailed { message, hint }) => failed(job, status, message.clone(), hint.clone()),
-        Some(ChildMessage::LineFailed { line, error: Some(error), .. }) => {
-            failed(job, (None, None), format!("cannot run `{line}`: {error}"), None)
-        }
-        Some(ChildMessage::LineFailed { line, exit, signal, .. }) => {
-            let (message, hint) = message::line_failed(line, *exit, *signal);
-            failed(job, (*exit, *signal), message, hint)
-        }
-        _ if ended.status.success() => JobEnd::Succeeded,
-        _ => {
+        Some((message, hint)) => failed(job, status, message.clone(), hint.clone()),
+        None if status.0 == Some(0) => JobEnd::Succeeded,
+        None => {
             let (message, hint) = message::child_ended(status.0, status.1, job.memory);
             failed(job, status, message, hint)
+        }
+    }
+}
+
+fn judge_command(job: &Job<'_>, lines: &[String], ended: &Ended<CommandEnd>) -> JobEnd {
+    let text = |line: &usize| lines.get(*line).map_or("", String::as_str);
+    match &ended.how {
+        CommandEnd::Succeeded => JobEnd::Succeeded,
+        CommandEnd::LineFailed { line, exit, signal } => {
+            let (message, hint) = message::line_failed(text(line), *exit, *signal);
+            failed(job, (*exit, *signal), message, hint)
+        }
+        CommandEnd::NotStarted { line, error } => {
+            failed(job, (None, None), format!("cannot run `{}`: {error}", text(line)), None)
+        }
+        CommandEnd::Lost { exit, signal } => {
+            let (message, hint) = message::child_ended(*exit, *signal, job.memory);
+            failed(job, (*exit, *signal), message, hint)
         }
     }
 }
@@ -160,21 +248,14 @@ fn failed(job: &Job<'_>, status: (Option<i32>, Option<i32>), message: String, hi
     JobEnd::Failed { exit: status.0, signal: status.1, message, hint, log_tail }
 }
 
-fn record(end: &JobEnd, report: &Report, ended: &Ended) -> ExitRecord {
-    let (name, exit, signal) = match end {
-        JobEnd::Succeeded => ("succeeded", Some(0), None),
-        JobEnd::Failed { exit, signal, .. } => ("failed", *exit, *signal),
-        JobEnd::TimedOut { .. } => ("timed_out", ended.status.code(), ended.status.signal()),
-        JobEnd::Interrupted => ("interrupted", ended.status.code(), ended.status.signal()),
+fn record(end: &JobEnd, status: Status, max_rss: Option<u64>, wall: Duration) -> ExitRecord {
+    let (name, (exit, signal)) = match end {
+        JobEnd::Succeeded => ("succeeded", (Some(0), None)),
+        JobEnd::Failed { exit, signal, .. } => ("failed", (*exit, *signal)),
+        JobEnd::TimedOut { .. } => ("timed_out", status),
+        JobEnd::Interrupted => ("interrupted", status),
     };
-    ExitRecord {
-        schema_version: 1,
-        end: name.to_owned(),
-        exit,
-        signal,
-        seconds: ended.wall.as_secs_f64(),
-        max_rss: report.max_rss,
-    }
+    ExitRecord { schema_version: 1, end: name.to_owned(), exit, signal, seconds: wall.as_secs_f64(), max_rss }
 }
 
 fn write_json<T: serde::Serialize>(path: &Path, value: &T) -> Result<(), ExecError> {

@@ -235,7 +235,7 @@ impl StageRun<'_> {
     fn job<'j>(&'j self, work: JobWork, attempt: &'j Attempt) -> Job<'j> {
         let workspace = self.runner.workspace;
         let env = match &self.stage.env {
-            None => JobEnv::default(),
+            None => JobEnv::Inherit { extra: self.dvc_variables() },
             Some(names) => JobEnv::Only(
                 names.iter().filter_map(|name| Some((name.clone(), workspace.env.get(name)?.clone()))).collect(),
             ),
@@ -250,6 +250,18 @@ impl StageRun<'_> {
             memory: self.stage.resources.memory,
             attempt,
         }
+    }
+
+    /// What DVC adds to the environment of a command; scripts written for it may ask. As there, a root set from
+    /// outside stays.
+    fn dvc_variables(&self) -> BTreeMap<String, String> {
+        let workspace = self.runner.workspace;
+        let mut variables = BTreeMap::from([("DVC_STAGE".to_owned(), self.stage.name.0.clone())]);
+        if let Some(root) = workspace.project.pipeline.root.to_str().filter(|_| !workspace.env.contains_key("DVC_ROOT"))
+        {
+            variables.insert("DVC_ROOT".to_owned(), root.to_owned());
+        }
+        variables
     }
 
     /// Checks that inputs stood still, takes the outputs and records them.
