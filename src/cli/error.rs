@@ -1,5 +1,7 @@
 //! From typed errors to what the user reads and what the shell sees.
 
+use std::io;
+
 use crate::cli::exit::Exit;
 use crate::config::ConfigErrors;
 use crate::graph::SelectError;
@@ -32,13 +34,29 @@ pub fn render(error: &anyhow::Error, color: bool) -> String {
             text.push_str(&cause);
         }
     }
-    if let Some(UsageError { help, .. }) = error.downcast_ref::<UsageError>()
-        && !help.is_empty()
-    {
+    let usage = error.downcast_ref::<UsageError>().map(|error| error.help.as_str());
+    if let Some(help) = usage.or_else(|| environment_help(error)).filter(|help| !help.is_empty()) {
         text.push_str("\nhelp: ");
         text.push_str(help);
     }
     text
+}
+
+/// What to do when the system refused something.
+fn environment_help(error: &anyhow::Error) -> Option<&'static str> {
+    let cause = error.chain().find_map(|cause| cause.downcast_ref::<io::Error>())?;
+    match cause.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            Some("make room on that file system and run again; what was recorded so far is kept")
+        }
+        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
+            Some("change its permissions or where it is mounted, or work in a copy of the project")
+        }
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+            Some("something else stands where a directory is needed; move it away")
+        }
+        _ => None,
+    }
 }
 
 /// The exit code of an error. What is neither configuration nor usage is the environment.

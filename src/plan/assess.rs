@@ -55,7 +55,7 @@ impl Workspace<'_> {
         if is_always_changed(stage) {
             reasons.push(StaleReason::plain(ReasonKind::AlwaysChanged, ""));
         }
-        reasons.extend(self.changed_outputs(stage, record)?);
+        reasons.extend(self.changed_outputs(stage, record));
         Ok(Assessment { manifest, missing, reasons })
     }
 
@@ -104,12 +104,21 @@ impl Workspace<'_> {
     }
 
     /// Outputs of the lock entry that are gone or different.
-    fn changed_outputs(&self, stage: &StageDef, record: &StageRecord) -> Result<Vec<StaleReason>, PlanError> {
+    fn changed_outputs(&self, stage: &StageDef, record: &StageRecord) -> Vec<StaleReason> {
         let mut reasons = Vec::new();
         for out in &stage.outs {
             let Some(locked) = record.outs.get(&out.path) else { continue };
             let subject = out.path.to_string();
-            match self.reader.content(&out.path)?.record() {
+            let content = match self.reader.content(&out.path) {
+                Ok(content) => content,
+                // Whatever it is, it is not what the stage wrote.
+                Err(error) => {
+                    let (old, new) = (locked.digest.to_string(), error.source.to_string());
+                    reasons.push(StaleReason::changed(ReasonKind::OutputModified, subject, Some(old), Some(new)));
+                    continue;
+                }
+            };
+            match content.record() {
                 None => reasons.push(StaleReason::plain(ReasonKind::OutputMissing, subject)),
                 Some(now) if now.digest != locked.digest => {
                     let (old, new) = (locked.digest.to_string(), now.digest.to_string());
@@ -118,7 +127,7 @@ impl Workspace<'_> {
                 Some(_) => {}
             }
         }
-        Ok(reasons)
+        reasons
     }
 }
 

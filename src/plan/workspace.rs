@@ -1,7 +1,9 @@
 //! Everything that planning looks at, in one place.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use crate::config::{BuiltinCatalog, Project, StageDef, StageName, Work};
 use crate::graph::Graph;
@@ -68,7 +70,15 @@ impl<'a> Workspace<'a> {
 
     /// The lock file, and what a run that did not end recorded after it.
     pub fn current_lock(&self) -> Result<Lock, StoreError> {
-        self.replayed(Lock::read(&self.lock_path())?)
+        let path = self.lock_path();
+        loop {
+            let before = identity_of_file(&path);
+            let lock = self.replayed(Lock::read(&path)?)?;
+            // A run that ends between the two reads moves its entries from the journal into a new lock file.
+            if identity_of_file(&path) == before {
+                return Ok(lock);
+            }
+        }
     }
 
     /// A lock with what a run that did not end recorded after it.
@@ -87,4 +97,10 @@ impl<'a> Workspace<'a> {
             }
         }
     }
+}
+
+/// What tells a file from the one that takes its place.
+fn identity_of_file(path: &Path) -> Option<(u64, i64, i64)> {
+    let metadata = fs::metadata(path).ok()?;
+    Some((metadata.ino(), metadata.ctime(), metadata.ctime_nsec()))
 }

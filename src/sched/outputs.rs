@@ -1,24 +1,26 @@
 //! The outputs of one stage in the workspace: clearing, restoring, publishing, collecting.
 //!
 //! Nothing a user wrote is lost: before an output is removed or replaced, content that the store does not hold is
-//! put aside.
+//! put aside, unless the stage's claim says that a killed run was writing it.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::time::SystemTime;
 
 use super::run::RunError;
 use crate::config::{Link, Output, StageDef};
 use crate::key::{Content, ContentRecord};
 use crate::plan::{PlanError, Workspace};
-use crate::store::Cas;
-use crate::util::RelPath;
+use crate::store::{Cas, Claim, Mark, StoreError};
 use crate::util::relocate::{self, relocate};
+use crate::util::{RelPath, shell};
 
 pub(super) struct Outputs<'a> {
     pub(super) workspace: &'a Workspace<'a>,
     pub(super) stage: &'a StageDef,
+    pub(super) claim: &'a Claim,
     /// What the lock says the stage wrote last.
     pub(super) recorded: BTreeMap<RelPath, ContentRecord>,
     pub(super) note: Box<dyn Fn(&str) + 'a>,
@@ -37,9 +39,16 @@ impl Outputs<'_> {
         Ok(())
     }
 
+    /// Marks the outputs as being written by this process since a moment at which they were cleared or saved.
+    pub(super) fn mark(&self, since: SystemTime) -> Result<Mark, StoreError> {
+        let written = self.stage.outs.iter().filter(|out| !out.persist);
+        self.claim.mark(written.map(|out| out.path.clone()).collect(), since)
+    }
+
     /// Removes what a failed command left: it started from cleared outputs, so nothing else is lost.
     pub(super) fn discard_partial(&self) -> Result<(), RunError> {
-        self.stage.outs.iter().filter(|out| !out.persist).try_for_each(|out| self.remove(&out.path))
+        self.stage.outs.iter().filter(|out| !out.persist).try_for_each(|out| self.remove(&out.path))?;
+        Ok(self.claim.unmark()?)
     }
 
     /// Replaces outputs by stored content; those that are already right are left alone.
@@ -62,14 +71,16 @@ impl Outputs<'_> {
         Ok(())
     }
 
-    /// Moves a built-in's outputs from its attempt into the workspace. What it did not write is not there after.
-    pub(super) fn publish(&self, out_dir: &Path) -> Result<(), RunError> {
+    /// Moves a built-in's outputs from its attempt, which began at `since`, into the workspace. What it did not write
+    /// is not there after.
+    pub(super) fn publish(&self, out_dir: &Path, since: SystemTime) -> Result<(), RunError> {
+        self.stage.outs.iter().try_for_each(|out| self.set_aside(&out.path))?;
+        self.mark(since)?;
         for out in &self.stage.outs {
             let written = out_dir.join(out.role.as_deref().unwrap_or_default());
             if written.exists() {
-                self.replace(&out.path, &written)?;
+                self.put(&out.path, &written)?;
             } else {
-                self.set_aside(&out.path)?;
                 self.remove(&out.path)?;
             }
         }
@@ -111,30 +122,48 @@ impl Outputs<'_> {
 
     /// Puts content that would be lost where the user can get it back.
     pub(super) fn set_aside(&self, path: &RelPath) -> Result<(), RunError> {
-        let content = self.content(path)?;
-        let Some(record) = content.record() else { return Ok(()) };
-        let is_own = self.recorded.get(path).is_some_and(|own| own.digest == record.digest);
-        if is_own || record.count == Some(0) || self.workspace.store.cas().holds_bytes(&content) {
+        let absolute = self.absolute(path);
+        if fs::symlink_metadata(&absolute).is_err() || self.is_expendable(path) {
             return Ok(());
         }
-        let name = path.parts().last().unwrap_or("output");
         let directory = self.workspace.store.rescued();
-        let target = directory.join(format!("{}-{name}", record.digest.short()));
         fs::create_dir_all(&directory).map_err(|source| file_error("create", &directory, source))?;
-        if !target.exists() {
-            relocate(&self.absolute(path), &target).map_err(|source| file_error("set aside", &target, source))?;
-        }
+        // A directory of its own, so that nothing that was saved before can be in the way, whatever its name.
+        let place = tempfile::Builder::new().prefix("").rand_bytes(8).tempdir_in(&directory);
+        let place = place.map_err(|source| file_error("create", &directory, source))?.keep();
+        let target = place.join(path.parts().last().unwrap_or("output"));
+        relocate(&absolute, &target).map_err(|source| file_error("set aside", &absolute, source))?;
+        let root = &self.workspace.project.pipeline.root;
+        let (saved, out) = (shell::quote(target.strip_prefix(root).unwrap_or(&target)), shell::quote(path.as_str()));
         (self.note)(&format!(
-            "{path} held content that no stage wrote; it is now .clinpipe/rescued/{}-{name}, copy it back if you need it",
-            record.digest.short()
+            "{path} held content that no stage wrote; it is saved as {saved}\nhelp: to have it back, in the project's directory: rm -rf {out} && mv {saved} {out}"
         ));
         Ok(())
     }
 
+    /// Whether what stands at an output can be had again: it is what the lock says, the store holds it, or it is the
+    /// half-done work of a killed run. What cannot be read is not.
+    fn is_expendable(&self, path: &RelPath) -> bool {
+        let Ok(content) = self.content(path) else { return self.is_unfinished(path) };
+        let Some(record) = content.record() else { return self.is_unfinished(path) };
+        let is_own = self.recorded.get(path).is_some_and(|own| own.digest == record.digest);
+        let is_empty = record.count == Some(0);
+        is_own || is_empty || self.is_unfinished(path) || self.workspace.store.cas().holds_bytes(&content)
+    }
+
+    fn is_unfinished(&self, path: &RelPath) -> bool {
+        let root = &self.workspace.project.pipeline.root;
+        self.claim.unfinished().is_some_and(|mark| mark.wrote(path, root))
+    }
+
     /// Puts `from` in the place of an output or of a part of one.
     pub(super) fn replace(&self, path: &RelPath, from: &Path) -> Result<(), RunError> {
-        let target = self.absolute(path);
         self.set_aside(path)?;
+        self.put(path, from)
+    }
+
+    fn put(&self, path: &RelPath, from: &Path) -> Result<(), RunError> {
+        let target = self.absolute(path);
         self.make_parent(path)?;
         if target.is_dir() || from.is_dir() {
             self.remove(path)?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::sync::mpsc::Sender;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::events::{Event, Outcome};
 use super::outputs::Outputs;
@@ -14,7 +14,7 @@ use crate::exec::{Attempt, Job, JobEnd, JobEnv, JobWork};
 use crate::key::{ContentRecord, Manifest, ReasonKind, StaleReason};
 use crate::plan::Assessment;
 use crate::stage;
-use crate::store::{ActionRecord, Held, JournalEntry, Lock, RecordVerdict, StageRecord, StoreError};
+use crate::store::{ActionRecord, Claim, JournalEntry, Lock, RecordVerdict, StageRecord, StoreError};
 use crate::util::RelPath;
 
 /// How often a waiting process looks whether the other one is done.
@@ -57,7 +57,7 @@ impl StageRun<'_> {
         if self.assess()?.reasons.is_empty() {
             return Ok(StageEnd::good(Outcome::Fresh));
         }
-        let Some(_held) = self.hold_stage()? else { return Ok(StageEnd::interrupted()) };
+        let Some(claim) = self.claim()? else { return Ok(StageEnd::interrupted()) };
         let _tmp = self.runner.workspace.store.use_tmp()?;
         // Another process may have done the work meanwhile.
         *self.locked() = self.runner.workspace.current_lock()?;
@@ -71,10 +71,10 @@ impl StageRun<'_> {
                 self.stage.name
             )));
         }
-        if self.restore(&assessment)? {
+        if self.restore(&assessment, &claim)? {
             return Ok(StageEnd::good(Outcome::Restored));
         }
-        self.attempts(&assessment)
+        self.attempts(&assessment, &claim)
     }
 
     fn assess(&self) -> Result<Assessment, RunError> {
@@ -87,14 +87,14 @@ impl StageRun<'_> {
     }
 
     /// Takes the lock under which one process at a time runs this stage; `None` when stopped while waiting.
-    fn hold_stage(&self) -> Result<Option<Held>, RunError> {
+    fn claim(&self) -> Result<Option<Claim>, RunError> {
         let workspace = self.runner.workspace;
         let name = format!("{}.stage.{}", workspace.lock_stem(), crate::store::file_name(&self.stage.name.0));
         let lock = workspace.store.file_lock(&name);
         let mut told = false;
         loop {
-            match lock.try_hold()? {
-                Ok(held) => return Ok(Some(held)),
+            match lock.try_claim()? {
+                Ok(claim) => return Ok(Some(claim)),
                 Err(holder) => {
                     if !std::mem::replace(&mut told, true) {
                         self.send(Event::Waiting { holder: format!("{holder}, which runs {}", self.stage.name) });
@@ -109,14 +109,14 @@ impl StageRun<'_> {
     }
 
     /// Brings the outputs from the action cache, if it has them.
-    fn restore(&self, assessment: &Assessment) -> Result<bool, RunError> {
+    fn restore(&self, assessment: &Assessment, claim: &Claim) -> Result<bool, RunError> {
         let workspace = self.runner.workspace;
         if self.runner.options.force || !self.runner.options.use_cache || !workspace.is_cacheable(self.stage) {
             return Ok(false);
         }
         let Some(record) = workspace.cached(self.stage, assessment.manifest.key()) else { return Ok(false) };
-        match self.outputs().restore(&record.outs) {
-            Ok(()) => self.record(assessment.manifest.clone(), record.outs)?,
+        match self.outputs(claim).restore(&record.outs) {
+            Ok(()) => self.record(assessment.manifest.clone(), record.outs, claim)?,
             Err(RunError::Store(StoreError::Damaged { path, .. })) => {
                 self.note(&format!("the stored result is damaged ({path}); running instead"));
                 return Ok(false);
@@ -126,12 +126,12 @@ impl StageRun<'_> {
         Ok(true)
     }
 
-    fn attempts(&self, assessment: &Assessment) -> Result<StageEnd, RunError> {
+    fn attempts(&self, assessment: &Assessment, claim: &Claim) -> Result<StageEnd, RunError> {
         let reason = summary(&assessment.reasons);
         let mut attempt = 1;
         loop {
             self.send(Event::StageStarted { stage: self.stage.name.clone(), reason: reason.clone(), attempt });
-            let end = self.attempt(assessment)?;
+            let end = self.attempt(assessment, claim)?;
             if end.outcome != Outcome::Failed || attempt > self.stage.retries || self.runner.cancel.is_requested() {
                 return Ok(end);
             }
@@ -156,7 +156,7 @@ impl StageRun<'_> {
         true
     }
 
-    fn attempt(&self, assessment: &Assessment) -> Result<StageEnd, RunError> {
+    fn attempt(&self, assessment: &Assessment, claim: &Claim) -> Result<StageEnd, RunError> {
         let workspace = self.runner.workspace;
         let stem = workspace.lock_stem();
         let attempts = workspace.store.attempts(&stem);
@@ -165,7 +165,7 @@ impl StageRun<'_> {
             path: attempts.display().to_string(),
             source,
         })?;
-        let end = self.execute(assessment, &attempt);
+        let end = self.execute(assessment, claim, &attempt);
         let log = workspace.store.log(&stem, &self.stage.name.0);
         attempt.keep_log(&log).and_then(|()| attempt.remove()).map_err(|source| RunError::File {
             action: "keep",
@@ -175,8 +175,9 @@ impl StageRun<'_> {
         end
     }
 
-    fn execute(&self, assessment: &Assessment, attempt: &Attempt) -> Result<StageEnd, RunError> {
-        let outputs = self.outputs();
+    fn execute(&self, assessment: &Assessment, claim: &Claim, attempt: &Attempt) -> Result<StageEnd, RunError> {
+        let start = SystemTime::now();
+        let outputs = self.outputs(claim);
         let work = self.prepare(&outputs, attempt)?;
         let job = self.job(work, attempt);
         let progress = |progress: clinpipe_stages::Progress| {
@@ -188,14 +189,15 @@ impl StageRun<'_> {
                 message: progress.message,
             });
         };
-        let ended = self.runner.executor.run(&job, self.runner.cancel, &progress);
+        let run = || self.runner.executor.run(&job, self.runner.cancel, &progress);
         let is_command = matches!(self.stage.work, Work::Command(_));
+        let ended = if is_command { claim.renewing(&outputs.mark(SystemTime::now())?, run) } else { run() };
         if ended.is_err() && is_command {
             // What went wrong is worth more than what clearing up may add to it.
             drop(outputs.discard_partial());
         }
         let end = match ended? {
-            JobEnd::Succeeded => self.accept(assessment, &outputs, attempt)?,
+            JobEnd::Succeeded => self.accept(assessment, &outputs, attempt, start)?,
             JobEnd::Interrupted => StageEnd::interrupted(),
             failed => StageEnd::failed(failed.detail()),
         };
@@ -265,7 +267,13 @@ impl StageRun<'_> {
     }
 
     /// Checks that inputs stood still, takes the outputs and records them.
-    fn accept(&self, before: &Assessment, outputs: &Outputs<'_>, attempt: &Attempt) -> Result<StageEnd, RunError> {
+    fn accept(
+        &self,
+        before: &Assessment,
+        outputs: &Outputs<'_>,
+        attempt: &Attempt,
+        start: SystemTime,
+    ) -> Result<StageEnd, RunError> {
         let (after, _) = self.runner.workspace.manifest(self.stage, &BTreeMap::new())?;
         if let Some(changed) = after.explain(&before.manifest).first() {
             return Ok(StageEnd::failed(format!(
@@ -273,20 +281,28 @@ impl StageRun<'_> {
             )));
         }
         if matches!(self.stage.work, Work::Builtin(_)) {
-            outputs.publish(&attempt.out_dir())?;
+            outputs.publish(&attempt.out_dir(), start)?;
         }
-        let outs = match outputs.collect()? {
-            Ok(outs) => outs,
-            Err(path) => {
+        let outs = match outputs.collect() {
+            Ok(Ok(outs)) => outs,
+            Ok(Err(path)) => {
                 return Ok(StageEnd::failed(format!("it ended without writing its output {path}")));
             }
+            // Pipes, links to nowhere, names that are no text: the stage wrote what cannot be kept.
+            Err(RunError::Plan(error)) => return Ok(StageEnd::failed(format!("its output cannot be taken: {error}"))),
+            Err(error) => return Err(error),
         };
-        self.record(before.manifest.clone(), outs)?;
+        self.record(before.manifest.clone(), outs, outputs.claim)?;
         Ok(StageEnd::good(Outcome::Ran))
     }
 
     /// Action record, then journal: whoever reads the later finds the earlier.
-    fn record(&self, manifest: Manifest, outs: BTreeMap<RelPath, ContentRecord>) -> Result<(), RunError> {
+    fn record(
+        &self,
+        manifest: Manifest,
+        outs: BTreeMap<RelPath, ContentRecord>,
+        claim: &Claim,
+    ) -> Result<(), RunError> {
         let workspace = self.runner.workspace;
         if workspace.is_cacheable(self.stage) {
             let record = ActionRecord::new(outs.clone());
@@ -300,15 +316,16 @@ impl StageRun<'_> {
         let entry = JournalEntry { stage: self.stage.name.clone(), record: record.clone() };
         workspace.store.journal(&stem).append(&entry)?;
         self.locked().stages.insert(entry.stage, record);
-        Ok(())
+        Ok(claim.unmark()?)
     }
 
-    fn outputs(&self) -> Outputs<'_> {
+    fn outputs<'c>(&'c self, claim: &'c Claim) -> Outputs<'c> {
         let record = self.locked().stages.get(&self.stage.name).cloned();
         let recorded = record.map(|record| record.outs).unwrap_or_default();
         Outputs {
             workspace: self.runner.workspace,
             stage: self.stage,
+            claim,
             recorded,
             note: Box::new(|text| self.note(text)),
         }

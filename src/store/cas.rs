@@ -38,10 +38,15 @@ impl Cas {
 
     /// Whether everything that `record` names is held. Reads the member list of a directory, not the blobs.
     pub fn holds(&self, record: &ContentRecord) -> bool {
+        let holds =
+            |digest, size| fs::metadata(self.path(digest)).is_ok_and(|blob| blob.is_file() && blob.len() == size);
         if record.count.is_none() {
-            return self.path(record.digest).is_file();
+            return holds(record.digest, record.size);
         }
-        self.entries(record.digest).is_ok_and(|entries| entries.iter().all(|entry| self.path(entry.digest).is_file()))
+        // A record that says otherwise than the list it names would carry its mistake into the lock.
+        self.entries(record.digest).is_ok_and(|entries| {
+            directory_record(&entries) == *record && entries.iter().all(|entry| holds(entry.digest, entry.size))
+        })
     }
 
     /// Whether the bytes of every file of `content` are held and have their digests. Reads every blob.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
-use super::StoreError;
+use super::{Claim, StoreError};
 
 /// A lock that one process at a time can hold.
 #[derive(Debug, Clone)]
@@ -27,16 +27,14 @@ impl FileLock {
     }
 
     /// Takes the lock if it is free. `Err(holder)` inside `Ok` names who has it.
-    pub fn try_hold(&self) -> Result<Result<Held, String>, StoreError> {
-        let mut file = self.open()?;
+    pub fn try_claim(&self) -> Result<Result<Claim, String>, StoreError> {
+        let file = self.open()?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {
-                self.sign(&mut file)?;
-                Ok(Ok(Held { _file: file }))
-            }
+            Ok(()) => Claim::new(file, self.path.clone()).map(Ok),
             Err(Errno::WOULDBLOCK) => {
-                let holder = fs::read_to_string(&self.path).unwrap_or_default();
-                Ok(Err(if holder.is_empty() { "another process".to_owned() } else { holder }))
+                let text = fs::read_to_string(&self.path).unwrap_or_default();
+                let holder = text.lines().next().map(str::trim).filter(|line| line.starts_with("process "));
+                Ok(Err(holder.unwrap_or("another process").to_owned()))
             }
             Err(error) => Err(StoreError::io("lock", &self.path, io::Error::from(error))),
         }

@@ -7,6 +7,7 @@
 
 mod action;
 mod cas;
+mod claim;
 mod journal;
 mod lock;
 mod locks;
@@ -18,6 +19,7 @@ use std::path::{Path, PathBuf};
 
 pub use action::{ActionRecord, RecordVerdict};
 pub use cas::Cas;
+pub use claim::{Claim, Mark};
 pub use journal::{Journal, JournalEntry};
 pub use lock::{Lock, StageRecord};
 pub use locks::{FileLock, Held};

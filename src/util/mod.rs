@@ -6,6 +6,7 @@ pub mod json;
 pub mod nearest;
 pub mod rel_path;
 pub mod relocate;
+pub mod shell;
 pub mod utc;
 
 pub use nearest::nearest;
