@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::compare::CompareArgs;
+use super::params::ParamsCommand;
 use super::predict::PredictArgs;
 use super::serve::ServeArgs;
 
@@ -67,6 +69,9 @@ pub enum Command {
     /// Show or compare metrics; gate on them.
     #[command(subcommand)]
     Metrics(MetricsCommand),
+    /// Compare parameters.
+    #[command(subcommand)]
+    Params(ParamsCommand),
     /// Execute everything again in an empty place and compare every byte with the lock.
     Verify(VerifyArgs),
     /// Print what a stage wrote to its log when it last ran.
@@ -190,7 +195,7 @@ pub enum DagFormat {
 pub enum MetricsCommand {
     /// Print all metrics.
     Show(MetricsShowArgs),
-    /// Compare metrics with those of a git revision.
+    /// Compare metrics between two git revisions, or one and the workspace.
     Diff(MetricsDiffArgs),
 }
 
@@ -208,21 +213,12 @@ pub struct MetricsShowArgs {
 /// `metrics diff`.
 #[derive(Debug, Args)]
 pub struct MetricsDiffArgs {
-    /// The git revision to compare with.
-    #[arg(default_value = "HEAD")]
-    pub rev: String,
+    /// What is compared, and how it is shown.
+    #[command(flatten)]
+    pub compare: CompareArgs,
     /// Rules to enforce; exit 1 when one fails.
     #[arg(long, value_name = "FILE")]
     pub gate: Option<PathBuf>,
-    /// Show unchanged metrics too.
-    #[arg(long)]
-    pub all: bool,
-    /// Print one JSON document.
-    #[arg(long)]
-    pub json: bool,
-    /// Print a Markdown table.
-    #[arg(long, conflicts_with = "json")]
-    pub md: bool,
 }
 
 /// `verify`.

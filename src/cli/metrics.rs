@@ -1,22 +1,20 @@
-//! `clinpipe metrics`: show, compare with a git revision, gate.
+//! `clinpipe metrics`: show, compare two states, gate.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::ErrorKind;
 use std::path::Path;
 
-use anyhow::Context;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::args::{Global, MetricsCommand, MetricsDiffArgs, MetricsShowArgs};
+use super::compare::{Side, side};
 use super::error::UsageError;
 use super::exit::Exit;
 use super::output::Output;
 use super::project::Opened;
-use super::revision;
 use crate::config::OutClass;
-use crate::metrics::{GateReport, MetricsDiff, MetricsError, MetricsSet, Table, diff, gate, leaves, load_rules, parse};
+use crate::metrics::{Changes, Compare, GateReport, MetricsSet, Table, data_notes, diff, gate, leaves, load_rules};
 use crate::util::RelPath;
 
 pub(super) fn run(global: &Global, command: &MetricsCommand, output: &Output) -> anyhow::Result<Exit> {
@@ -29,7 +27,7 @@ pub(super) fn run(global: &Global, command: &MetricsCommand, output: &Output) ->
 
 /// `{FILE: {…}}`.
 fn show(opened: &Opened, args: &MetricsShowArgs, output: &Output) -> anyhow::Result<Exit> {
-    let set = current(opened)?;
+    let set = side(opened, None)?.documents(&files(opened))?;
     report_unreadable(&set, output);
     let readable: BTreeMap<&String, &Value> =
         set.iter().filter_map(|(file, value)| Some((file, value.as_ref().ok()?))).collect();
@@ -43,50 +41,45 @@ fn show(opened: &Opened, args: &MetricsShowArgs, output: &Output) -> anyhow::Res
             table.push([file.clone(), metric, Table::cell(&value)]);
         }
     }
-    output.data(&text(&table, args.md))?;
+    output.data(&if args.md { table.to_markdown() } else { table.to_text() })?;
     Ok(Exit::Done)
 }
 
-/// The JSON document of `metrics diff`.
+/// The JSON document of `metrics diff --gate`; without rules it is the changes alone.
 #[derive(Serialize)]
 struct Document<'a> {
-    diff: &'a MetricsDiff,
-    gate: Option<&'a GateReport>,
+    diff: &'a Changes,
+    gate: &'a GateReport,
 }
 
 fn compare(opened: &Opened, args: &MetricsDiffArgs, output: &Output) -> anyhow::Result<Exit> {
     let rules = args.gate.as_deref().map(read_rules).transpose()?;
-    let root = &opened.project.pipeline.root;
-    revision::check(root, &args.rev)?;
-    let (old, new) = (at_revision(opened, &args.rev)?, current(opened)?);
-    let changes = diff(&old, &new, args.all);
-    for note in &changes.notes {
+    let (sides, mut notes) = args.compare.sides(opened)?;
+    let listed = args.compare.target_files()?;
+    let files =
+        if listed.is_empty() { sides.iter().filter_map(Side::project).flat_map(files).collect() } else { listed };
+    let (old, new) = (sides[0].documents(&files)?, sides[1].documents(&files)?);
+    let changes = diff(&old, &new, Compare::metrics(args.compare.all));
+    notes.extend(changes.notes.iter().cloned().chain(data_notes(&old, &new)));
+    for note in notes {
         output.talk(&format!("note: {note}"));
     }
-    let verdict = rules.map(|rules| gate(&rules, &new, Some(&old)));
-    if args.json {
-        output.json(&Document { diff: &changes, gate: verdict.as_ref() })?;
-    } else {
-        let table = changes.table();
-        let unchanged = format!("No metric differs from {}.\n", args.rev);
-        output.data(&if table.is_empty() { unchanged } else { text(&table, args.md) })?;
-        if let Some(verdict) = &verdict {
-            output.data(&format!("\n{}", text(&verdict.table(), args.md)))?;
-        }
-    }
-    match verdict {
-        Some(verdict) if !verdict.passed => {
-            for rule in verdict.rules.iter().filter(|rule| !rule.passed) {
-                output.error(&format!("error: gate failed: {}", rule.reason));
+    let verdict = rules.as_ref().map(|rules| gate(rules, &new, Some(&old)));
+    match (&verdict, args.compare.json) {
+        (Some(gate), true) => output.json(&Document { diff: &changes, gate })?,
+        (None, true) => output.json(&changes)?,
+        (_, false) => {
+            output.data(&args.compare.text(&changes, "Metric", rules.as_deref().unwrap_or_default()))?;
+            if let Some(verdict) = &verdict {
+                output.data(&format!("\n{}", args.compare.layout(&verdict.table())))?;
             }
-            Ok(Exit::No)
         }
-        _ => Ok(Exit::Done),
     }
-}
-
-fn text(table: &Table, markdown: bool) -> String {
-    if markdown { table.to_markdown() } else { table.to_text() }
+    let Some(verdict) = verdict.filter(|verdict| !verdict.passed) else { return Ok(Exit::Done) };
+    for rule in verdict.rules.iter().filter(|rule| !rule.passed) {
+        output.error(&format!("error: gate failed: {}", rule.reason));
+    }
+    Ok(Exit::No)
 }
 
 fn read_rules(path: &Path) -> anyhow::Result<Vec<clinpipe_stages::common::gate_rules::GateRule>> {
@@ -100,44 +93,12 @@ fn read_rules(path: &Path) -> anyhow::Result<Vec<clinpipe_stages::common::gate_r
     })
 }
 
-/// The metric files of the pipeline.
-fn files(opened: &Opened) -> Vec<RelPath> {
+/// The metric files of a pipeline.
+fn files(opened: &Opened) -> BTreeSet<RelPath> {
     let pipeline = &opened.project.pipeline;
     let outs = pipeline.stages.values().flat_map(|stage| &stage.outs);
     let metrics = outs.filter(|out| out.class == OutClass::Metric).map(|out| out.path.clone());
-    let mut files: Vec<RelPath> = metrics.chain(pipeline.metrics.iter().cloned()).collect();
-    files.sort();
-    files.dedup();
-    files
-}
-
-/// The metrics in the workspace; files that do not exist yet are left out.
-fn current(opened: &Opened) -> anyhow::Result<MetricsSet> {
-    let mut set = MetricsSet::new();
-    for file in files(opened) {
-        match fs::read(file.under(&opened.project.pipeline.root)) {
-            Ok(bytes) => drop(set.insert(file.to_string(), read(&file, bytes))),
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(error).with_context(|| format!("cannot read {file}")),
-        }
-    }
-    Ok(set)
-}
-
-fn at_revision(opened: &Opened, rev: &str) -> anyhow::Result<MetricsSet> {
-    let workspace = opened.workspace();
-    let mut set = MetricsSet::new();
-    for file in files(opened) {
-        if let Some(bytes) = revision::file_at(&workspace, rev, &file)? {
-            set.insert(file.to_string(), read(&file, bytes));
-        }
-    }
-    Ok(set)
-}
-
-fn read(file: &RelPath, bytes: Vec<u8>) -> Result<Value, MetricsError> {
-    let text = String::from_utf8(bytes).map_err(|_| MetricsError::new(file.as_str(), "is not text"))?;
-    parse(file.as_str(), &text)
+    metrics.chain(pipeline.metrics.iter().cloned()).collect()
 }
 
 fn report_unreadable(set: &MetricsSet, output: &Output) {

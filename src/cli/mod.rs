@@ -1,6 +1,7 @@
 //! The command line: wires the rooms together. It alone prints, exits, and reads the environment and the clock.
 
 mod args;
+mod compare;
 mod dag;
 mod error;
 mod exit;
@@ -8,11 +9,13 @@ mod init;
 mod log;
 mod metrics;
 mod output;
+mod params;
 mod predict;
 mod project;
 mod repro;
 mod revision;
 mod serve;
+mod snapshot;
 mod status;
 mod verify;
 mod watch;
@@ -78,6 +81,7 @@ fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<u8> {
         Command::Why(args) => why::run(&global, &args, output)?,
         Command::Dag(args) => dag::run(&global, &args, output)?,
         Command::Metrics(command) => metrics::run(&global, &command, output)?,
+        Command::Params(command) => params::run(&global, &command, output)?,
         Command::Verify(args) => verify::run(&global, &args, output)?,
         Command::Log(args) => log::run(&global, &args, output)?,
         Command::Predict(args) => predict::run(&args, output)?,

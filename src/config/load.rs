@@ -86,6 +86,8 @@ pub fn load(
         pools: top.pools,
         metrics: top.metrics,
         store: top.store,
+        params: top.params,
+        plots: top.plots,
     };
     load_params(&pipeline, &mut params, &mut report);
     if report.is_clean() {

@@ -10,6 +10,7 @@ mod load;
 pub mod overlap;
 pub mod params;
 pub mod pipeline;
+pub mod plot;
 mod report;
 mod schema;
 mod storage;
@@ -28,5 +29,6 @@ pub use pipeline::{
     BuiltinCatalog, BuiltinRole, BuiltinSpec, Dep, OutClass, Output, ParamSource, Pipeline, Pool, Resources, Span,
     StageDef, StageName, Work,
 };
+pub use plot::{PlotDef, PlotSource, PlotStyle};
 pub use storage::{Link, StoreSettings};
 pub use yaml::parse_value;

@@ -63,6 +63,11 @@ impl ParamFiles {
         &self.main
     }
 
+    /// The files that exist, in order.
+    pub fn paths(&self) -> impl Iterator<Item = &RelPath> {
+        self.files.keys()
+    }
+
     /// The whole content of a file.
     pub fn file(&self, file: &RelPath) -> Option<&Value> {
         self.files.get(file).map(|file| &file.value)
@@ -200,6 +205,11 @@ fn lookup_mut<'a>(value: &'a mut Value, key: &str) -> Option<&'a mut Value> {
         Value::Array(items) => items.get_mut(part.parse::<usize>().ok()?),
         _ => None,
     })
+}
+
+/// The content of a parameter file, by the ending of its name.
+pub fn parse_text(name: &str, text: &str) -> Result<Value, ConfigErrors> {
+    parse_file(&Source::new(name, text)).map(|(value, _)| value)
 }
 
 /// Parses by extension. The top must be a mapping; an empty file is an empty one.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::plot::PlotDef;
 use super::storage::StoreSettings;
 use crate::util::RelPath;
 
@@ -47,6 +48,10 @@ pub struct Pipeline {
     pub metrics: Vec<RelPath>,
     /// How the store is used, and where its remotes are.
     pub store: StoreSettings,
+    /// Top-level `params:` files, shown by `params diff` in addition to those of the stages.
+    pub params: Vec<RelPath>,
+    /// Top-level `plots:`, in addition to the stages' plots.
+    pub plots: Vec<PlotDef>,
 }
 
 /// How many stages of a pool may run at once.
@@ -155,6 +160,8 @@ pub struct Output {
     pub persist: bool,
     /// Where it is declared.
     pub span: Span,
+    /// How a plot is drawn, once for each drawing; empty for other outputs.
+    pub plots: Vec<PlotDef>,
 }
 
 impl Output {

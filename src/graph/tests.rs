@@ -28,6 +28,7 @@ fn pipeline(stages: &[(&str, &str, &str)]) -> Pipeline {
             class: OutClass::Out,
             cache: true,
             persist: false,
+            plots: Vec::new(),
             span: Span::default(),
         };
         StageDef {
@@ -57,6 +58,8 @@ fn pipeline(stages: &[(&str, &str, &str)]) -> Pipeline {
         pools: BTreeMap::new(),
         metrics: Vec::new(),
         store: crate::config::StoreSettings::default(),
+        params: Vec::new(),
+        plots: Vec::new(),
     }
 }
 

@@ -3,7 +3,7 @@
 //! A metric is named by its dotted path, or as `file:path` when several files have it. The judging itself is that of
 //! the stage `gate`.
 
-use clinpipe_stages::common::gate_rules::{GateRule, Lookup, RuleOutcome, evaluate};
+use clinpipe_stages::common::gate_rules::{Direction, GateRule, Lookup, RuleOutcome, evaluate};
 use serde::Deserialize;
 
 use super::read::{MetricsError, MetricsSet, parse};
@@ -28,6 +28,23 @@ pub fn load_rules(file: &str, text: &str) -> Result<Vec<GateRule>, MetricsError>
         rule.check().map_err(|error| MetricsError::new(file, format!("rules[{index}].{error}")))?;
     }
     Ok(rules)
+}
+
+/// Which way a metric improves, if the rules tell: by their direction, a floor or a limit on drops (higher), a ceiling
+/// or a limit on rises (lower). Rules that contradict each other tell nothing.
+pub fn direction_of(rules: &[GateRule], file: &str, path: &str) -> Option<Direction> {
+    let is_named = |rule: &&GateRule| match rule.metric.rsplit_once(':') {
+        Some((of, key)) => of == file && key == path,
+        None => rule.metric == path,
+    };
+    let told = rules.iter().filter(is_named).flat_map(|rule| {
+        let higher = (rule.min.is_some() || rule.max_drop.is_some()).then_some(Direction::Higher);
+        let lower = (rule.max.is_some() || rule.max_rise.is_some()).then_some(Direction::Lower);
+        [rule.direction, higher.filter(|_| rule.direction.is_none()), lower.filter(|_| rule.direction.is_none())]
+    });
+    let mut told = told.flatten();
+    let first = told.next()?;
+    told.all(|direction| direction == first).then_some(first)
 }
 
 /// What the rules say of the present metrics.
@@ -149,5 +166,17 @@ mod tests {
             "rules[0].direction: is missing: must_beat needs `lower` or `higher`"
         );
         assert!(message("rules: [{metric: a, minimum: 1}]").starts_with("rules[0]"));
+    }
+
+    #[test]
+    fn a_direction_is_known_only_when_a_rule_tells() {
+        let rules = "rules:\n- {metric: auroc.low, min: 0.5}\n- {metric: a.json:cost, direction: lower, must_beat: b}\n\
+                     - {metric: n, min: 1, max: 9}\n";
+        let rules = load_rules("gates.yaml", rules).expect("sound rules");
+        assert_eq!(direction_of(&rules, "a.json", "auroc.low"), Some(Direction::Higher));
+        assert_eq!(direction_of(&rules, "a.json", "cost"), Some(Direction::Lower));
+        assert_eq!(direction_of(&rules, "b.json", "cost"), None);
+        assert_eq!(direction_of(&rules, "a.json", "n"), None);
+        assert_eq!(direction_of(&rules, "a.json", "auroc"), None);
     }
 }

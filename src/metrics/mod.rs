@@ -1,4 +1,4 @@
-//! Metric files: reading, comparing and gating them.
+//! Metric and parameter files: reading, comparing and gating them.
 //!
 //! Pure functions from texts to data. Finding the text of a revision and printing belong to the command line.
 
@@ -7,7 +7,7 @@ pub mod gate;
 pub mod read;
 pub mod table;
 
-pub use diff::{Change, MetricsDiff, diff};
-pub use gate::{GateReport, gate, load_rules};
-pub use read::{MetricsError, MetricsSet, leaves, parse};
+pub use diff::{Change, Changes, Columns, Compare, data_notes, diff};
+pub use gate::{GateReport, direction_of, gate, load_rules};
+pub use read::{Lists, MetricsError, MetricsSet, leaves, leaves_with, parse, parse_bytes};
 pub use table::Table;

@@ -4,6 +4,9 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+/// How many decimals a cell has at most, unless said otherwise.
+pub const DECIMALS: usize = 5;
+
 /// A table of texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
@@ -30,12 +33,18 @@ impl Table {
     /// A value as a cell: numbers with at most five decimals, `-` for null, texts without quotes and cut to 40
     /// characters (`--json` has them whole).
     pub fn cell(value: &Value) -> String {
+        Self::cell_with(value, DECIMALS)
+    }
+
+    /// The same with at most so many decimals.
+    pub fn cell_with(value: &Value, decimals: usize) -> String {
         match value {
             Value::Null => "-".to_owned(),
-            Value::String(text) if text.chars().count() > 40 => text.chars().take(39).chain(['…']).collect(),
-            Value::String(text) => text.clone(),
-            Value::Number(number) if number.is_f64() => number.as_f64().map_or_else(String::new, short),
-            other => other.to_string(),
+            Value::String(text) => cut(text),
+            Value::Number(number) if number.is_f64() => {
+                number.as_f64().map_or_else(String::new, |number| short(number, decimals))
+            }
+            other => cut(&other.to_string()),
         }
     }
 
@@ -77,10 +86,14 @@ impl Table {
     }
 }
 
-/// At most five decimals; what would then read as 0 is written in scientific form.
-fn short(number: f64) -> String {
-    let text = format!("{number:.5}");
-    let text = text.trim_end_matches('0').trim_end_matches('.');
+fn cut(text: &str) -> String {
+    if text.chars().count() > 40 { text.chars().take(39).chain(['…']).collect() } else { text.to_owned() }
+}
+
+/// At most so many decimals; what would then read as 0 is written in scientific form.
+fn short(number: f64, decimals: usize) -> String {
+    let fixed = format!("{number:.decimals$}");
+    let text = if fixed.contains('.') { fixed.trim_end_matches('0').trim_end_matches('.') } else { &fixed };
     match text {
         "0" | "-0" if number != 0.0 => format!("{number:.2e}"),
         "-0" => "0".to_owned(),
@@ -116,5 +129,7 @@ mod tests {
     fn numbers_are_short_but_never_vanish() {
         let cells = [json!(0.1), json!(1e-9), json!(-0.0), json!(12), json!("x"), json!(true)].map(|v| Table::cell(&v));
         assert_eq!(cells, ["0.1", "1.00e-9", "0", "12", "x", "true"]);
+        assert_eq!(Table::cell_with(&json!(120.4), 0), "120");
+        assert_eq!(Table::cell_with(&json!(0.126), 2), "0.13");
     }
 }

@@ -1,7 +1,6 @@
 //! `clinpipe metrics` against a git revision: the file from git, else through that revision's lock and the store.
 
-use std::process::Command;
-
+use crate::compare::commit;
 use crate::project::Project;
 
 const PIPELINE: &str = "
@@ -11,21 +10,13 @@ stages:
     metrics: [scores.json]
 ";
 
-fn git(project: &Project, args: &[&str]) {
-    let identity = ["-c", "user.name=test", "-c", "user.email=test@example.org", "-c", "commit.gpgsign=false"];
-    let output = Command::new("git").args(identity).args(args).current_dir(project.path(".")).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-}
-
 /// A committed project at AUROC 0.80 that has since gone to 0.75. `ignored`: the metric file itself is not in git.
 fn dropped(ignored: bool) -> Project {
     let project = Project::new(PIPELINE);
     project.write(".gitignore", if ignored { ".clinpipe/\nscores.json\n" } else { ".clinpipe/\n" });
     project.write("params.yaml", "auroc: 0.8\ndata: synthetic\n");
     project.run(&["repro", "-q"]).succeeds();
-    git(&project, &["init", "-q"]);
-    git(&project, &["add", "-A"]);
-    git(&project, &["commit", "-qm", "one"]);
+    commit(&project, "one");
     project.write("params.yaml", "auroc: 0.75\ndata: real\n");
     project.run(&["repro", "-q"]).succeeds();
     project
@@ -36,7 +27,7 @@ fn a_drop_is_shown_and_gated() {
     for ignored in [false, true] {
         let project = dropped(ignored);
         let document = project.run(&["metrics", "diff", "--json"]).succeeds().json();
-        let change = &document["diff"]["scores.json"]["auroc.value"];
+        let change = &document["scores.json"]["auroc.value"];
         assert_eq!((change["old"].as_f64(), change["new"].as_f64()), (Some(0.8), Some(0.75)), "{document}");
         project.write("gates.yaml", "rules:\n  - {metric: auroc.value, max_drop: 0.02}\n");
         let run = project.run(&["metrics", "diff", "HEAD", "--gate", "gates.yaml"]).exits(1);

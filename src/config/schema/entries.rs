@@ -2,14 +2,15 @@
 //!
 //! A command lists paths; a built-in binds roles to paths. Which of the two forms is due depends on the stage.
 
+use super::plots;
 use crate::config::pipeline::{Dep, OutClass, Output, ParamSource, Span};
+use crate::config::plot::PlotDef;
 use crate::config::report::Report;
 use crate::config::yaml::{Entry, Kind, Node};
 use crate::util::RelPath;
 
 /// `checkpoint` is obsolete and without effect, as under DVC.
 const OUT_FLAGS: [&str; 9] = ["cache", "persist", "push", "remote", "desc", "type", "labels", "meta", "checkpoint"];
-const PLOT_FLAGS: [&str; 7] = ["template", "x", "y", "x_label", "y_label", "title", "header"];
 
 /// How a stage's files are read.
 pub(super) struct Files<'a> {
@@ -72,6 +73,7 @@ impl Files<'_> {
                 cache: true,
                 persist: false,
                 span: item.declared,
+                plots: Vec::new(),
             };
             // A plot may be drawn several times: a list of flag mappings.
             let flags = match item.flags {
@@ -81,6 +83,12 @@ impl Files<'_> {
             };
             for flags in flags {
                 self.flags(flags, item.path, &mut output, report);
+                if class == OutClass::Plot {
+                    output.plots.push(plots::read_out(flags, &output.path, report));
+                }
+            }
+            if class == OutClass::Plot && output.plots.is_empty() {
+                output.plots.push(PlotDef::of(output.path.clone()));
             }
             outs.push(output);
         }
@@ -93,7 +101,7 @@ impl Files<'_> {
             known.push("path");
         }
         if output.class == OutClass::Plot {
-            known.extend(PLOT_FLAGS);
+            known.extend(plots::PLOT_KEYS);
         }
         let what = format!("output `{path}` of stage `{}`", self.stage);
         for entry in report.mapping(flags, &what, &known).unwrap_or_default() {

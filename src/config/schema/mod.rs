@@ -2,6 +2,7 @@
 //! catalog of built-ins, is left to `validate`.
 
 mod entries;
+mod plots;
 mod quantity;
 mod stage;
 mod store;

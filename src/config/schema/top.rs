@@ -2,22 +2,27 @@
 
 use std::collections::BTreeMap;
 
+use super::plots;
 use super::store::read_store;
 use crate::config::pipeline::Pool;
+use crate::config::plot::PlotDef;
 use crate::config::report::Report;
 use crate::config::storage::StoreSettings;
 use crate::config::template::{Context, fill};
 use crate::config::yaml::{Entry, Kind, Node};
 use crate::util::RelPath;
 
-/// `artifacts`, `datasets`, `params` and `plots` feed display commands of DVC and are accepted as they are.
+/// `artifacts` and `datasets` feed display commands of DVC and are accepted as they are.
 const KEYS: [&str; 9] = ["stages", "vars", "params", "metrics", "plots", "artifacts", "datasets", "pools", "store"];
 
 /// What stands beside the stages.
+#[derive(Default)]
 pub(in crate::config) struct Top {
     pub(in crate::config) pools: BTreeMap<String, Pool>,
     pub(in crate::config) metrics: Vec<RelPath>,
     pub(in crate::config) store: StoreSettings,
+    pub(in crate::config) params: Vec<RelPath>,
+    pub(in crate::config) plots: Vec<PlotDef>,
 }
 
 /// Reads everything but the stages, which are returned as written.
@@ -27,7 +32,7 @@ pub(in crate::config) fn read_top<'n>(
     base: &RelPath,
     report: &mut Report,
 ) -> (Top, &'n [Entry]) {
-    let mut top = Top { pools: BTreeMap::new(), metrics: Vec::new(), store: StoreSettings::default() };
+    let mut top = Top::default();
     if root.kind == Kind::Null {
         return (top, &[]);
     }
@@ -38,12 +43,18 @@ pub(in crate::config) fn read_top<'n>(
     if let Some(node) = root.get("store") {
         top.store = read_store(node, report);
     }
-    if let Some(node) = root.get("metrics") {
-        let node = fill(node, context, "`metrics`", report);
-        for item in report.list(&node, "`metrics`", "paths") {
-            let path = report.text(item, "an entry in `metrics`").and_then(|text| report.path(base, text, item.span));
-            top.metrics.extend(path);
+    for (key, files) in [("metrics", &mut top.metrics), ("params", &mut top.params)] {
+        let Some(node) = root.get(key) else { continue };
+        let what = format!("`{key}`");
+        let node = fill(node, context, &what, report);
+        for item in report.list(&node, &what, "paths") {
+            let path = report.text(item, &format!("an entry in {what}"));
+            files.extend(path.and_then(|text| report.path(base, text, item.span)));
         }
+    }
+    if let Some(node) = root.get("plots") {
+        let node = fill(node, context, "`plots`", report);
+        top.plots = plots::read_list(&node, base, report);
     }
     let stages = match root.get("stages") {
         Some(Node { kind: Kind::Map(entries), .. }) => entries.as_slice(),
