@@ -12,6 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 use clinpipe::store::{Lock, Store};
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::chance::Chance;
 use crate::project::{CLINPIPE, Project};
 
 /// Thirty stages: single and several outputs, directories, outputs outside the store, persisted ones, metrics; many
@@ -138,21 +139,6 @@ impl Crashed {
         assert!(!self.project.exists(".clinpipe/journal/pipeline.jsonl"), "{case}: the journal is not cleared");
         assert!(self.processes().is_empty(), "{case}");
         self.project.run(&["status", "--check"]).succeeds();
-    }
-}
-
-/// A stream of numbers below a limit, from a seed.
-struct Chance(blake3::OutputReader);
-
-impl Chance {
-    fn new(seed: u64) -> Self {
-        Self(blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof())
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        let mut bytes = [0; 8];
-        self.0.fill(&mut bytes);
-        u64::from_le_bytes(bytes) % limit.max(1)
     }
 }
 

@@ -2,11 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails in a helper should fail the test")]
 
+mod chance;
 mod compare;
 mod config_errors;
 mod crash;
 mod engine;
 mod exec;
+mod fuzz;
 mod layering;
 mod metrics;
 mod project;
