@@ -255,6 +255,8 @@ impl Runner<'_> {
                 }
             }
         }
+        // Blobs and records before the lock that names them.
+        self.workspace.store.sync()?;
         to_write.write(&self.workspace.store.tmp(), &self.workspace.lock_path())?;
         journal.clear()?;
         self.workspace.reader.settle();

@@ -54,7 +54,7 @@ impl Store {
         }
         let path = self.action_path(key);
         let text = json::canonical(record).map_err(|error| StoreError::io("write", &path, io::Error::other(error)))?;
-        atomic_write::write_through(&self.tmp(), &path, text.as_bytes())
+        atomic_write::write_soon(&self.tmp(), &path, text.as_bytes())
             .map_err(|error| StoreError::io("write", &path, error))?;
         Ok(RecordVerdict::Consistent)
     }

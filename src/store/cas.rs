@@ -8,12 +8,14 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
+
 use super::StoreError;
 use crate::config::Link;
 use crate::key::hash::hash_file;
 use crate::key::inputs::directory_record;
 use crate::key::{Content, ContentRecord, Digest, Entry};
-use crate::util::{RelPath, atomic_write};
+use crate::util::RelPath;
 
 /// How a file begins that stands among the blobs while it is written; `cache gc` removes what killed processes left.
 pub(super) const TEMPORARY: &str = ".tmp-";
@@ -38,14 +40,12 @@ impl Cas {
 
     /// Whether everything that `record` names is held. Reads the member list of a directory, not the blobs.
     pub fn holds(&self, record: &ContentRecord) -> bool {
-        let holds =
-            |digest, size| fs::metadata(self.path(digest)).is_ok_and(|blob| blob.is_file() && blob.len() == size);
         if record.count.is_none() {
-            return holds(record.digest, record.size);
+            return self.has(record.digest, record.size);
         }
         // A record that says otherwise than the list it names would carry its mistake into the lock.
         self.entries(record.digest).is_ok_and(|entries| {
-            directory_record(&entries) == *record && entries.iter().all(|entry| holds(entry.digest, entry.size))
+            directory_record(&entries) == *record && entries.iter().all(|entry| self.has(entry.digest, entry.size))
         })
     }
 
@@ -64,11 +64,10 @@ impl Cas {
     pub fn put(&self, path: &Path, content: &Content) -> Result<(), StoreError> {
         match content {
             Content::Missing => Ok(()),
-            Content::File(record) => self.put_file(path, record.digest),
+            Content::File(record) => self.put_file(path, record.digest, record.size),
             Content::Directory(record, entries) => {
-                for entry in entries {
-                    self.put_file(&path.join(&entry.path), entry.digest)?;
-                }
+                let put = |entry: &Entry| self.put_file(&path.join(&entry.path), entry.digest, entry.size);
+                entries.par_iter().try_for_each(put)?;
                 let list =
                     serde_json::to_vec(entries).map_err(|e| StoreError::io("write", path, io::Error::other(e)))?;
                 self.put_bytes(record.digest, &list)
@@ -125,8 +124,13 @@ impl Cas {
         self.dir.join(&hex[..2]).join(&hex[2..])
     }
 
-    fn put_file(&self, source: &Path, digest: Digest) -> Result<(), StoreError> {
-        if self.path(digest).is_file() && !self.is_written_through(digest) {
+    /// Whether a blob of that size is there. A power cut may leave one that is empty or cut short.
+    fn has(&self, digest: Digest, size: u64) -> bool {
+        fs::metadata(self.path(digest)).is_ok_and(|metadata| metadata.is_file() && metadata.len() == size)
+    }
+
+    fn put_file(&self, source: &Path, digest: Digest, size: u64) -> Result<(), StoreError> {
+        if self.has(digest, size) && !self.is_written_through(digest) {
             return Ok(());
         }
         let fail = |error| StoreError::io("store", source, error);
@@ -163,7 +167,7 @@ impl Cas {
     }
 
     pub(super) fn put_bytes(&self, digest: Digest, bytes: &[u8]) -> Result<(), StoreError> {
-        if self.path(digest).is_file() {
+        if self.has(digest, bytes.len() as u64) {
             return Ok(());
         }
         let mut file = self.temporary()?;
@@ -172,31 +176,41 @@ impl Cas {
     }
 
     pub(super) fn temporary(&self) -> Result<tempfile::NamedTempFile, StoreError> {
-        let fail = |error| StoreError::io("write", &self.tmp, error);
-        fs::create_dir_all(&self.tmp).map_err(fail)?;
-        tempfile::Builder::new().prefix("blob-").tempfile_in(&self.tmp).map_err(fail)
+        let create = || tempfile::Builder::new().prefix("blob-").tempfile_in(&self.tmp);
+        let file = match create() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                fs::create_dir_all(&self.tmp).and_then(|()| create())
+            }
+            result => result,
+        };
+        file.map_err(|error| StoreError::io("write", &self.tmp, error))
     }
 
+    /// Gives a blob its name. It is durable once the store has been [synced](super::Store::sync).
     pub(super) fn keep(&self, file: tempfile::NamedTempFile, digest: Digest) -> Result<(), StoreError> {
         let path = self.path(digest);
         let fail = |error| StoreError::io("write", &path, error);
         let parent = path.parent().unwrap_or(&self.dir);
-        fs::create_dir_all(parent).map_err(fail)?;
         file.as_file().set_permissions(fs::Permissions::from_mode(0o444)).map_err(fail)?;
-        file.as_file().sync_all().map_err(fail)?;
-        match file.persist(&path) {
+        let persisted = match file.persist(&path) {
+            Err(error) if error.error.kind() == io::ErrorKind::NotFound => {
+                fs::create_dir_all(parent).map_err(fail)?;
+                error.file.persist(&path)
+            }
+            result => result,
+        };
+        match persisted {
             // `cas` may be a link to another file system than `tmp`.
             Err(error) if error.error.kind() == io::ErrorKind::CrossesDevices => {
                 let mut beside = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(parent).map_err(fail)?;
                 let mut staged = error.file.reopen().map_err(fail)?;
                 copy(&mut staged, beside.as_file_mut(), false).map_err(fail)?;
                 beside.as_file().set_permissions(fs::Permissions::from_mode(0o444)).map_err(fail)?;
-                beside.as_file().sync_all().map_err(fail)?;
                 beside.persist(&path).map_err(|error| fail(error.error))?;
             }
             persisted => drop(persisted.map_err(|error| fail(error.error))?),
         }
-        atomic_write::sync_dir(parent).map_err(fail)
+        Ok(())
     }
 
     fn restore_file(&self, digest: Digest, executable: bool, target: &Path) -> Result<(), StoreError> {

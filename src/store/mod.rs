@@ -15,6 +15,7 @@ mod stat;
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 pub use action::{ActionRecord, RecordVerdict};
@@ -26,7 +27,7 @@ pub use locks::{FileLock, Held};
 
 use crate::config::Link;
 use crate::key::{Digest, HintTable};
-use crate::util::RelPath;
+use crate::util::{RelPath, atomic_write};
 
 /// The version of every format written by this room.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -102,6 +103,18 @@ impl Store {
             // Litter that cannot be removed harms nobody.
             drop(fs::remove_dir_all(self.tmp()));
         })
+    }
+
+    /// Makes durable whatever was written to the store and to the workspace on its file system: blobs, records, the
+    /// journal, outputs. One wait for all of it; a lock is written after this only.
+    pub fn sync(&self) -> Result<(), StoreError> {
+        let cas = self.dir.join("cas");
+        let device = |path: &Path| fs::metadata(path).map(|metadata| metadata.dev()).ok();
+        let places = [Some(&self.dir), Some(&cas).filter(|cas| device(cas) != device(&self.dir))];
+        for dir in places.into_iter().flatten().filter(|dir| dir.is_dir()) {
+            atomic_write::sync_file_system(dir).map_err(|error| StoreError::io("write", dir, error))?;
+        }
+        Ok(())
     }
 
     /// Where the log of a stage's last attempt is kept.

@@ -12,20 +12,45 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// [`write`] through a temporary file in `staging`, for places where what a killed process leaves would be in the way.
 /// When `staging` is on another file system, the temporary file stands beside `path` after all.
 pub fn write_through(staging: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    stage(staging, path, bytes, true)
+}
+
+/// [`write_through`] without waiting for the disk. Safe whenever this process dies; to outlive a power cut, the file
+/// needs a later [`sync_file_system`].
+pub fn write_soon(staging: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    stage(staging, path, bytes, false)
+}
+
+fn stage(staging: &Path, path: &Path, bytes: &[u8], durable: bool) -> io::Result<()> {
     let parent = path.parent().unwrap_or_else(|| Path::new("."));
     fs::create_dir_all(parent)?;
     fs::create_dir_all(staging)?;
     let mut file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(staging)?;
     file.write_all(bytes)?;
-    file.as_file().sync_all()?;
+    if durable {
+        file.as_file().sync_all()?;
+    }
     set_default_mode(file.as_file())?;
     match file.persist(path) {
         Err(error) if error.error.kind() == io::ErrorKind::CrossesDevices && staging != parent => {
-            return write(path, bytes);
+            return stage(parent, path, bytes, durable);
         }
         persisted => drop(persisted?),
     }
-    sync_dir(parent)
+    if durable { sync_dir(parent) } else { Ok(()) }
+}
+
+/// Makes everything written so far to the file system that holds `dir` durable: one wait instead of one for each file.
+pub fn sync_file_system(dir: &Path) -> io::Result<()> {
+    let dir = File::open(dir)?;
+    #[cfg(target_os = "linux")]
+    rustix::fs::syncfs(&dir)?;
+    #[cfg(not(target_os = "linux"))]
+    {
+        dir.sync_all()?;
+        rustix::fs::sync();
+    }
+    Ok(())
 }
 
 /// Makes renames in a directory durable.
