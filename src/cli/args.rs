@@ -4,9 +4,14 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::cache::CacheCommand;
+use super::checkout::CheckoutArgs;
+use super::commit::CommitArgs;
 use super::compare::CompareArgs;
+use super::freeze::FreezeArgs;
 use super::params::ParamsCommand;
 use super::predict::PredictArgs;
+use super::remote::{FetchArgs, PullArgs, PushArgs};
 use super::serve::ServeArgs;
 
 /// Reproducible pipelines for clinical risk models.
@@ -74,6 +79,23 @@ pub enum Command {
     Params(ParamsCommand),
     /// Execute everything again in an empty place and compare every byte with the lock.
     Verify(VerifyArgs),
+    /// Bring outputs as the lock has them from the store.
+    Checkout(CheckoutArgs),
+    /// Record outputs as they are, without running.
+    Commit(CommitArgs),
+    /// Keep stages from running: take their outputs as they are.
+    Freeze(FreezeArgs),
+    /// Let frozen stages run again.
+    Unfreeze(FreezeArgs),
+    /// Measure, clean or check the store.
+    #[command(subcommand)]
+    Cache(CacheCommand),
+    /// Send what the lock names to a remote.
+    Push(PushArgs),
+    /// Get what the lock names from a remote into the store.
+    Fetch(FetchArgs),
+    /// Get what the lock names from a remote, and check it out.
+    Pull(PullArgs),
     /// Print what a stage wrote to its log when it last ran.
     Log(LogArgs),
     /// Score a table with a bundle.

@@ -1,10 +1,14 @@
 //! The command line: wires the rooms together. It alone prints, exits, and reads the environment and the clock.
 
 mod args;
+mod cache;
+mod checkout;
+mod commit;
 mod compare;
 mod dag;
 mod error;
 mod exit;
+mod freeze;
 mod init;
 mod log;
 mod metrics;
@@ -12,6 +16,7 @@ mod output;
 mod params;
 mod predict;
 mod project;
+mod remote;
 mod repro;
 mod revision;
 mod serve;
@@ -83,6 +88,14 @@ fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<u8> {
         Command::Metrics(command) => metrics::run(&global, &command, output)?,
         Command::Params(command) => params::run(&global, &command, output)?,
         Command::Verify(args) => verify::run(&global, &args, output)?,
+        Command::Checkout(args) => checkout::run(&global, &args, output)?,
+        Command::Commit(args) => commit::run(&global, &args, output)?,
+        Command::Freeze(args) => freeze::run(&global, &args, true, output)?,
+        Command::Unfreeze(args) => freeze::run(&global, &args, false, output)?,
+        Command::Cache(command) => cache::run(&global, &command, output)?,
+        Command::Push(args) => remote::push(&global, &args, output)?,
+        Command::Fetch(args) => remote::fetch(&global, &args, output)?,
+        Command::Pull(args) => remote::pull(&global, &args, output)?,
         Command::Log(args) => log::run(&global, &args, output)?,
         Command::Predict(args) => predict::run(&args, output)?,
         Command::Serve(args) => serve::run(&global, &args, output)?,

@@ -1,5 +1,6 @@
 //! Asking git: which commit a revision is, and what its files hold. Nothing is written to the repository.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Seek, Write};
 use std::path::Path;
@@ -8,6 +9,7 @@ use std::process::{Command, Output, Stdio};
 use anyhow::{Context, bail};
 
 use super::error::UsageError;
+use crate::store::is_lock;
 use crate::util::RelPath;
 
 /// The commit that `rev` names; a mistake of the call when there is none.
@@ -83,6 +85,45 @@ fn blob(line: &str) -> Option<Blob<'_>> {
 
 fn git(root: &Path, args: &[&str], stdin: Stdio) -> anyhow::Result<Output> {
     Command::new("git").arg("-C").arg(root).args(args).stdin(stdin).output().context("cannot run git")
+}
+
+/// Whether a directory lies in a git repository that has a commit.
+pub(super) fn is_repository(root: &Path) -> bool {
+    git(root, &["rev-parse", "--verify", "--quiet", "HEAD"], Stdio::null()).is_ok_and(|output| output.status.success())
+}
+
+/// The distinct lock files below `root` at the commits that `selectors` name, with what messages call them. With
+/// `history`, those of every commit before them too.
+pub(super) fn locks(root: &Path, selectors: &[&str], history: bool) -> anyhow::Result<Vec<(String, String)>> {
+    // Of the history, commits that changed a lock; also those that a merge has left aside.
+    let (walk, paths): (&[&str], &[&str]) = if history {
+        (&["rev-list", "--full-history"], &["--", ":(glob)**/lockfiles/*.lock"])
+    } else {
+        (&["rev-list", "--no-walk"], &["--"])
+    };
+    let commits = text_of(git(root, &[walk, selectors, paths].concat(), Stdio::null())?, "list commits")?;
+    let mut blobs = BTreeMap::new();
+    for commit in commits.lines() {
+        // Names are relative to `root`, wherever in the repository it lies; `-z` leaves them as they are.
+        let tree = text_of(git(root, &["ls-tree", "-r", "-z", commit, "--", "."], Stdio::null())?, "list files")?;
+        for line in tree.split('\0') {
+            let Some((entry, path)) = line.split_once('\t') else { continue };
+            if let Some(blob) = entry.split(' ').nth(2).filter(|_| is_lock(Path::new(path))) {
+                blobs.entry(blob.to_owned()).or_insert_with(|| format!("{commit}:{path}"));
+            }
+        }
+    }
+    let read = |(blob, name): (String, String)| {
+        Ok((name, text_of(git(root, &["cat-file", "blob", &blob], Stdio::null())?, "read")?))
+    };
+    blobs.into_iter().map(read).collect()
+}
+
+fn text_of(output: Output, action: &str) -> anyhow::Result<String> {
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    bail!("git cannot {action}: {}", String::from_utf8_lossy(&output.stderr).trim())
 }
 
 #[cfg(test)]

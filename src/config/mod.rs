@@ -6,6 +6,7 @@
 
 pub mod diagnostic;
 pub mod dvc_config;
+pub mod edit;
 mod load;
 pub mod overlap;
 pub mod params;

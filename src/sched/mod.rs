@@ -4,9 +4,14 @@
 //! thread of its own that reports by message. A stage starts as soon as what it reads is settled, within the number of
 //! jobs and its pool. Whatever order stages finish in, the lock's bytes are the same.
 
+mod accept;
+mod checkout;
 pub mod events;
 mod outputs;
+mod record;
 mod run;
 mod stage_run;
 
+pub use accept::{AcceptReport, Objection, accept};
+pub use checkout::{CheckoutOptions, CheckoutReport, Wanted, checkout};
 pub use run::{RunError, RunOptions, RunReport, Runner, StageReport};

@@ -171,7 +171,7 @@ impl Outputs<'_> {
         relocate(from, &target).map_err(|source| file_error("move", &target, source))
     }
 
-    fn remove(&self, path: &RelPath) -> Result<(), RunError> {
+    pub(super) fn remove(&self, path: &RelPath) -> Result<(), RunError> {
         let target = self.absolute(path);
         relocate::remove(&target).map_err(|source| file_error("remove", &target, source))
     }

@@ -12,6 +12,7 @@ use crate::config::StageName;
 use crate::exec::{Cancel, ExecError, Executor};
 use crate::plan::{PlanError, Workspace};
 use crate::store::{Lock, StoreError};
+use crate::util::RelPath;
 
 /// How a run behaves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +51,9 @@ pub enum RunError {
         /// Why.
         source: std::io::Error,
     },
+    /// An output vanished while it was recorded.
+    #[error("{0} vanished while it was recorded; try again when nothing else changes it")]
+    Gone(RelPath),
     /// A thread of the engine panicked: a defect of clinpipe.
     #[error("internal error while running {0}; please report it")]
     Panicked(StageName),

@@ -14,11 +14,11 @@ use crate::exec::{Attempt, Job, JobEnd, JobEnv, JobWork};
 use crate::key::{ContentRecord, Manifest, ReasonKind, StaleReason};
 use crate::plan::Assessment;
 use crate::stage;
-use crate::store::{ActionRecord, Claim, JournalEntry, Lock, RecordVerdict, StageRecord, StoreError};
+use crate::store::{ActionRecord, Claim, Lock, RecordVerdict, StageRecord, StoreError};
 use crate::util::RelPath;
 
 /// How often a waiting process looks whether the other one is done.
-const LOCK_POLL: Duration = Duration::from_millis(50);
+pub(super) const LOCK_POLL: Duration = Duration::from_millis(50);
 
 /// How a stage ended.
 pub(super) struct StageEnd {
@@ -89,8 +89,7 @@ impl StageRun<'_> {
     /// Takes the lock under which one process at a time runs this stage; `None` when stopped while waiting.
     fn claim(&self) -> Result<Option<Claim>, RunError> {
         let workspace = self.runner.workspace;
-        let name = format!("{}.stage.{}", workspace.lock_stem(), crate::store::file_name(&self.stage.name.0));
-        let lock = workspace.store.file_lock(&name);
+        let lock = workspace.store.file_lock(&super::record::stage_lock(workspace, &self.stage.name));
         let mut told = false;
         loop {
             match lock.try_claim()? {
@@ -311,11 +310,8 @@ impl StageRun<'_> {
             }
         }
         let record = StageRecord::new(manifest, outs);
-        let stem = workspace.lock_stem();
-        let _writer = workspace.store.file_lock(&format!("{stem}.lock")).hold()?;
-        let entry = JournalEntry { stage: self.stage.name.clone(), record: record.clone() };
-        workspace.store.journal(&stem).append(&entry)?;
-        self.locked().stages.insert(entry.stage, record);
+        super::record::journal(workspace, &self.stage.name, &record)?;
+        self.locked().stages.insert(self.stage.name.clone(), record);
         Ok(claim.unmark()?)
     }
 

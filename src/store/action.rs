@@ -59,7 +59,12 @@ impl Store {
         Ok(RecordVerdict::Consistent)
     }
 
-    fn action_path(&self, key: ActionKey) -> PathBuf {
+    /// The keys with a recorded result.
+    pub fn action_keys(&self) -> Result<Vec<ActionKey>, StoreError> {
+        Ok(self.list_actions()?.held.into_iter().map(|object| ActionKey(object.digest)).collect())
+    }
+
+    pub(super) fn action_path(&self, key: ActionKey) -> PathBuf {
         let hex = key.to_string();
         self.dir.join("ac").join(&hex[..2]).join(&hex[2..])
     }

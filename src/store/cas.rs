@@ -236,10 +236,12 @@ impl Cas {
     pub fn entries(&self, digest: Digest) -> Result<Vec<Entry>, StoreError> {
         let path = self.path(digest);
         let bytes = fs::read(&path).map_err(|error| self.absent_or(digest, error))?;
-        let entries: Vec<Entry> = serde_json::from_slice(&bytes).map_err(|_| discard(&path))?;
-        let is_safe = |path: &str| RelPath::try_from(path.to_owned()).is_ok_and(|path| !path.is_root());
-        let safe = entries.iter().all(|entry| is_safe(&entry.path));
-        if safe && directory_record(&entries).digest == digest { Ok(entries) } else { Err(discard(&path)) }
+        parse_list(&bytes, digest).ok_or_else(|| discard(&path))
+    }
+
+    /// The members of a stored directory, if its list is held and sound. Removes nothing.
+    pub(super) fn list_of(&self, digest: Digest) -> Option<Vec<Entry>> {
+        parse_list(&fs::read(self.path(digest)).ok()?, digest)
     }
 
     fn absent_or(&self, digest: Digest, error: io::Error) -> StoreError {
@@ -249,6 +251,14 @@ impl Cas {
             StoreError::io("read", &self.path(digest), error)
         }
     }
+}
+
+/// A list of members, if it is that of the directory with this digest and stays within it.
+pub(super) fn parse_list(bytes: &[u8], digest: Digest) -> Option<Vec<Entry>> {
+    let entries: Vec<Entry> = serde_json::from_slice(bytes).ok()?;
+    let is_safe = |path: &str| RelPath::try_from(path.to_owned()).is_ok_and(|path| !path.is_root());
+    let safe = entries.iter().all(|entry| is_safe(&entry.path));
+    (safe && directory_record(&entries).digest == digest).then_some(entries)
 }
 
 /// A damaged blob is removed, so that it is computed again instead of failing for ever.

@@ -40,6 +40,16 @@ impl FileLock {
         }
     }
 
+    /// Takes the lock if nobody else holds or shares it.
+    pub fn try_hold(&self) -> Result<Option<Held>, StoreError> {
+        let file = self.open()?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Some(Held { _file: file })),
+            Err(Errno::WOULDBLOCK) => Ok(None),
+            Err(error) => Err(StoreError::io("lock", &self.path, io::Error::from(error))),
+        }
+    }
+
     /// Takes the lock, waiting as long as it takes; for locks that are held for moments only.
     pub fn hold(&self) -> Result<Held, StoreError> {
         let mut file = self.open()?;

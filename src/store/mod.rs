@@ -7,11 +7,16 @@
 
 mod action;
 mod cas;
+mod check;
 mod claim;
+mod gc;
 mod journal;
 mod lock;
 mod locks;
+pub mod remote;
+mod roots;
 mod stat;
+mod survey;
 
 use std::fs;
 use std::io;
@@ -20,10 +25,14 @@ use std::path::{Path, PathBuf};
 
 pub use action::{ActionRecord, RecordVerdict};
 pub use cas::Cas;
+pub use check::{CheckReport, Damage, Fault};
 pub use claim::{Claim, Mark};
+pub use gc::Sweep;
 pub use journal::{Journal, JournalEntry};
 pub use lock::{Lock, StageRecord};
 pub use locks::{FileLock, Held};
+pub use roots::{is_lock, lock_outputs};
+pub use survey::{Share, Size, Survey};
 
 use crate::config::Link;
 use crate::key::{Digest, HintTable};

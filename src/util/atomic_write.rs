@@ -53,6 +53,19 @@ pub fn sync_file_system(dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Replaces the content of an existing file of the user's: its permissions stay, and a link keeps leading to it.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let path = path.canonicalize()?;
+    let permissions = fs::metadata(&path)?.permissions();
+    let parent = path.parent().unwrap_or_else(|| Path::new("."));
+    let mut file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(parent)?;
+    file.write_all(bytes)?;
+    file.as_file().set_permissions(permissions)?;
+    file.as_file().sync_all()?;
+    file.persist(&path)?;
+    sync_dir(parent)
+}
+
 /// Makes renames in a directory durable.
 pub fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()

@@ -49,6 +49,25 @@ pub fn number(value: f64) -> String {
     if value < 0.0 && !is_zero { format!("-{text}") } else { text }
 }
 
+/// A number of bytes: `712 B`, `1.4 MiB`.
+pub fn bytes(value: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    let mut scaled = value as f64 / 1024.0;
+    if scaled < 1.0 {
+        return format!("{value} B");
+    }
+    let mut unit = UNITS[0];
+    for next in &UNITS[1..] {
+        // What would round to 1024 belongs to the next unit.
+        if scaled < 1023.95 {
+            break;
+        }
+        scaled /= 1024.0;
+        unit = next;
+    }
+    format!("{scaled:.1} {unit}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,6 +78,12 @@ mod tests {
         let text = |millis| duration(Duration::from_millis(millis));
         assert_eq!([text(4), text(996), text(1_234), text(9_960)], ["0.00s", "1.0s", "1.2s", "10s"]);
         assert_eq!([text(59_600), text(185_000), text(7_200_000)], ["1m 00s", "3m 05s", "2h 00m"]);
+    }
+
+    #[test]
+    fn bytes_have_the_unit_that_fits() {
+        let texts = [0, 1023, 1024, 1_048_575, 1_048_576, u64::MAX].map(bytes);
+        assert_eq!(texts, ["0 B", "1023 B", "1.0 KiB", "1.0 MiB", "1.0 MiB", "16777216.0 TiB"]);
     }
 
     #[test]
