@@ -13,5 +13,7 @@ mod layering;
 mod metrics;
 mod project;
 mod regression;
+mod remote;
 mod service;
+mod store_commands;
 mod studies;
