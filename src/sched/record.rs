@@ -23,6 +23,8 @@ pub(super) fn write_lock(workspace: &Workspace<'_>) -> Result<(), RunError> {
     let journal = workspace.store.journal(&stem);
     let mut lock = Lock::read(&workspace.lock_path())?;
     if journal.replay(&mut lock)? {
+        // Blobs before the lock that names them.
+        workspace.store.sync()?;
         lock.write(&workspace.store.tmp(), &workspace.lock_path())?;
         journal.clear()?;
     }

@@ -125,7 +125,7 @@ impl Cas {
     }
 
     /// Whether a blob of that size is there. A power cut may leave one that is empty or cut short.
-    fn has(&self, digest: Digest, size: u64) -> bool {
+    pub(super) fn has(&self, digest: Digest, size: u64) -> bool {
         fs::metadata(self.path(digest)).is_ok_and(|metadata| metadata.is_file() && metadata.len() == size)
     }
 

@@ -98,7 +98,7 @@ pub fn push(
         Ok(bytes) => Ok(Some(bytes)),
         Err(_) => Ok(None),
     });
-    work.files(wants, &lists, Work::send);
+    work.files(wants, &lists, |work, digest, _| work.send(digest));
     for (digest, list) in &lists {
         if work.has_all(list) {
             let step = work.send(*digest);
@@ -136,6 +136,7 @@ pub fn fetch(
     for key in actions {
         work.receive_action(*key)?;
     }
+    store.sync()?;
     Ok(work.transfer)
 }
 
@@ -198,20 +199,27 @@ impl<'a> Work<'a> {
     }
 
     /// Moves all files, each once, some at a time.
-    fn files(&mut self, wants: &[Want], lists: &BTreeMap<Digest, List>, step: impl Fn(&Self, Digest) -> Step + Sync) {
-        let mut files: BTreeMap<Digest, String> = BTreeMap::new();
+    fn files(
+        &mut self,
+        wants: &[Want],
+        lists: &BTreeMap<Digest, List>,
+        step: impl Fn(&Self, Digest, u64) -> Step + Sync,
+    ) {
+        let mut files: BTreeMap<Digest, (u64, String)> = BTreeMap::new();
         for want in wants.iter().filter(|want| want.record.count.is_none()) {
-            files.entry(want.record.digest).or_insert_with(|| want.label.clone());
+            files.entry(want.record.digest).or_insert_with(|| (want.record.size, want.label.clone()));
         }
         for list in lists.values() {
             for member in &list.members {
-                files.entry(member.digest).or_insert_with(|| format!("{}/{}", list.label, member.path));
+                let label = || format!("{}/{}", list.label, member.path);
+                files.entry(member.digest).or_insert_with(|| (member.size, label()));
             }
         }
-        let files: Vec<(Digest, String)> = files.into_iter().collect();
+        let files: Vec<(Digest, (u64, String))> = files.into_iter().collect();
         let this = &*self;
-        let steps: Vec<Step> = this.pool.install(|| files.par_iter().map(|(digest, _)| step(this, *digest)).collect());
-        for ((digest, label), step) in files.iter().zip(steps) {
+        let steps: Vec<Step> =
+            this.pool.install(|| files.par_iter().map(|(digest, (size, _))| step(this, *digest, *size)).collect());
+        for ((digest, (_, label)), step) in files.iter().zip(steps) {
             self.note(*digest, label, step);
         }
     }
@@ -257,8 +265,8 @@ impl<'a> Work<'a> {
     }
 
     /// Fetches a blob unless the store has it.
-    fn receive(&self, digest: Digest) -> Step {
-        if self.cas.path(digest).is_file() {
+    fn receive(&self, digest: Digest, size: u64) -> Step {
+        if self.cas.has(digest, size) {
             return Step::Present;
         }
         let receive = || -> Result<Step, String> {
