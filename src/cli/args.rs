@@ -8,7 +8,10 @@ use super::cache::CacheCommand;
 use super::checkout::CheckoutArgs;
 use super::commit::CommitArgs;
 use super::compare::CompareArgs;
+use super::completions::CompletionsArgs;
+use super::dag::DagArgs;
 use super::freeze::FreezeArgs;
+use super::man::ManArgs;
 use super::params::ParamsCommand;
 use super::predict::PredictArgs;
 use super::remote::{FetchArgs, PullArgs, PushArgs};
@@ -102,6 +105,10 @@ pub enum Command {
     Predict(PredictArgs),
     /// Host a bundle as an HTTP service.
     Serve(ServeArgs),
+    /// Print a script that completes commands in a shell.
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write one for every command.
+    Man(ManArgs),
 }
 
 /// `init`.
@@ -188,28 +195,6 @@ pub struct WhyArgs {
     /// Print one JSON document.
     #[arg(long)]
     pub json: bool,
-}
-
-/// `dag`.
-#[derive(Debug, Args)]
-pub struct DagArgs {
-    /// How to draw it.
-    #[arg(long, value_enum, default_value_t)]
-    pub format: DagFormat,
-}
-
-/// How to draw the graph.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum DagFormat {
-    /// For the terminal.
-    #[default]
-    Ascii,
-    /// Graphviz.
-    Dot,
-    /// Mermaid, for Markdown.
-    Mermaid,
-    /// For programs.
-    Json,
 }
 
 /// `metrics`.

@@ -5,12 +5,14 @@ mod cache;
 mod checkout;
 mod commit;
 mod compare;
+mod completions;
 mod dag;
 mod error;
 mod exit;
 mod freeze;
 mod init;
 mod log;
+mod man;
 mod metrics;
 mod output;
 mod params;
@@ -99,6 +101,8 @@ fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<u8> {
         Command::Log(args) => log::run(&global, &args, output)?,
         Command::Predict(args) => predict::run(&args, output)?,
         Command::Serve(args) => serve::run(&global, &args, output)?,
+        Command::Completions(args) => completions::run(&args, output)?,
+        Command::Man(args) => man::run(&args, output)?,
     };
     Ok(exit.into())
 }

@@ -5,6 +5,7 @@
 //! stands first in the pipeline file.
 
 mod build;
+mod drawing;
 mod rails;
 mod render;
 mod select;
@@ -12,5 +13,6 @@ mod select;
 mod tests;
 
 pub use build::{Graph, GraphError};
+pub use drawing::Drawing;
 pub use render::{Format, render, to_json};
 pub use select::{SelectError, Selection};

@@ -1,12 +1,11 @@
-//! The graph as one line per stage, with a rail for each stage whose outputs are still needed further down.
+//! A drawing as one line per node, with a rail for each node that is still needed further down.
 //!
-//! A rail starts at `●`, turns off at `├` to feed a later stage, and ends at `╰` or `╯` in the last one it feeds.
-//! Behind each name stand the stages that feed it, so that the drawing also reads without following lines.
+//! A rail starts at `●`, turns off at `├` to feed a later node, and ends at `╰` or `╯` in the last one it feeds.
+//! Behind each name stand the nodes that feed it, so that the drawing also reads without following lines.
 
 use std::fmt::Write as _;
 
-use super::build::Graph;
-use crate::config::StageName;
+use super::drawing::Drawing;
 
 /// Beyond so many rails nobody can follow a line; only the names are written.
 const MAX_RAILS: usize = 24;
@@ -20,20 +19,24 @@ enum Cell {
     Node,
 }
 
-/// Draws stages, given in topological order, and the edges between them.
-pub(super) fn draw(graph: &Graph, stages: &[StageName]) -> String {
-    let mut rails: Vec<Option<&StageName>> = Vec::new();
+/// Draws the nodes, in their order, and the edges between them.
+pub(super) fn draw(drawing: &Drawing) -> String {
+    let all_feeds = drawing.feeds();
+    let mut last_fed = vec![0; drawing.nodes.len()];
+    for &(from, to) in &drawing.edges {
+        last_fed[from] = to.max(last_fed[from]);
+    }
+    let mut rails: Vec<Option<usize>> = Vec::new();
     let mut rows = Vec::new();
-    for (at, stage) in stages.iter().enumerate() {
-        let later = &stages[at + 1..];
-        let feeds = graph.producers(stage);
-        let needed = |name: &StageName| graph.consumers(name).iter().any(|consumer| later.contains(consumer));
+    for (at, name) in drawing.nodes.iter().enumerate() {
+        let feeds = &all_feeds[at];
+        let needed = |node: usize| last_fed[node] > at;
         let mut cells: Vec<Cell> = rails
             .iter()
             .map(|rail| match rail {
                 None => Cell::Empty,
-                Some(name) if !feeds.contains(name) => Cell::Passing,
-                Some(name) if needed(name) => Cell::Feeding,
+                Some(node) if !feeds.contains(node) => Cell::Passing,
+                Some(node) if needed(*node) => Cell::Feeding,
                 Some(_) => Cell::Ending,
             })
             .collect();
@@ -50,18 +53,17 @@ pub(super) fn draw(graph: &Graph, stages: &[StageName]) -> String {
             }
         }
         cells[home] = Cell::Node;
-        rails[home] = needed(stage).then_some(stage);
-        let feeds: Vec<&str> =
-            feeds.into_iter().filter(|name| stages.contains(name)).map(|name| name.0.as_str()).collect();
-        rows.push((line(&cells, home), stage, feeds));
+        rails[home] = needed(at).then_some(at);
+        let feeds: Vec<&str> = feeds.iter().map(|&node| drawing.nodes[node].as_str()).collect();
+        rows.push((line(&cells, home), name, feeds));
     }
     let width = rows.iter().map(|(line, ..)| line.chars().count()).max().unwrap_or(0);
     let mut text = String::new();
-    for (line, stage, feeds) in rows {
+    for (line, name, feeds) in rows {
         if width <= 2 * MAX_RAILS {
             let _ = write!(text, "{line:width$} ");
         }
-        text.push_str(&stage.0);
+        text.push_str(name);
         if !feeds.is_empty() {
             let _ = write!(text, "  ← {}", feeds.join(", "));
         }

@@ -1,19 +1,24 @@
-//! The graph as text: rails for a terminal, JSON, Graphviz, Mermaid. Deterministic; ends with a newline.
+//! A drawing as text: rails for a terminal, JSON, Graphviz, Mermaid. Deterministic; ends with a newline.
+//!
+//! Graphviz and Mermaid list nodes by name, so that a diagram kept under version control does not change when stages
+//! trade places in the pipeline file.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
 use super::build::Graph;
+use super::drawing::Drawing;
 use super::rails;
 use crate::config::{Pipeline, StageName};
 
 /// How to draw a graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// One line per stage, edges as rails.
+    /// One line per node, edges as rails.
     Ascii,
-    /// [`to_json`], indented.
+    /// `{"nodes", "edges"}`, indented.
     Json,
     /// Graphviz.
     Dot,
@@ -21,13 +26,13 @@ pub enum Format {
     Mermaid,
 }
 
-/// Draws the stages of a selection (in topological order) and the edges between them.
-pub fn render(pipeline: &Pipeline, graph: &Graph, stages: &[StageName], format: Format) -> String {
+/// Draws.
+pub fn render(drawing: &Drawing, format: Format) -> String {
     match format {
-        Format::Ascii => rails::draw(graph, stages),
-        Format::Json => format!("{:#}\n", to_json(pipeline, graph, stages)),
-        Format::Dot => dot(graph, stages),
-        Format::Mermaid => mermaid(graph, stages),
+        Format::Ascii => rails::draw(drawing),
+        Format::Json => format!("{:#}\n", json!({"nodes": drawing.nodes, "edges": named_edges(drawing)})),
+        Format::Dot => dot(drawing),
+        Format::Mermaid => mermaid(drawing),
     }
 }
 
@@ -40,35 +45,55 @@ pub fn to_json(pipeline: &Pipeline, graph: &Graph, stages: &[StageName]) -> Valu
         let outs: Vec<&str> = stage.outs.iter().map(|output| output.path.as_str()).collect();
         Some(json!({"name": name.0, "deps": deps, "outs": outs}))
     };
-    let edges: Vec<[&str; 2]> = inner_edges(graph, stages).map(|(from, to)| [from.0.as_str(), to.0.as_str()]).collect();
-    json!({"stages": stages.iter().filter_map(stage).collect::<Vec<_>>(), "edges": edges})
+    let drawing = Drawing::of_stages(graph, stages);
+    json!({"stages": stages.iter().filter_map(stage).collect::<Vec<_>>(), "edges": named_edges(&drawing)})
 }
 
-fn inner_edges<'a>(graph: &'a Graph, stages: &[StageName]) -> impl Iterator<Item = (&'a StageName, &'a StageName)> {
-    graph.edges().into_iter().filter(|(from, to)| stages.contains(from) && stages.contains(to))
+fn named_edges(drawing: &Drawing) -> Vec<[&str; 2]> {
+    let name = |at: usize| drawing.nodes[at].as_str();
+    drawing.edges.iter().map(|&(from, to)| [name(from), name(to)]).collect()
 }
 
-fn dot(graph: &Graph, stages: &[StageName]) -> String {
-    let quoted = |name: &StageName| format!("\"{}\"", name.0.replace('\\', "\\\\").replace('"', "\\\""));
+fn dot(drawing: &Drawing) -> String {
+    let quoted = |name: &str| {
+        format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n").replace('\r', ""))
+    };
     let mut text = String::from("strict digraph {\n");
-    for stage in stages {
-        let _ = writeln!(text, "  {};", quoted(stage));
+    for name in drawing.nodes.iter().collect::<BTreeSet<_>>() {
+        let _ = writeln!(text, "  {};", quoted(name));
     }
-    for (from, to) in inner_edges(graph, stages) {
+    for [from, to] in named_edges(drawing).into_iter().collect::<BTreeSet<_>>() {
         let _ = writeln!(text, "  {} -> {};", quoted(from), quoted(to));
     }
     text.push_str("}\n");
     text
 }
 
-fn mermaid(graph: &Graph, stages: &[StageName]) -> String {
-    let id = |name: &StageName| stages.iter().position(|stage| stage == name).map_or(0, |at| at + 1);
+fn mermaid(drawing: &Drawing) -> String {
+    let mut sorted: Vec<usize> = (0..drawing.nodes.len()).collect();
+    sorted.sort_by_key(|&at| &drawing.nodes[at]);
+    let mut id = vec![0; sorted.len()];
     let mut text = String::from("flowchart TD\n");
-    for stage in stages {
-        let _ = writeln!(text, "  node{}[\"{}\"]", id(stage), stage.0.replace('"', "#quot;"));
+    for (rank, &at) in sorted.iter().enumerate() {
+        id[at] = rank + 1;
+        let _ = writeln!(text, "  node{}[\"{}\"]", rank + 1, entities(&drawing.nodes[at]));
     }
-    for (from, to) in inner_edges(graph, stages) {
-        let _ = writeln!(text, "  node{} --> node{}", id(from), id(to));
+    for (from, to) in drawing.edges.iter().map(|&(from, to)| (id[from], id[to])).collect::<BTreeSet<_>>() {
+        let _ = writeln!(text, "  node{from} --> node{to}");
+    }
+    text
+}
+
+/// Mermaid spells what it would interpret as `#code;`.
+fn entities(name: &str) -> String {
+    let mut text = String::with_capacity(name.len());
+    for character in name.chars() {
+        match character {
+            '"' | '#' | '<' | '>' | '&' | '`' | ';' | '\\' | '\n' | '\r' => {
+                let _ = write!(text, "#{};", u32::from(character));
+            }
+            plain => text.push(plain),
+        }
     }
     text
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use proptest::prelude::*;
 
-use super::{Format, Graph, GraphError, Selection, render, to_json};
+use super::{Drawing, Format, Graph, GraphError, Selection, render, to_json};
 use crate::config::{Dep, OutClass, Output, Pipeline, Resources, Span, StageDef, StageName, Work};
 use crate::util::RelPath;
 
@@ -134,7 +134,7 @@ fn a_cycle_is_an_error() {
 fn drawings_are_readable() {
     let pipeline = study();
     let graph = Graph::build(&pipeline).expect("no cycle");
-    let draw = |format| render(&pipeline, &graph, graph.order(), format);
+    let draw = |format| render(&Drawing::of_stages(&graph, graph.order()), format);
     insta::assert_snapshot!(draw(Format::Ascii), @r"
     ●             generate
     ●             ingest  ← generate
@@ -149,7 +149,7 @@ fn drawings_are_readable() {
     │ ●           gate  ← evaluate
     ●             serve  ← bundle
     ");
-    let text = render(&pipeline, &graph, &graph.order()[..3], Format::Dot);
+    let text = render(&Drawing::of_stages(&graph, &graph.order()[..3]), Format::Dot);
     insta::assert_snapshot!(text, @r#"
     strict digraph {
       "generate";
@@ -159,7 +159,7 @@ fn drawings_are_readable() {
       "ingest" -> "validate";
     }
     "#);
-    let text = render(&pipeline, &graph, &graph.order()[..3], Format::Mermaid);
+    let text = render(&Drawing::of_stages(&graph, &graph.order()[..3]), Format::Mermaid);
     insta::assert_snapshot!(text, @r#"
     flowchart TD
       node1["generate"]
@@ -208,7 +208,7 @@ proptest! {
             prop_assert_eq!(selected.len(), up.len() + 1);
         }
         for format in [Format::Ascii, Format::Json, Format::Dot, Format::Mermaid] {
-            prop_assert!(render(&pipeline, &graph, graph.order(), format).lines().count() >= stages.len());
+            prop_assert!(render(&Drawing::of_stages(&graph, graph.order()), format).lines().count() >= stages.len());
         }
     }
 }

@@ -9,6 +9,7 @@ mod crash;
 mod engine;
 mod exec;
 mod fuzz;
+mod help;
 mod layering;
 mod metrics;
 mod project;

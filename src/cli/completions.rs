@@ -1,0 +1,23 @@
+//! `clinpipe completions SHELL`: a script that completes commands and options.
+
+use clap::{Args, CommandFactory};
+use clap_complete::Shell;
+
+use super::args::Cli;
+use super::exit::Exit;
+use super::output::Output;
+
+/// `completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell.
+    #[arg(value_enum)]
+    pub shell: Shell,
+}
+
+pub(super) fn run(args: &CompletionsArgs, output: &Output) -> anyhow::Result<Exit> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "clinpipe", &mut script);
+    output.data(&String::from_utf8(script)?)?;
+    Ok(Exit::Done)
+}
