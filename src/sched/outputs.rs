@@ -60,7 +60,8 @@ impl Outputs<'_> {
             .tempdir_in(&tmp)
             .map_err(|source| file_error("create", &tmp, source))?;
         for (index, (path, record)) in records.iter().enumerate() {
-            if self.content(path)?.record().is_some_and(|now| now.digest == record.digest) {
+            let is_right = |content: Content| content.record().is_some_and(|now| now.digest == record.digest);
+            if self.content(path).is_ok_and(is_right) {
                 continue;
             }
             // Whole and verified before anything is removed.
