@@ -37,7 +37,7 @@ fn a_full_disk_is_told_and_loses_nothing() {
     // With every amount of room: a run, then room, then another run.
     let script = r#"
 cp pipeline.yaml in "$disk"; err=$PWD/err; cd "$disk"
-for room in 0 4 8 16 32 64 128 220 300 420 600 900 1400 2000 2200 2600 3000 3300 3600; do
+for room in 0 4 8 16 32 64 128 220 300 420 600 900 1400 2000 2200 2600 3300 3900 4500 7000; do
   rm -rf .clinpipe lockfiles small large l last filler
   free=$(df --output=avail -k . | tail -1)
   [ "$free" -le "$room" ] || dd if=/dev/zero of=filler bs=1k count=$((free - room)) 2>/dev/null
@@ -54,7 +54,7 @@ done"#;
     let Some(run) = with_disk(&project, "size=8m", script) else { return };
     let run = run.succeeds();
     let lines: Vec<Vec<&str>> = run.stdout.lines().map(|line| line.split(' ').collect()).collect();
-    assert_eq!(lines.len(), 19, "{}", run.stdout);
+    assert_eq!(lines.len(), 20, "{}", run.stdout);
     for line in &lines {
         let (first, told, helped) = (line[3], line[5], line[7]);
         assert!(["0", "3", "4"].contains(&first), "{line:?}");
