@@ -166,6 +166,9 @@ pub struct ReproArgs {
     /// Do not take results from the action cache.
     #[arg(long)]
     pub no_run_cache: bool,
+    /// Confine commands to the workspace files they declare (Linux), in a bare environment.
+    #[arg(long)]
+    pub strict: bool,
     /// Print the result as one JSON document.
     #[arg(long)]
     pub json: bool,

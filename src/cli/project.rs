@@ -33,6 +33,8 @@ pub struct Opened {
     pub graph: Graph,
     /// The environment of this process.
     pub env: BTreeMap<String, String>,
+    /// Whether commands are confined to what they declare.
+    pub strict: bool,
 }
 
 impl Opened {
@@ -47,7 +49,7 @@ impl Opened {
     pub fn load_at(root: &Path, file: &RelPath, overrides: &[(String, String)]) -> anyhow::Result<Self> {
         let project = config::load(root, file, overrides, &CATALOG)?;
         let graph = Graph::build(&project.pipeline)?;
-        Ok(Self { project, graph, env: environment() })
+        Ok(Self { project, graph, env: environment(), strict: false })
     }
 
     /// The project with its store and hints.
@@ -55,7 +57,8 @@ impl Opened {
         let pipeline = &self.project.pipeline;
         let store = Store::new(&pipeline.root).with_link(pipeline.store.link);
         let hints = store.hints();
-        Workspace::new(&self.project, &self.graph, &CATALOG, &self.env, store, hints)
+        let workspace = Workspace::new(&self.project, &self.graph, &CATALOG, &self.env, store, hints);
+        Workspace { strict: self.strict, ..workspace }
     }
 
     /// The stages that targets select, services excluded.

@@ -12,7 +12,7 @@ use super::output::Output;
 use super::project::{Opened, jobs};
 use super::watch;
 use crate::config::StageName;
-use crate::exec::{Cancel, LocalExecutor, ParentEnv};
+use crate::exec::{Cancel, LocalExecutor, ParentEnv, check_strict};
 use crate::graph::Selection;
 use crate::key::StaleReason;
 use crate::plan::{Forecast, Plan};
@@ -35,11 +35,15 @@ struct StageOutcome<'a> {
 }
 
 pub(super) fn run(global: &Global, args: &ReproArgs, output: &Output) -> anyhow::Result<Exit> {
-    let opened = Opened::load(global, &args.set)?;
+    let mut opened = Opened::load(global, &args.set)?;
+    opened.strict = args.strict;
     let selection = if args.single_item { Selection::Single } else { Selection::Upstream };
     let selected = opened.select(&args.targets, selection)?;
     if args.dry_run {
         return dry_run(&opened, &selected, args, output);
+    }
+    if args.strict {
+        check_strict()?;
     }
     let report = execute(&opened, &selected, args, output)?;
     if args.json {

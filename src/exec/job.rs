@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clinpipe_stages::{Progress, StageRequest};
 
-use super::{Attempt, Cancel};
+use super::{Attempt, Cancel, Confinement};
 use crate::util::human::duration;
 
 /// One attempt at one stage.
@@ -21,6 +21,8 @@ pub struct Job<'a> {
     pub cwd: PathBuf,
     /// The environment of a command. Built-ins always get the bare one.
     pub env: JobEnv,
+    /// What a command may touch of the workspace; `None` = everything. Built-ins read the paths they are given.
+    pub confinement: Option<Confinement>,
     /// Threads a command is told to use through `OMP_NUM_THREADS` and the like; `None` leaves them unset.
     /// A built-in takes the number from its request.
     pub threads: Option<usize>,

@@ -17,7 +17,7 @@ use super::protocol::{BuiltinSpec, ChildMessage, CommandEnd, CommandSpec};
 use super::supervisor::Supervisor;
 use super::watch::{Cause, Ended};
 use super::{CHILD_COMMAND, Cancel, ExecError, Executor, ExitRecord, Job, JobEnd, JobEnv, JobWork};
-use super::{logtail, message, process};
+use super::{logtail, message, process, sandbox};
 
 /// Variables by which common numeric libraries learn how many threads they may use.
 const THREAD_VARIABLES: [&str; 5] =
@@ -130,6 +130,10 @@ impl LocalExecutor {
             bare,
             env,
             memory: job.memory,
+            sandbox: job.confinement.as_ref().map(|confinement| {
+                let private = [job.attempt.tmp_dir(), job.attempt.log_path()];
+                sandbox::rules(confinement, &private, self.parent.path.as_ref())
+            }),
         })
     }
 

@@ -10,6 +10,8 @@ use clinpipe_stages::{Progress, StageRequest};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::sandbox::Rule;
+
 /// The call of a built-in stage.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -38,6 +40,8 @@ pub(super) struct CommandSpec {
     pub env: Vec<(String, OsString)>,
     /// Limit of each process's address space, in bytes.
     pub memory: Option<u64>,
+    /// What the lines may touch; `None` = everything.
+    pub sandbox: Option<Vec<Rule>>,
 }
 
 /// What clinpipe tells the supervisor.
@@ -60,24 +64,14 @@ pub(super) enum Order {
     },
 }
 
-/// What the supervisor tells clinpipe.
+/// What the supervisor tells clinpipe: this work has ended, and its process group is gone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Notice {
-    /// A line of the work runs in this process group.
-    Started {
-        /// The number of the work.
-        id: u64,
-        /// The group.
-        group: i32,
-    },
-    /// The work has ended, and its process group is gone.
-    Ended {
-        /// The number of the work.
-        id: u64,
-        /// How.
-        end: CommandEnd,
-    },
+#[serde(deny_unknown_fields)]
+pub(super) struct Notice {
+    /// The number of the work.
+    pub id: u64,
+    /// How.
+    pub end: CommandEnd,
 }
 
 /// How shell lines ended.

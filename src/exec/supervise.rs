@@ -8,23 +8,27 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::thread;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::process::{
-    Pid, Signal, WaitId, WaitIdOptions, WaitOptions, getpid, kill_process, kill_process_group, wait, waitid, waitpgid,
+    Pid, Signal, WaitId, WaitIdOptions, WaitOptions, getpid, kill_process, kill_process_group, setsid, wait, waitid,
+    waitpgid,
 };
 use signal_hook::consts::{SIGCHLD, SIGINT, SIGTERM};
 
+use super::procfs::processes;
 use super::protocol::{CommandEnd, CommandSpec, NO_REQUEST, Notice, Order, say};
+use super::sandbox::{self, Rule};
 
 /// Serves orders from stdin until it ends; notices go to stdout.
 pub(super) fn run() -> u8 {
@@ -58,6 +62,9 @@ struct Task {
 
 impl Supervisor {
     fn prepare() -> io::Result<Self> {
+        // Commands share a session of their own, by which clinpipe finds them should this process be killed. Ctrl-C at
+        // a terminal is for clinpipe, which passes it on in order.
+        setsid()?;
         // A handler, unlike ignoring, is reset in the shell: the commands see default dispositions.
         for signal in [SIGINT, SIGTERM] {
             signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)))?;
@@ -117,11 +124,8 @@ impl Supervisor {
     fn obey(&mut self, order: Order) {
         match order {
             Order::Start { id, spec } => match begin(spec) {
-                Ok(task) => {
-                    tell(&Notice::Started { id, group: task.group.as_raw_pid() });
-                    self.tasks.insert(id, task);
-                }
-                Err(end) => tell(&Notice::Ended { id, end }),
+                Ok(task) => drop(self.tasks.insert(id, task)),
+                Err(end) => tell(&Notice { id, end }),
             },
             Order::Signal { id, signal } => {
                 if let (Some(task), Some(signal)) = (self.tasks.get_mut(&id), Signal::from_named_raw(signal)) {
@@ -168,7 +172,6 @@ impl Supervisor {
                 Ok(group) => {
                     task.line += 1;
                     task.group = group;
-                    tell(&Notice::Started { id, group: group.as_raw_pid() });
                     self.tasks.insert(id, task);
                     return;
                 }
@@ -176,7 +179,7 @@ impl Supervisor {
             },
             (exit, signal) => CommandEnd::LineFailed { line: task.line, exit, signal },
         };
-        tell(&Notice::Ended { id, end });
+        tell(&Notice { id, end });
     }
 
     /// Kills every group, then whatever else descends from this process.
@@ -184,11 +187,12 @@ impl Supervisor {
         for task in self.tasks.values() {
             let _ = kill_process_group(task.group, Signal::KILL);
         }
+        let own = getpid().as_raw_pid();
         loop {
             match wait(WaitOptions::NOHANG) {
                 Ok(Some(_)) | Err(Errno::INTR) => {}
                 Ok(None) => {
-                    for child in children() {
+                    for child in processes(|process| process.parent == own) {
                         let _ = kill_process(child, Signal::KILL);
                     }
                     // One of them ends, and its own children come to us.
@@ -233,7 +237,23 @@ fn start_line(spec: &CommandSpec, line: usize, log: &File) -> io::Result<Pid> {
         .stdout(log.try_clone()?)
         .stderr(log.try_clone()?)
         .process_group(0);
-    Ok(Pid::from_child(&command.spawn()?))
+    let child = match &spec.sandbox {
+        None => command.spawn()?,
+        Some(rules) => spawn_confined(&mut command, rules)?,
+    };
+    Ok(Pid::from_child(&child))
+}
+
+/// Starts a command from a thread that has confined itself: the restriction goes to the child, and ends with the thread
+/// here.
+fn spawn_confined(command: &mut Command, rules: &[Rule]) -> io::Result<Child> {
+    thread::scope(|scope| {
+        let confined = scope.spawn(|| {
+            sandbox::enforce(rules).map_err(io::Error::other)?;
+            command.spawn()
+        });
+        confined.join().unwrap_or_else(|_| Err(io::Error::other("the confining thread panicked")))
+    })
 }
 
 /// Reaps what has ended of a group; whether nothing of it is left.
@@ -245,23 +265,6 @@ fn is_gone(group: Pid) -> bool {
             Err(_) => return true,
         }
     }
-}
-
-/// The children of this process, where the system tells.
-fn children() -> Vec<Pid> {
-    let own = getpid();
-    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let numbers = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    numbers
-        .filter(|number| {
-            let stat = fs::read(format!("/proc/{number}/stat")).unwrap_or_default();
-            // The name in parentheses may hold anything, a parenthesis included.
-            let rest = stat.iter().rposition(|&byte| byte == b')').map(|end| &stat[end + 1..]);
-            let parent = rest.and_then(|rest| std::str::from_utf8(rest).ok()?.split_ascii_whitespace().nth(1));
-            parent.and_then(|parent| parent.parse().ok()) == Some(own.as_raw_pid())
-        })
-        .filter_map(Pid::from_raw)
-        .collect()
 }
 
 fn tell(notice: &Notice) {

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, BufReader, Write};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{self, Sender};
@@ -14,8 +14,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process};
 
+use super::procfs::processes;
 use super::protocol::{CommandEnd, CommandSpec, Notice, Order, listen};
 use super::watch::{Ended, Wake, Watch};
 use super::{Cancel, SUPERVISOR_COMMAND};
@@ -32,27 +33,17 @@ pub(super) struct Supervisor {
 #[derive(Debug, Default)]
 struct Work {
     next: u64,
-    open: BTreeMap<u64, Open>,
+    /// Who waits for which work.
+    open: BTreeMap<u64, Sender<Wake<CommandEnd>>>,
     /// The supervisor is gone.
     lost: bool,
-}
-
-#[derive(Debug)]
-struct Open {
-    ended: Sender<Wake<CommandEnd>>,
-    group: Option<Pid>,
 }
 
 impl Supervisor {
     /// Starts one. `exe` is a clinpipe binary.
     pub(super) fn start(exe: &Path) -> io::Result<Self> {
-        let mut child = Command::new(exe)
-            .arg(SUPERVISOR_COMMAND)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            // Ctrl-C at a terminal is for clinpipe, which passes it on in order.
-            .process_group(0)
-            .spawn()?;
+        let mut child =
+            Command::new(exe).arg(SUPERVISOR_COMMAND).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let orders = Mutex::new(child.stdin.take());
         let notices = child.stdout.take();
         let work = Arc::new(Mutex::new(Work::default()));
@@ -90,7 +81,7 @@ impl Supervisor {
         if work.lost {
             drop(ended.send(Wake::Exited(CommandEnd::Lost { exit: None, signal: None })));
         } else {
-            work.open.insert(id, Open { ended, group: None });
+            work.open.insert(id, ended);
         }
         id
     }
@@ -120,34 +111,41 @@ fn read(mut child: Child, notices: Option<ChildStdout>, work: &Mutex<Work>) {
         // An unreadable pipe says no more than a closed one.
         drop(listen(BufReader::new(notices), |notice| hear(notice, work)));
     }
+    let session = Pid::from_child(&child).as_raw_pid();
     let status = child.wait().ok();
+    // After an end in order there is nothing left to do here.
+    if status.is_none_or(|status| !status.success()) {
+        end_session(session);
+    }
     let mut work = lock(work);
     work.lost = true;
-    for open in std::mem::take(&mut work.open).into_values() {
-        if let Some(group) = open.group {
-            let _ = kill_process_group(group, Signal::KILL);
-        }
+    for ended in std::mem::take(&mut work.open).into_values() {
         let end = CommandEnd::Lost {
             exit: status.and_then(|status| status.code()),
             signal: status.and_then(|status| status.signal()),
         };
-        drop(open.ended.send(Wake::Exited(end)));
+        drop(ended.send(Wake::Exited(end)));
+    }
+}
+
+/// Kills what a supervisor that died has left behind. Nobody else can join its session.
+fn end_session(session: i32) {
+    // Each round kills what the ones before had started meanwhile.
+    for _ in 0..100 {
+        let left = processes(|process| process.session == session);
+        if left.is_empty() {
+            return;
+        }
+        for process in left {
+            let _ = kill_process(process, Signal::KILL);
+        }
+        thread::yield_now();
     }
 }
 
 fn hear(notice: Notice, work: &Mutex<Work>) {
-    let mut work = lock(work);
-    match notice {
-        Notice::Started { id, group } => {
-            if let Some(open) = work.open.get_mut(&id) {
-                open.group = Pid::from_raw(group);
-            }
-        }
-        Notice::Ended { id, end } => {
-            if let Some(open) = work.open.remove(&id) {
-                drop(open.ended.send(Wake::Exited(end)));
-            }
-        }
+    if let Some(ended) = lock(work).open.remove(&notice.id) {
+        drop(ended.send(Wake::Exited(notice.end)));
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::Workspace;
-use crate::config::StageDef;
+use crate::config::{StageDef, Work};
 use crate::key::{ContentRecord, InputError, Manifest, ReasonKind, StaleReason};
 use crate::store::StageRecord;
 use crate::util::RelPath;
@@ -32,6 +32,13 @@ pub struct Assessment {
 /// Input contents that are known although they are not in the workspace yet.
 pub(super) type Known = BTreeMap<RelPath, ContentRecord>;
 
+/// Set to 1 for a command that runs in strict mode, and never otherwise.
+const STRICT_VARIABLE: &str = "CLINPIPE_STRICT";
+
+fn is_strict(manifest: &Manifest) -> bool {
+    manifest.env.as_ref().is_some_and(|env| env.contains_key(STRICT_VARIABLE))
+}
+
 impl Workspace<'_> {
     /// Compares a stage with its lock entry. Reads every input and output it does not have a trusted hint for.
     pub fn assess(&self, stage: &StageDef, locked: Option<&StageRecord>) -> Result<Assessment, PlanError> {
@@ -48,7 +55,11 @@ impl Workspace<'_> {
         let Some(record) = locked else {
             return Ok(Assessment { manifest, missing, reasons: vec![StaleReason::plain(ReasonKind::NeverRun, "")] });
         };
-        let mut reasons = manifest.explain(&record.manifest);
+        // A strict result promises more than one that is asked for without --strict, so it is compared as what it is.
+        let mut reasons = match !self.strict && is_strict(&record.manifest) {
+            true => Manifest { env: self.environment(stage, true), ..manifest.clone() }.explain(&record.manifest),
+            false => manifest.explain(&record.manifest),
+        };
         if record.key != record.manifest.key() {
             reasons.push(StaleReason::plain(ReasonKind::LockEdited, ""));
         }
@@ -81,7 +92,7 @@ impl Workspace<'_> {
         let manifest = Manifest {
             cmd: self.identity(stage),
             wdir: stage.wdir.clone(),
-            env: stage.env.as_ref().map(|names| self.declared_env(names)),
+            env: self.command_env(stage),
             deps,
             params: self.params(stage),
             outs: stage.outs.iter().map(|out| out.path.clone()).collect(),
@@ -89,8 +100,25 @@ impl Workspace<'_> {
         Ok((manifest, missing))
     }
 
-    fn declared_env(&self, names: &[String]) -> BTreeMap<String, Option<String>> {
-        names.iter().map(|name| (name.clone(), self.env.get(name).cloned())).collect()
+    /// The variables that a command sees besides the fixed ones, with their values; `None` = it inherits everything.
+    pub fn command_env(&self, stage: &StageDef) -> Option<BTreeMap<String, Option<String>>> {
+        self.environment(stage, self.strict)
+    }
+
+    /// A command that is confined is told so by a variable. Like every variable it is given, that is part of its key: a
+    /// result made without strict mode may depend on files that nobody declared, so it must never pass for a strict
+    /// one, neither as fresh nor out of the action cache.
+    fn environment(&self, stage: &StageDef, strict: bool) -> Option<BTreeMap<String, Option<String>>> {
+        let strict = strict && matches!(stage.work, Work::Command(_));
+        if stage.env.is_none() && !strict {
+            return None;
+        }
+        let names = stage.env.iter().flatten().filter(|name| *name != STRICT_VARIABLE);
+        let mut env: BTreeMap<_, _> = names.map(|name| (name.clone(), self.env.get(name).cloned())).collect();
+        if strict {
+            env.insert(STRICT_VARIABLE.to_owned(), Some("1".to_owned()));
+        }
+        Some(env)
     }
 
     fn params(&self, stage: &StageDef) -> BTreeMap<RelPath, BTreeMap<String, Value>> {

@@ -25,6 +25,8 @@ pub struct Workspace<'a> {
     pub reader: Reader,
     /// The environment of this process, for stages that declare variables.
     pub env: &'a BTreeMap<String, String>,
+    /// Whether commands are confined to what they declare, and only results that were made so are believed.
+    pub strict: bool,
 }
 
 impl<'a> Workspace<'a> {
@@ -38,7 +40,7 @@ impl<'a> Workspace<'a> {
         hints: HintTable,
     ) -> Self {
         let reader = Reader::new(project.pipeline.root.clone(), hints);
-        Self { project, graph, catalog, store, reader, env }
+        Self { project, graph, catalog, store, reader, env, strict: false }
     }
 
     /// The declaration of a stage of this pipeline.

@@ -6,6 +6,7 @@
 
 mod accept;
 mod checkout;
+mod confine;
 pub mod events;
 mod outputs;
 mod record;

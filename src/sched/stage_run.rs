@@ -6,6 +6,7 @@ use std::sync::mpsc::Sender;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use super::confine::Confined;
 use super::events::{Event, Outcome};
 use super::outputs::Outputs;
 use super::run::{Message, RunError, Runner};
@@ -178,7 +179,12 @@ impl StageRun<'_> {
         let start = SystemTime::now();
         let outputs = self.outputs(claim);
         let work = self.prepare(&outputs, attempt)?;
-        let job = self.job(work, attempt);
+        let confined = match self.runner.workspace.strict && matches!(work, JobWork::Command { .. }) {
+            true => Some(Confined::prepare(self.runner.workspace, self.stage)?),
+            false => None,
+        };
+        let confinement = confined.as_ref().map(|confined| confined.confinement.clone());
+        let job = Job { confinement, ..self.job(work, attempt) };
         let progress = |progress: clinpipe_stages::Progress| {
             self.send(Event::StageProgress {
                 stage: self.stage.name.clone(),
@@ -195,10 +201,19 @@ impl StageRun<'_> {
             // What went wrong is worth more than what clearing up may add to it.
             drop(outputs.discard_partial());
         }
+        if let Some(confined) = &confined {
+            confined.remove_untouched();
+        }
         let end = match ended? {
             JobEnd::Succeeded => self.accept(assessment, &outputs, attempt, start)?,
             JobEnd::Interrupted => StageEnd::interrupted(),
-            failed => StageEnd::failed(failed.detail()),
+            failed => {
+                let help = match (&confined, &failed) {
+                    (Some(confined), JobEnd::Failed { log_tail, .. }) => confined.explain(log_tail),
+                    _ => String::new(),
+                };
+                StageEnd::failed(failed.detail() + &help)
+            }
         };
         if end.outcome != Outcome::Ran && is_command {
             outputs.discard_partial()?;
@@ -235,17 +250,18 @@ impl StageRun<'_> {
 
     fn job<'j>(&'j self, work: JobWork, attempt: &'j Attempt) -> Job<'j> {
         let workspace = self.runner.workspace;
-        let env = match &self.stage.env {
+        let env = match workspace.command_env(self.stage) {
             None => JobEnv::Inherit { extra: self.dvc_variables() },
-            Some(names) => JobEnv::Only(
-                names.iter().filter_map(|name| Some((name.clone(), workspace.env.get(name)?.clone()))).collect(),
-            ),
+            Some(declared) => {
+                JobEnv::Only(declared.into_iter().filter_map(|(name, value)| Some((name, value?))).collect())
+            }
         };
         Job {
             stage: &self.stage.name.0,
             work,
             cwd: self.stage.wdir.under(&workspace.project.pipeline.root),
             env,
+            confinement: None,
             threads: self.stage.resources.threads,
             timeout: self.stage.timeout,
             memory: self.stage.resources.memory,

@@ -63,6 +63,7 @@ fn command_job<'a>(dir: &Path, attempt: &'a Attempt, lines: &[&str]) -> Job<'a> 
         work: JobWork::Command { lines: lines.iter().map(|&line| line.to_owned()).collect() },
         cwd: dir.to_owned(),
         env: JobEnv::default(),
+        confinement: None,
         threads: None,
         timeout: None,
         memory: None,

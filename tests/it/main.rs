@@ -21,5 +21,6 @@ mod regression;
 mod remote;
 mod service;
 mod store_commands;
+mod strict;
 mod studies;
 mod together;
