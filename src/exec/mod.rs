@@ -30,6 +30,7 @@ pub use attempt::{Attempt, ExitRecord};
 pub use cancel::{Cancel, StopRequest, StopSignal, Subscription};
 pub use job::{ExecError, Executor, Job, JobEnd, JobEnv, JobWork};
 pub use local::{LocalExecutor, ParentEnv};
+pub use procfs::descends_from;
 pub use sandbox::{Confinement, StrictUnavailable, check_strict};
 
 /// The hidden subcommand by which clinpipe calls itself for a built-in stage: `clinpipe __stage SPEC.json`.

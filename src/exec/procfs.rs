@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use rustix::process::Pid;
+use rustix::process::{Pid, getpid};
 
 /// What is known of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +22,16 @@ pub(super) fn processes(wanted: impl Fn(Relations) -> bool) -> Vec<Pid> {
         .filter(|number| stat(number).and_then(|stat| relations(&stat)).is_some_and(&wanted))
         .filter_map(Pid::from_raw)
         .collect()
+}
+
+/// Whether this process runs, however indirectly, because that one started something.
+pub fn descends_from(ancestor: i32) -> bool {
+    let parent = |number: i32| relations(&fs::read(format!("/proc/{number}/stat")).ok()?).map(|found| found.parent);
+    // Only an unreadable system could send us in circles.
+    std::iter::successors(parent(getpid().as_raw_pid()), |&number| parent(number))
+        .take(10_000)
+        .take_while(|&number| number > 0)
+        .any(|number| number == ancestor)
 }
 
 /// Reads `NUMBER (NAME) STATE PARENT GROUP SESSION …`; `None` also for what has ended and only awaits its parent.
@@ -55,5 +65,6 @@ mod tests {
         let own = rustix::process::getpid();
         let parent = rustix::process::getppid().map_or(0, |pid| pid.as_raw_pid());
         assert!(processes(|relations| relations.parent == parent).contains(&own));
+        assert!(descends_from(parent) && !descends_from(own.as_raw_pid()));
     }
 }

@@ -11,7 +11,7 @@ use super::events::{Event, Outcome};
 use super::outputs::Outputs;
 use super::run::{Message, RunError, Runner};
 use crate::config::{StageDef, Work};
-use crate::exec::{Attempt, Job, JobEnd, JobEnv, JobWork};
+use crate::exec::{Attempt, Job, JobEnd, JobEnv, JobWork, descends_from};
 use crate::key::{ContentRecord, Manifest, ReasonKind, StaleReason};
 use crate::plan::Assessment;
 use crate::stage;
@@ -58,7 +58,10 @@ impl StageRun<'_> {
         if self.assess()?.reasons.is_empty() {
             return Ok(StageEnd::good(Outcome::Fresh));
         }
-        let Some(claim) = self.claim()? else { return Ok(StageEnd::interrupted()) };
+        let claim = match self.claim()? {
+            Ok(claim) => claim,
+            Err(end) => return Ok(end),
+        };
         let _tmp = self.runner.workspace.store.use_tmp()?;
         // Another process may have done the work meanwhile.
         *self.locked() = self.runner.workspace.current_lock()?;
@@ -87,20 +90,24 @@ impl StageRun<'_> {
         Ok(assessment)
     }
 
-    /// Takes the lock under which one process at a time runs this stage; `None` when stopped while waiting.
-    fn claim(&self) -> Result<Option<Claim>, RunError> {
+    /// Takes the lock under which one process at a time runs this stage. The inner error: stopped while waiting, or
+    /// waiting might never end.
+    fn claim(&self) -> Result<Result<Claim, StageEnd>, RunError> {
         let workspace = self.runner.workspace;
         let lock = workspace.store.file_lock(&super::record::stage_lock(workspace, &self.stage.name));
         let mut told = false;
         loop {
             match lock.try_claim()? {
-                Ok(claim) => return Ok(Some(claim)),
+                Ok(claim) => return Ok(Ok(claim)),
                 Err(holder) => {
+                    if is_ancestor(&holder) {
+                        return Ok(Err(StageEnd::failed(NESTED)));
+                    }
                     if !std::mem::replace(&mut told, true) {
                         self.send(Event::Waiting { holder: format!("{holder}, which runs {}", self.stage.name) });
                     }
                     if self.runner.cancel.is_requested() {
-                        return Ok(None);
+                        return Ok(Err(StageEnd::interrupted()));
                     }
                     std::thread::sleep(LOCK_POLL);
                 }
@@ -355,6 +362,16 @@ impl StageRun<'_> {
         // The receiver outlives every stage's thread.
         drop(self.events.send(Message::Event(event)));
     }
+}
+
+/// Said instead of waiting for oneself. A stage that another stage's command waits for is an undeclared dependency even
+/// where the wait would end.
+const NESTED: &str = "the clinpipe that runs this command is running this stage itself\nhelp: let no command of a stage reproduce the stage it belongs to; declare what it needs under `deps`";
+
+/// Whether a lock is held by a process that this one was started by.
+fn is_ancestor(holder: &str) -> bool {
+    let number = holder.strip_prefix("process ").and_then(|rest| rest.split_whitespace().next());
+    number.and_then(|number| number.parse().ok()).is_some_and(descends_from)
 }
 
 /// The first reason, and how many more there are.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::Mutex;
@@ -12,9 +13,9 @@ use clinpipe::exec::{
     Attempt, Cancel, Executor, ExitRecord, Job, JobEnd, JobEnv, JobWork, LocalExecutor, ParentEnv, StopSignal,
 };
 use clinpipe_stages::{Progress, StageRequest};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
-use crate::project::Project;
+use crate::project::{CLINPIPE, Project};
 
 /// A directory to work in, with an attempt in it.
 struct Place {
@@ -348,4 +349,110 @@ fn a_signal_to_clinpipe_alone_stops_the_job() {
         assert_eq!(clinpipe.wait().unwrap().code(), Some(130));
         eventually("the writer is gone", || !lives(writer));
     }
+}
+
+#[test]
+fn ctrl_c_reaches_clinpipe_and_its_group_at_once() {
+    let line = "echo $$ > pid; trap 'echo cleaned > cleaned; exit 0' INT; while :; do sleep 0.05; done";
+    let project = Project::new(&format!("stages:\n  s: {{cmd: \"{line}\", outs: [out]}}\n"));
+    let mut clinpipe = project.command(&["repro", "-q"]).process_group(0).stderr(Stdio::null()).spawn().unwrap();
+    let shell = number_in(&project.path("pid"));
+    kill_process_group(Pid::from_child(&clinpipe), Signal::INT).unwrap();
+    assert_eq!(clinpipe.wait().unwrap().code(), Some(130));
+    assert!(!lives(shell));
+    assert_eq!(project.read("cleaned"), "cleaned\n", "the command was told once, and given the time");
+}
+
+#[test]
+fn what_leaves_its_group_ends_with_the_run_however_it_ends() {
+    let line = "setsid sh -c 'echo $$ > pid; while :; do sleep 0.05; done' & while ! test -s pid; do sleep 0.01; done";
+    // A run that ends in order, and one that is killed while its command runs.
+    let project = Project::new(&format!("stages:\n  s: {{cmd: \"{line}\"}}\n"));
+    project.run(&["repro"]).succeeds();
+    assert!(!lives(number_in(&project.path("pid"))));
+
+    let project = Project::new(&format!("stages:\n  s: {{cmd: \"{line}; sleep 600\"}}\n"));
+    let mut clinpipe = project.command(&["repro", "-q"]).stderr(Stdio::null()).spawn().unwrap();
+    let daemon = number_in(&project.path("pid"));
+    assert!(lives(daemon));
+    clinpipe.kill().unwrap();
+    clinpipe.wait().unwrap();
+    eventually("the daemon is gone", || !lives(daemon));
+}
+
+#[test]
+fn a_killed_supervisor_fails_what_it_ran_and_the_next_stage_gets_another() {
+    let project = Project::new(
+        "stages:\n  a: {cmd: \"echo $$ > pid; setsid sleep 0; kill -9 $PPID; sleep 600\"}\n  b: {cmd: echo b > b, outs: [b]}\n",
+    );
+    let run = project.run(&["repro", "-k", "-j", "1"]).exits(3);
+    assert!(run.stderr.contains("SIGKILL"), "{}", run.stderr);
+    assert!(!lives(number_in(&project.path("pid"))));
+    assert_eq!(project.read("b"), "b\n");
+}
+
+#[test]
+fn retries_start_afresh_until_they_are_used_up() {
+    let project = Project::new(
+        "stages:\n  s: {cmd: \"test ! -e out; echo x >> count; echo half > out; test $(wc -l < count) -ge 2\", outs: [out], retries: 1}\n",
+    );
+    assert_eq!(project.outcomes(&[])["s"], "ran");
+    assert_eq!(project.read("count"), "x\nx\n");
+    let project = Project::new("stages:\n  s: {cmd: echo x >> count; exit 1, retries: 1}\n");
+    project.run(&["repro"]).exits(3);
+    assert_eq!(project.read("count"), "x\nx\n", "one attempt and one more");
+}
+
+#[test]
+fn a_command_may_close_its_streams() {
+    let project = Project::new("stages:\n  s: {cmd: 'exec <&- >&- 2>&-; sleep 0.1; : > out', outs: [out]}\n");
+    project.run(&["repro"]).succeeds();
+}
+
+#[test]
+fn lines_of_a_text_are_commands_of_their_own_as_under_dvc() {
+    let cmd = "\n      x=1\n      # a remark\n\n      echo \"$x\"y > out\n";
+    let project = Project::new(&format!("stages:\n  s:\n    cmd: |{cmd}    outs: [out]\n"));
+    project.run(&["repro"]).succeeds();
+    assert_eq!(project.read("out"), "y\n");
+}
+
+#[test]
+fn a_command_gets_the_shell_and_the_variables_of_dvc_unless_it_declares_its_environment() {
+    let project = Project::new(
+        "stages:\n  s: {cmd: 'echo $DVC_STAGE $DVC_ROOT > out', outs: [out]}\n  bare: {cmd: 'echo $0 $DVC_STAGE > bare', outs: [bare], env: []}\n",
+    );
+    // A shell that says how it was called, then does as it was told.
+    project.write("bash", "#!/bin/sh\necho \"$@\" > called\nexec /bin/sh \"$3\" \"$4\"\n");
+    std::fs::set_permissions(project.path("bash"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let mut command = project.command(&["repro"]);
+    let status = command.env("SHELL", project.path("bash")).env_remove("DVC_ROOT").output().unwrap().status;
+    assert!(status.success());
+    let root = project.path(".").canonicalize().unwrap();
+    assert_eq!(project.read("out"), format!("s {}\n", root.display()));
+    assert!(project.read("called").starts_with("--noprofile --norc -c echo $DVC_STAGE"), "{}", project.read("called"));
+    assert_eq!(project.read("bare"), "/bin/sh\n");
+}
+
+#[test]
+fn a_run_inside_a_run_works_unless_it_would_wait_for_itself() {
+    let nested = |args: &str| format!("{CLINPIPE} repro -q {args}");
+    let project = Project::new(&format!(
+        "stages:\n  outer: {{cmd: '{}', outs: [done], deps: [in]}}\n  other: {{cmd: echo x > x, outs: [x]}}\n",
+        nested("other && echo 1 > done")
+    ));
+    project.write("in", "1");
+    project.run(&["repro", "outer"]).succeeds();
+    assert_eq!(project.read("x"), "x\n");
+
+    let project =
+        Project::new(&format!("stages:\n  outer: {{cmd: '{} && echo 1 > done', outs: [done]}}\n", nested("-C sub")));
+    project.write("sub/dvc.yaml", "stages:\n  outer: {cmd: echo y > y, outs: [y]}\n");
+    project.run(&["repro"]).succeeds();
+    assert_eq!(project.read("sub/y"), "y\n");
+
+    let project =
+        Project::new(&format!("stages:\n  outer: {{cmd: '{} && echo 1 > done', outs: [done]}}\n", nested("outer")));
+    let run = project.run(&["repro"]).exits(3);
+    assert!(run.stderr.contains("is running this stage itself"), "{}", run.stderr);
 }
