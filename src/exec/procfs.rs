@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn this_process_is_found() {
         let own = rustix::process::getpid();
-        let parent = rustix::process::getppid().map_or(0, |pid| pid.as_raw_pid());
+        let parent = rustix::process::getppid().map_or(0, Pid::as_raw_pid);
         assert!(processes(|relations| relations.parent == parent).contains(&own));
         assert!(descends_from(parent) && !descends_from(own.as_raw_pid()));
     }

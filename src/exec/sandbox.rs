@@ -80,9 +80,13 @@ pub(super) fn rules(confinement: &Confinement, private: &[PathBuf], path: Option
         (Access::Full, confinement.outputs.as_slice()),
         (Access::Full, private),
     ] {
-        paths.iter().for_each(|path| rules.add(path, access));
+        for path in paths {
+            rules.add(path, access);
+        }
     }
-    confinement.drop_boxes.iter().for_each(|dir| rules.list(dir, &root));
+    for dir in &confinement.drop_boxes {
+        rules.list(dir, &root);
+    }
     for device in ["null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts"] {
         rules.add(&Path::new("/dev").join(device), Access::Device);
     }

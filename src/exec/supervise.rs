@@ -32,11 +32,8 @@ use super::sandbox::{self, Rule};
 
 /// Serves orders from stdin until it ends; notices go to stdout.
 pub(super) fn run() -> u8 {
-    let mut supervisor = match Supervisor::prepare() {
-        Ok(supervisor) => supervisor,
-        // Said through the exit code: clinpipe reports a supervisor that is gone.
-        Err(_) => return NO_REQUEST,
-    };
+    // Said through the exit code: clinpipe reports a supervisor that is gone.
+    let Ok(mut supervisor) = Supervisor::prepare() else { return NO_REQUEST };
     let code = supervisor.serve();
     supervisor.end_everything();
     code

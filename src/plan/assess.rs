@@ -56,9 +56,10 @@ impl Workspace<'_> {
             return Ok(Assessment { manifest, missing, reasons: vec![StaleReason::plain(ReasonKind::NeverRun, "")] });
         };
         // A strict result promises more than one that is asked for without --strict, so it is compared as what it is.
-        let mut reasons = match !self.strict && is_strict(&record.manifest) {
-            true => Manifest { env: self.environment(stage, true), ..manifest.clone() }.explain(&record.manifest),
-            false => manifest.explain(&record.manifest),
+        let mut reasons = if !self.strict && is_strict(&record.manifest) {
+            Manifest { env: self.environment(stage, true), ..manifest.clone() }.explain(&record.manifest)
+        } else {
+            manifest.explain(&record.manifest)
         };
         if record.key != record.manifest.key() {
             reasons.push(StaleReason::plain(ReasonKind::LockEdited, ""));

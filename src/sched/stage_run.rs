@@ -186,10 +186,8 @@ impl StageRun<'_> {
         let start = SystemTime::now();
         let outputs = self.outputs(claim);
         let work = self.prepare(&outputs, attempt)?;
-        let confined = match self.runner.workspace.strict && matches!(work, JobWork::Command { .. }) {
-            true => Some(Confined::prepare(self.runner.workspace, self.stage)?),
-            false => None,
-        };
+        let is_confined = self.runner.workspace.strict && matches!(work, JobWork::Command { .. });
+        let confined = is_confined.then(|| Confined::prepare(self.runner.workspace, self.stage)).transpose()?;
         let confinement = confined.as_ref().map(|confined| confined.confinement.clone());
         let job = Job { confinement, ..self.job(work, attempt) };
         let progress = |progress: clinpipe_stages::Progress| {
