@@ -61,7 +61,9 @@ pub(super) fn run(global: &Global, args: &FreezeArgs, frozen: bool, output: &Out
     for file in changed {
         write(&opened, &file, &files[&file].text)?;
     }
-    done.iter().for_each(|text| output.talk(text));
+    for text in done {
+        output.talk(&text);
+    }
     Ok(Exit::Done)
 }
 

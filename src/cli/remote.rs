@@ -79,7 +79,7 @@ pub(super) fn push(global: &Global, args: &PushArgs, output: &Output) -> anyhow:
     }
     let _tmp = workspace.store.use_tmp()?;
     let transfer = remote::push(&workspace.store, &remote, &wants, &actions, jobs(args.common.jobs))?;
-    Ok(conclude(&transfer, "sent", "the store here does not hold", &remote, output)?)
+    conclude(&transfer, "sent", "the store here does not hold", &remote, output)
 }
 
 pub(super) fn fetch(global: &Global, args: &FetchArgs, output: &Output) -> anyhow::Result<Exit> {
@@ -136,7 +136,7 @@ fn named(
             output.talk(&format!("note: stage {stage} is not in the lock yet; `clinpipe repro {stage}` runs it"));
             continue;
         };
-        for out in workspace.stage(stage).outs.iter().filter(|out| out.is_stored()) {
+        for out in workspace.stage(stage).outs.iter().filter(|out| out.is_stored() && out.push) {
             let is_meant = path.as_ref().is_none_or(|path| path.is_within(&out.path));
             if let Some(record) = record.outs.get(&out.path).filter(|_| is_meant) {
                 wants.push(Want { label: out.path.to_string(), record: record.clone() });

@@ -191,11 +191,14 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_text_panics_and_only_the_key_changes(body in "[-a-z:{}\\[\\]&*#'\"<, \n]{0,60}", frozen: bool) {
-            let text = format!("stages:\n  a:\n    cmd: x\n{body}\n");
-            let _ = edit(&text, "a", frozen);
+        fn what_is_frozen_is_frozen_and_back_again(body in "[-a-z:{}\\[\\]&*#'\"<, \n]{0,60}") {
+            let block = format!("stages:\n  a:\n    cmd: x\n{body}\n");
             let flow = format!("stages: {{a: {{cmd: x{body}}}}}");
-            let _ = edit(&flow, "a", frozen);
+            for text in [block, flow] {
+                let Ok(Some(frozen)) = edit(&text, "a", true) else { continue };
+                let thawed = edit(&frozen, "a", false);
+                proptest::prop_assert!(thawed.is_ok_and(|thawed| thawed.is_some()), "{}", frozen);
+            }
         }
     }
 }

@@ -158,6 +158,8 @@ pub struct Output {
     pub cache: bool,
     /// Whether the previous content stays in place before a run.
     pub persist: bool,
+    /// Whether `push` and `fetch` concern it.
+    pub push: bool,
     /// Where it is declared.
     pub span: Span,
     /// How a plot is drawn, once for each drawing; empty for other outputs.

@@ -28,6 +28,7 @@ fn pipeline(stages: &[(&str, &str, &str)]) -> Pipeline {
             class: OutClass::Out,
             cache: true,
             persist: false,
+            push: true,
             plots: Vec::new(),
             span: Span::default(),
         };

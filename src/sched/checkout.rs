@@ -137,13 +137,16 @@ impl<'a> Search<'a> {
     }
 }
 
+/// What is wanted of a stored directory, and its members if it is itself a directory.
+type Part = (ContentRecord, Option<Vec<Entry>>);
+
 /// What the stored directory at `out` holds at `path`; nothing when it holds nothing there, or is not held itself.
 fn part(
     outputs: &Outputs<'_>,
     recorded: &ContentRecord,
     out: &RelPath,
     path: &RelPath,
-) -> Result<Option<(ContentRecord, Option<Vec<Entry>>)>, RunError> {
+) -> Result<Option<Part>, RunError> {
     let inner = path.as_str().get(out.as_str().len()..).unwrap_or_default().trim_start_matches('/');
     if recorded.count.is_none() {
         return Ok(None);

@@ -114,11 +114,15 @@ impl Outputs<'_> {
         Ok(())
     }
 
-    /// The store as an output uses it: what a command writes into again must never be a link.
+    /// The store as an output uses it: what a command writes into again must never be a link, nor what git keeps.
     pub(super) fn cas_of(&self, path: &RelPath) -> Cas {
         let cas = self.workspace.store.cas();
-        let is_kept = self.stage.outs.iter().any(|out| out.persist && path.is_within(&out.path));
-        if is_kept { cas.with_link(Link::Reflink) } else { cas }
+        let is_written = |out: &Output| out.persist || !out.cache;
+        if self.stage.outs.iter().any(|out| is_written(out) && path.is_within(&out.path)) {
+            cas.with_link(Link::Reflink)
+        } else {
+            cas
+        }
     }
 
     /// Puts content that would be lost where the user can get it back.

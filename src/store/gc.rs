@@ -69,7 +69,7 @@ impl Store {
         for path in &sweep.paths {
             fs::remove_file(path).map_err(|error| StoreError::io("remove", path, error))?;
             // A directory that still holds something stays.
-            path.parent().map(fs::remove_dir).map(drop);
+            drop(path.parent().map(fs::remove_dir));
         }
         Ok(())
     }

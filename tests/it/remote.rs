@@ -51,8 +51,9 @@ fn what_one_pushes_the_other_pulls() {
     assert!(project.exists(&blob(b"HELLO\n")) && project.exists(&blob(b"hello\n")));
     let again = project.run(&["push"]).succeeds();
     assert!(again.stdout.starts_with("0 sent"), "{}", again.stdout);
-    let other = clone(&project);
+    let (other, before) = (clone(&project), project.files("remote"));
     other.run(&["pull"]).succeeds();
+    assert_eq!(project.files("remote"), before, "who fetches writes nothing there");
     assert_eq!((other.read("upper.txt"), other.read("d/b")), ("HELLO\n".to_owned(), "hello\n".to_owned()));
     assert!(!other.exists("local.txt"), "it is not kept in any store");
     let expected = outcomes([("local", "ran"), ("split", "fresh"), ("upper", "fresh")]);
@@ -71,6 +72,17 @@ fn fetch_fills_the_store_and_results_come_with_their_keys() {
     assert_eq!(other.outcomes(&["upper"]), outcomes([("upper", "restored")]), "the action record came too");
     let run = clone(&project).run(&["fetch"]).exits(4);
     assert!(run.stderr.contains("the remote does not hold d"), "{}", run.stderr);
+}
+
+#[test]
+fn an_output_that_stays_at_home_is_not_pushed() {
+    let project = Project::new(&PIPELINE.replace("outs: [d/]", "outs: [{d: {push: false}}]"));
+    project.write("in.txt", "hello\n");
+    project.run(&["repro", "-q"]).succeeds();
+    project.run(&["push"]).succeeds();
+    assert!(project.exists(&blob(b"HELLO\n")) && !project.exists(&blob(b"hello\n")));
+    assert_eq!(project.files("remote/ac").len(), 1, "nor its record, which would lead nowhere");
+    clone(&project).run(&["fetch"]).exits(4);
 }
 
 #[test]

@@ -73,6 +73,20 @@ fn checkout_removes_what_is_too_much_and_force_saves_nothing() {
 }
 
 #[test]
+fn checkout_replaces_whatever_stands_there() {
+    let project = project();
+    project.remove("upper.txt");
+    project.write("upper.txt/below", "a directory\n");
+    project.remove("d");
+    symlink("in.txt", project.path("d")).unwrap();
+    project.run(&["checkout"]).succeeds();
+    assert_eq!(project.read("upper.txt"), "HELLO\n");
+    assert!(!fs::symlink_metadata(project.path("d")).unwrap().is_symlink());
+    assert_eq!(project.read("in.txt"), "hello\n", "what a link led to stays");
+    assert!(project.files(".clinpipe/rescued").into_values().any(|bytes| bytes == b"a directory\n"));
+}
+
+#[test]
 fn checkout_of_a_path_leaves_the_rest_alone() {
     let project = project();
     project.remove("d/sub/b");
@@ -356,12 +370,13 @@ fn a_write_through_a_link_is_found_and_undone() {
 #[test]
 fn what_a_stage_writes_into_again_is_never_a_link() {
     let project = Project::new(
-        "store: {link: hardlink}\nstages:\n  log: {cmd: cat in.txt >> log, deps: [in.txt], outs: [{log: {persist: true}}]}\n",
+        "store: {link: hardlink}\nstages:\n  log:\n    cmd: cat in.txt >> log; cp in.txt m.json\n    deps: [in.txt]\n    outs: [{log: {persist: true}}]\n    metrics: [{m.json: {cache: false}}]\n",
     );
     for text in ["1\n", "2\n"] {
         project.write("in.txt", text);
         project.run(&["repro", "-q"]).succeeds();
         assert_eq!(fs::metadata(project.path("log")).unwrap().nlink(), 1);
+        assert_eq!(fs::metadata(project.path("m.json")).unwrap().nlink(), 1, "git keeps it");
     }
     assert_eq!(project.read("log"), "1\n2\n");
     assert_eq!(project.read(&blob(b"1\n")), "1\n");

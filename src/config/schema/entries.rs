@@ -72,6 +72,7 @@ impl Files<'_> {
                 class,
                 cache: true,
                 persist: false,
+                push: true,
                 span: item.declared,
                 plots: Vec::new(),
             };
@@ -109,7 +110,7 @@ impl Files<'_> {
             match entry.key.as_str() {
                 "cache" => output.cache = report.flag(&entry.value, &name).unwrap_or(true),
                 "persist" => output.persist = report.flag(&entry.value, &name).unwrap_or(false),
-                "push" => drop(report.flag(&entry.value, &name)),
+                "push" => output.push = report.flag(&entry.value, &name).unwrap_or(true),
                 _ => {}
             }
         }
