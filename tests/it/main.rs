@@ -15,6 +15,7 @@ mod fuzz;
 mod help;
 mod layering;
 mod metrics;
+mod model;
 mod names;
 mod project;
 mod regression;
