@@ -143,22 +143,46 @@ pub struct ReproArgs {
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
     /// Run even what is fresh, without asking the action cache.
-    #[arg(long)]
-    pub force: bool,
-    /// Only the named stages, not what they need.
-    #[arg(short, long, requires = "targets")]
-    pub single_item: bool,
-    /// After a failure, go on with what does not depend on it.
     #[arg(short, long)]
-    pub keep_going: bool,
-    /// Show what would run, and why; change nothing.
+    pub force: bool,
+    /// Only the named stages, in the order given, not what they need.
+    #[arg(short, long, requires = "targets", conflicts_with_all = ["pipeline", "all_pipelines", "downstream"])]
+    pub single_item: bool,
+    /// Everything connected with the targets, in either direction.
+    #[arg(short, long, conflicts_with_all = ["all_pipelines", "downstream"])]
+    pub pipeline: bool,
+    /// Every stage of every pipeline file below the root.
+    #[arg(short = 'P', long, conflicts_with = "downstream")]
+    pub all_pipelines: bool,
+    /// The targets and what needs them, instead of what they need.
     #[arg(long)]
+    pub downstream: bool,
+    /// Run what reads the outputs of a stage that ran, even if they have not changed.
+    #[arg(long)]
+    pub force_downstream: bool,
+    /// Take files that are not there for what the lock says of them.
+    #[arg(long)]
+    pub allow_missing: bool,
+    /// Read the targets as shell patterns over stage names.
+    #[arg(long, requires = "targets")]
+    pub glob: bool,
+    /// After a failure, go on with what does not depend on it.
+    #[arg(short, long, conflicts_with = "ignore_errors")]
+    pub keep_going: bool,
+    /// After a failure, try what depends on it as well; its results are not recorded.
+    #[arg(long)]
+    pub ignore_errors: bool,
+    /// Record results in the lock, but keep neither them nor their bytes in the store.
+    #[arg(long)]
+    pub no_commit: bool,
+    /// Show what would run, and why; change nothing.
+    #[arg(long, visible_alias = "dry")]
     pub dry_run: bool,
     /// With --dry-run: exit 1 when something would run.
     #[arg(long, requires = "dry_run")]
     pub check: bool,
-    /// Replace a parameter for this run.
-    #[arg(long, value_name = "KEY=VALUE")]
+    /// Replace a parameter for this run; FILE:KEY=VALUE for another file than params.yaml.
+    #[arg(short = 'S', long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
     /// Fail if an output differs from the committed lock; leave the lock as it is.
     #[arg(long)]
@@ -182,7 +206,7 @@ pub struct ReproArgs {
 pub struct StatusArgs {
     /// Stages, or the outputs they write; everything when none is given.
     pub targets: Vec<String>,
-    /// Exit 1 when something is stale.
+    /// Exit 1 when something is stale; --quiet implies it.
     #[arg(long)]
     pub check: bool,
     /// Print one JSON document.

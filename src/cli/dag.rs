@@ -6,7 +6,7 @@ use super::args::Global;
 use super::exit::Exit;
 use super::output::Output;
 use super::project::Opened;
-use crate::graph::{Drawing, Format, Selection, render, to_json};
+use crate::graph::{Drawing, Format, Matching, Selection, render, to_json};
 
 /// `dag`.
 #[derive(Debug, Args)]
@@ -53,7 +53,7 @@ pub enum DagFormat {
 pub(super) fn run(global: &Global, args: &DagArgs, output: &Output) -> anyhow::Result<Exit> {
     let Opened { project, graph, .. } = Opened::load(global, &[])?;
     let reach = if args.full { Selection::Component } else { Selection::Upstream };
-    let stages = graph.select(&args.targets, reach)?;
+    let stages = graph.select(&args.targets, reach, Matching::Exact)?;
     let format = args.chosen();
     if format == Format::Json && !args.outs && !args.collapse {
         output.data(&format!("{:#}\n", to_json(&project.pipeline, &graph, &stages)))?;

@@ -8,12 +8,14 @@ use super::error::UsageError;
 use super::exit::Exit;
 use super::output::Output;
 use super::project::Opened;
+use crate::store::lock_name;
 
 pub(super) fn run(global: &Global, args: &LogArgs, output: &Output) -> anyhow::Result<Exit> {
     let opened = Opened::load(global, &[])?;
     let name = opened.stage(&args.stage)?;
     let workspace = opened.workspace();
-    let path = workspace.store.log(&workspace.lock_stem(), &name.0);
+    let stage = workspace.stage(&name);
+    let path = workspace.store.log(&lock_name(&stage.file), &stage.local);
     match fs::read(&path) {
         Ok(bytes) if bytes.is_empty() => output.talk(&format!("Stage {name} wrote nothing to its log.")),
         Ok(bytes) => output.data(&String::from_utf8_lossy(&bytes))?,

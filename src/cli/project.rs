@@ -10,7 +10,7 @@ use super::args::Global;
 use super::error::UsageError;
 use crate::config::StageName;
 use crate::config::{self, Project};
-use crate::graph::{Graph, Selection};
+use crate::graph::{Graph, Matching, Selection};
 use crate::plan::Workspace;
 use crate::serve::{ServeParams, Settings};
 use crate::stage::{Catalog, SERVICE};
@@ -63,7 +63,17 @@ impl Opened {
 
     /// The stages that targets select, services excluded.
     pub fn select(&self, targets: &[String], selection: Selection) -> anyhow::Result<Vec<StageName>> {
-        let mut selected = self.graph.select(targets, selection)?;
+        self.select_matching(targets, selection, Matching::Exact)
+    }
+
+    /// The same for targets that may be patterns.
+    pub fn select_matching(
+        &self,
+        targets: &[String],
+        selection: Selection,
+        matching: Matching,
+    ) -> anyhow::Result<Vec<StageName>> {
+        let mut selected = self.graph.select(targets, selection, matching)?;
         selected.retain(|name| !self.project.pipeline.stages[name].service);
         Ok(selected)
     }
@@ -86,27 +96,32 @@ pub fn jobs(given: Option<u16>) -> usize {
     given.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from)
 }
 
-/// Root and pipeline file. Without `-C`, the root is the directory of the file that `--file` names.
+/// Root and main pipeline file. The root is what `-C` names; else the nearest directory at or above the pipeline file
+/// that holds `.dvc` (a DVC project); else the directory of the pipeline file.
 fn locate(global: &Global) -> anyhow::Result<(PathBuf, RelPath)> {
     let here = std::env::current_dir().context("cannot tell the current directory")?;
-    let Some(file) = &global.file else {
-        let file = config::discover(&here)?;
-        return Ok((here, file));
+    let (directory, name) = match &global.file {
+        None => (here.clone(), PathBuf::from(config::discover(&here)?.as_str())),
+        Some(file) => {
+            let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty());
+            let name = file.file_name().map(PathBuf::from).unwrap_or_default();
+            (parent.map_or_else(|| here.clone(), |parent| here.join(parent)), name)
+        }
     };
-    let parent = file.parent().filter(|parent| global.directory.is_none() && !parent.as_os_str().is_empty());
-    let (root, file) = match (parent, file.file_name()) {
-        (Some(parent), Some(name)) => (here.join(parent), Path::new(name)),
-        _ => (here, file.as_path()),
-    };
-    let root = root.canonicalize().map_err(|error| {
-        let message = format!("cannot enter {}: {error}", root.display());
+    let directory = directory.canonicalize().map_err(|error| {
+        let message = format!("cannot enter {}: {error}", directory.display());
         UsageError::new(message, "name an existing pipeline file with --file")
     })?;
-    let file = file.to_str().and_then(RelPath::parse).ok_or_else(|| {
+    let root = match global.directory {
+        Some(_) => here.canonicalize().context("cannot tell the current directory")?,
+        None => directory.ancestors().find(|above| above.join(".dvc").is_dir()).unwrap_or(&directory).to_owned(),
+    };
+    let file = directory.join(name);
+    let local = file.strip_prefix(&root).ok().and_then(Path::to_str).and_then(RelPath::parse).ok_or_else(|| {
         let message = format!("the pipeline file {} lies outside the project", file.display());
         UsageError::new(message, "give a path below the project's directory")
     })?;
-    Ok((root, file))
+    Ok((root, local))
 }
 
 fn parse_override(text: &str) -> anyhow::Result<(String, String)> {

@@ -13,11 +13,11 @@ use super::project::{Opened, jobs};
 use super::watch;
 use crate::config::StageName;
 use crate::exec::{Cancel, LocalExecutor, ParentEnv, check_strict};
-use crate::graph::Selection;
+use crate::graph::{Matching, Selection};
 use crate::key::StaleReason;
-use crate::plan::{Forecast, Plan};
+use crate::plan::{Forecast, Plan, PlanOptions};
 use crate::sched::events::Outcome;
-use crate::sched::{RunOptions, RunReport, Runner};
+use crate::sched::{OnFailure, RunOptions, RunReport, Runner};
 
 /// `{"stages": {NAME: {"outcome", "seconds", "detail"?}}}`.
 #[derive(Serialize)]
@@ -37,8 +37,8 @@ struct StageOutcome<'a> {
 pub(super) fn run(global: &Global, args: &ReproArgs, output: &Output) -> anyhow::Result<Exit> {
     let mut opened = Opened::load(global, &args.set)?;
     opened.strict = args.strict;
-    let selection = if args.single_item { Selection::Single } else { Selection::Upstream };
-    let selected = opened.select(&args.targets, selection)?;
+    let matching = if args.glob { Matching::Glob } else { Matching::Exact };
+    let selected = opened.select_matching(&args.targets, selection(args), matching)?;
     if args.dry_run {
         return dry_run(&opened, &selected, args, output);
     }
@@ -64,6 +64,28 @@ pub(super) fn run(global: &Global, args: &ReproArgs, output: &Output) -> anyhow:
     conclude(report, exit)
 }
 
+fn selection(args: &ReproArgs) -> Selection {
+    match (args.single_item, args.pipeline, args.all_pipelines, args.downstream) {
+        (true, ..) => Selection::Single,
+        (_, true, ..) => Selection::Component,
+        (_, _, true, _) => Selection::All,
+        (.., true) => Selection::Downstream,
+        _ => Selection::Upstream,
+    }
+}
+
+fn plan_options(args: &ReproArgs) -> PlanOptions {
+    PlanOptions { force: args.force, force_downstream: args.force_downstream, allow_missing: args.allow_missing }
+}
+
+fn on_failure(args: &ReproArgs) -> OnFailure {
+    match (args.keep_going, args.ignore_errors) {
+        (true, _) => OnFailure::KeepGoing,
+        (_, true) => OnFailure::Ignore,
+        _ => OnFailure::Stop,
+    }
+}
+
 /// The exit code of a run that otherwise ends with `exit`.
 pub(super) fn conclude(report: RunReport, exit: Exit) -> anyhow::Result<Exit> {
     let (interrupted, failed) = (report.any(Outcome::Interrupted), report.any(Outcome::Failed));
@@ -79,8 +101,10 @@ pub(super) fn conclude(report: RunReport, exit: Exit) -> anyhow::Result<Exit> {
 fn execute(opened: &Opened, selected: &[StageName], args: &ReproArgs, output: &Output) -> anyhow::Result<RunReport> {
     let options = RunOptions {
         jobs: jobs(args.jobs),
-        force: args.force,
-        keep_going: args.keep_going,
+        plan: plan_options(args),
+        in_order: args.single_item,
+        on_failure: on_failure(args),
+        commit: !args.no_commit,
         use_cache: !args.no_run_cache,
         locked: args.locked,
     };
@@ -140,7 +164,7 @@ struct StageForecast<'a> {
 
 fn dry_run(opened: &Opened, selected: &[StageName], args: &ReproArgs, output: &Output) -> anyhow::Result<Exit> {
     let workspace = opened.workspace();
-    let plan = Plan::new(&workspace, &workspace.current_lock()?, selected, args.force)?;
+    let plan = Plan::new(&workspace, &workspace.current_lock()?, selected, plan_options(args))?;
     if args.json {
         let stages = plan
             .stages

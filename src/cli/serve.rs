@@ -18,7 +18,7 @@ use super::output::Output;
 use super::project::Opened;
 use crate::config::{self, Project};
 use crate::graph::Selection;
-use crate::plan::Plan;
+use crate::plan::{Plan, PlanOptions};
 use crate::serve::{self, AccessLog, ApiKey, BundleModel, Model, ServeParams, Settings};
 use crate::stage::SERVICE;
 use crate::util::{RelPath, utc};
@@ -106,7 +106,7 @@ fn doubt(opened: &Opened, bundle: &Path) -> anyhow::Result<Option<String>> {
     let Some(stage) = stages.find(|stage| stage.outs.iter().any(|out| out.path == path)) else { return Ok(None) };
     let selected = opened.select(std::slice::from_ref(&stage.name.0), Selection::Upstream)?;
     let workspace = opened.workspace();
-    let plan = Plan::new(&workspace, &workspace.current_lock()?, &selected, false)?;
+    let plan = Plan::new(&workspace, &workspace.current_lock()?, &selected, PlanOptions::default())?;
     let planned = plan.stages.iter().find(|planned| planned.name == stage.name);
     Ok(planned
         .and_then(|planned| planned.reasons.first())

@@ -11,7 +11,7 @@ use super::output::Output;
 use super::project::Opened;
 use crate::graph::Selection;
 use crate::key::StaleReason;
-use crate::plan::{Plan, PlannedStage};
+use crate::plan::{Plan, PlanOptions, PlannedStage};
 
 /// `{"stages": {NAME: {"state", "reasons"}}}`.
 #[derive(Serialize)]
@@ -29,14 +29,16 @@ pub(super) fn run(global: &Global, args: &StatusArgs, output: &Output) -> anyhow
     let opened = Opened::load(global, &[])?;
     let selected = opened.select(&args.targets, Selection::Upstream)?;
     let workspace = opened.workspace();
-    let plan = Plan::new(&workspace, &workspace.current_lock()?, &selected, false)?;
+    let plan = Plan::new(&workspace, &workspace.current_lock()?, &selected, PlanOptions::default())?;
+    // Like `git diff --quiet`: the exit code is the answer.
+    let check = args.check || output.is_quiet();
     if args.json {
         let stages = plan.stages.iter().map(|stage| (stage.name.0.as_str(), state(stage))).collect();
         output.json(&Document { stages })?;
-    } else {
+    } else if !output.is_quiet() {
         output.data(&text(&plan, output.is_verbose()))?;
     }
-    Ok(if args.check && plan.is_pending() { Exit::No } else { Exit::Done })
+    Ok(if check && plan.is_pending() { Exit::No } else { Exit::Done })
 }
 
 fn state(stage: &PlannedStage) -> StageState<'_> {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use ignore::WalkBuilder;
@@ -76,8 +76,7 @@ fn execute_copy(
     output: &Output,
 ) -> anyhow::Result<RunReport> {
     let copy = Opened::load_at(place, &opened.project.pipeline.file, &[])?;
-    let options =
-        RunOptions { jobs: jobs(args.jobs), force: false, keep_going: false, use_cache: false, locked: false };
+    let options = RunOptions { jobs: jobs(args.jobs), use_cache: false, ..RunOptions::default() };
     let mut sink = watch::sink(output, None);
     run_stages(&copy, selected, &options, sink.as_mut())
 }
@@ -86,17 +85,17 @@ fn execute_copy(
 /// lock, no `.git` and no store.
 fn copy_project(pipeline: &Pipeline, target: &Path) -> anyhow::Result<()> {
     // Without outputs and lock the copy starts as if nothing had ever run.
-    let lock = lock_path(&pipeline.file.under(&pipeline.root));
+    let locks: Vec<PathBuf> = pipeline.files().map(|file| lock_path(&file.under(&pipeline.root))).collect();
     let is_left_out = |path: &RelPath| {
         let mut outs = pipeline.stages.values().flat_map(|stage| &stage.outs);
-        path.under(&pipeline.root) == lock || outs.any(|out| path.is_within(&out.path))
+        locks.contains(&path.under(&pipeline.root)) || outs.any(|out| path.is_within(&out.path))
     };
     let mut walk = WalkBuilder::new(&pipeline.root);
     walk.hidden(false).ignore(false).parents(false).git_global(false).git_exclude(false).require_git(false);
     walk.filter_entry(|entry| !matches!(entry.file_name().to_str(), Some(".git" | ".clinpipe")));
     let inputs = pipeline.stages.values().flat_map(|stage| &stage.deps).map(|dep| dep.path.clone());
     let params = pipeline.stages.values().flat_map(|stage| &stage.params).map(|source| source.file.clone());
-    for path in inputs.chain(params).chain([pipeline.file.clone()]) {
+    for path in inputs.chain(params).chain(pipeline.files().cloned()) {
         copy_tree(&pipeline.root, &path, target, &is_left_out)?;
     }
     for entry in walk.build() {

@@ -10,7 +10,7 @@ use super::output::Output;
 use super::project::Opened;
 use crate::graph::Selection;
 use crate::key::{ReasonKind, StaleReason};
-use crate::plan::{Plan, PlannedStage};
+use crate::plan::{Plan, PlanOptions, PlannedStage};
 use crate::store::StageRecord;
 
 #[derive(Serialize)]
@@ -35,7 +35,7 @@ pub(super) fn run(global: &Global, args: &WhyArgs, output: &Output) -> anyhow::R
     let selected = opened.select(std::slice::from_ref(&name.0), Selection::Upstream)?;
     let workspace = opened.workspace();
     let lock = workspace.current_lock()?;
-    let plan = Plan::new(&workspace, &lock, &selected, false)?;
+    let plan = Plan::new(&workspace, &lock, &selected, PlanOptions::default())?;
     let Some(stage) = plan.stages.iter().find(|stage| stage.name == name) else {
         output.talk(&format!("{name} is a service; `repro` never runs it."));
         return Ok(Exit::Done);

@@ -4,18 +4,20 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::diagnostic::{ConfigError, ConfigErrors, Source};
+use super::discover::others;
 use super::overlap::OutputIndex;
 use super::params::ParamFiles;
-use super::pipeline::{BuiltinCatalog, Pipeline, StageDef, StageName, Work};
+use super::pipeline::{BuiltinCatalog, Pipeline, Pool, StageDef, Work};
 use super::report::Report;
 use super::schema::{Top, read_stage, read_top};
+use super::storage::StoreSettings;
 use super::template::{Context, Surroundings, expand, load_vars};
 use super::validate::validate;
 use super::yaml::{self, Node};
 use crate::util::{RelPath, nearest};
 
-/// File names that [`discover`] looks for, in order.
-const NAMES: [&str; 2] = ["pipeline.yaml", "dvc.yaml"];
+/// The parameter file of a pipeline file's directory.
+const PARAMS: &str = "params.yaml";
 
 /// A loaded and checked project.
 #[derive(Debug, Clone)]
@@ -26,75 +28,125 @@ pub struct Project {
     pub params: ParamFiles,
 }
 
-/// The pipeline file of a directory: `pipeline.yaml`, else `dvc.yaml`.
-pub fn discover(root: &Path) -> Result<RelPath, ConfigErrors> {
-    let found = NAMES.iter().filter(|name| root.join(name).is_file()).find_map(|name| RelPath::parse(name));
-    found.ok_or_else(|| {
-        ConfigError::of_file(NAMES[0], "there is neither pipeline.yaml nor dvc.yaml in this directory")
-            .help("start a project with `clinpipe init`, or name the file with `--file`")
-            .into()
-    })
-}
-
-/// Loads a pipeline file and the parameter files it names, and checks everything that needs no run. `overrides` are
-/// the `--set key=value` pairs, in order. Paths in the file are relative to its directory.
+/// Loads a project: its main pipeline file, those of other directories below `root`, and the parameter files they name;
+/// and checks everything that needs no run. `overrides` are the `--set key=value` pairs, in order. Paths in a pipeline
+/// file are relative to its directory.
 pub fn load(
     root: &Path,
     file: &RelPath,
     overrides: &[(String, String)],
     catalog: &dyn BuiltinCatalog,
 ) -> Result<Project, ConfigErrors> {
-    let Some(source) = Source::read(root, file)? else {
-        return Err(ConfigError::of_file(file.as_str(), "the pipeline file does not exist").into());
-    };
-    let tree = yaml::parse(&source)?;
-    let base = file.as_str().rsplit_once('/').and_then(|(dir, _)| RelPath::parse(dir)).unwrap_or_default();
-    let main = RelPath::resolve(&base, "params.yaml").unwrap_or_default();
+    let main = RelPath::resolve(&file.parent(), PARAMS).unwrap_or_default();
     let mut params = ParamFiles::new(root, main)?;
     for (key, value) in overrides {
-        params.set(key, value)?;
-    }
-    let mut report = Report::new(&source);
-    let mut context = Context::new(&params);
-    if let Some(vars) = tree.get("vars") {
-        load_vars(&mut context, vars, (root, &base), &mut params, &mut report);
-    }
-    let (top, entries) = read_top(&tree, &context, &base, &mut report);
-    let mut stages: BTreeMap<StageName, StageDef> = BTreeMap::new();
-    let mut order = Vec::new();
-    for entry in entries {
-        let mut around = Surroundings { root, base: &base, params: &mut params };
-        for expanded in expand(entry, &context, &mut around, &mut report) {
-            let Some(mut stage) = read_stage(&expanded, &base, &mut report) else { continue };
-            check_names(&stage, &expanded.body, &top, catalog, &mut report);
-            if let Work::Builtin(uses) = &stage.work {
-                stage.service = catalog.spec(uses).is_some_and(|spec| spec.service);
-            }
-            if stages.contains_key(&stage.name) {
-                report.fault(stage.span, format!("there are two stages called `{}`", stage.name));
-                continue;
-            }
-            order.push(stage.name.clone());
-            stages.insert(stage.name.clone(), stage);
-        }
+        params.set(root, key, value)?;
     }
     let pipeline = Pipeline {
         root: root.to_owned(),
         file: file.clone(),
-        stages,
-        order,
-        pools: top.pools,
-        metrics: top.metrics,
-        store: top.store,
-        params: top.params,
-        plots: top.plots,
+        others: others(root, file),
+        stages: BTreeMap::new(),
+        order: Vec::new(),
+        pools: BTreeMap::new(),
+        metrics: Vec::new(),
+        store: StoreSettings::default(),
+        params: Vec::new(),
+        plots: Vec::new(),
     };
-    load_params(&pipeline, &mut params, &mut report);
-    if report.is_clean() {
-        validate(&pipeline, &params, catalog, &mut report);
+    let mut loader = Loader { catalog, params, pipeline, report: Report::default() };
+    loader.read(file)?;
+    for other in loader.pipeline.others.clone() {
+        // A fault of this file must not hide those of the next.
+        if let Err(errors) = loader.read(&other) {
+            loader.report.extend(errors.0);
+        }
     }
-    report.finish()?;
-    Ok(Project { pipeline, params })
+    loader.finish()
+}
+
+/// A project while it is read.
+struct Loader<'a> {
+    catalog: &'a dyn BuiltinCatalog,
+    params: ParamFiles,
+    pipeline: Pipeline,
+    report: Report,
+}
+
+impl Loader<'_> {
+    /// Reads one pipeline file. Faults of its content go to the report.
+    fn read(&mut self, file: &RelPath) -> Result<(), ConfigErrors> {
+        let root = self.pipeline.root.clone();
+        let Some(source) = Source::read(&root, file)? else {
+            return Err(ConfigError::of_file(file.as_str(), "the pipeline file does not exist").into());
+        };
+        let tree = yaml::parse(&source)?;
+        let base = file.parent();
+        let main = RelPath::resolve(&base, PARAMS).unwrap_or_default();
+        self.params.load(&root, &main)?;
+        self.report.open(source);
+        let mut context = Context::new(&self.params, &main);
+        if let Some(vars) = tree.get("vars") {
+            load_vars(&mut context, vars, (&root, &base), &mut self.params, &mut self.report);
+        }
+        let (top, entries) = read_top(&tree, &context, &base, &mut self.report);
+        for entry in entries {
+            let mut around = Surroundings { root: &root, base: &base, params: &mut self.params };
+            for expanded in expand(entry, &context, &mut around, &mut self.report) {
+                let Some(stage) = read_stage(&expanded, &base, &mut self.report) else { continue };
+                check_names(&stage, &expanded.body, &top, self.catalog, &mut self.report);
+                self.add(stage, file);
+            }
+        }
+        let pipeline = &mut self.pipeline;
+        pipeline.metrics.extend(top.metrics);
+        pipeline.params.extend(top.params);
+        pipeline.plots.extend(top.plots);
+        // There is one store, so only the main file says how it is used.
+        if *file == pipeline.file {
+            pipeline.store = top.store;
+        }
+        self.add_pools(top.pools, &tree);
+        Ok(())
+    }
+
+    fn add(&mut self, mut stage: StageDef, file: &RelPath) {
+        stage.name = self.pipeline.address(file, &stage.local);
+        stage.file = file.clone();
+        if let Work::Builtin(uses) = &stage.work {
+            stage.service = self.catalog.spec(uses).is_some_and(|spec| spec.service);
+        }
+        if self.pipeline.stages.contains_key(&stage.name) {
+            self.report.fault(stage.span, format!("there are two stages called `{}`", stage.name));
+            return;
+        }
+        self.pipeline.order.push(stage.name.clone());
+        self.pipeline.stages.insert(stage.name.clone(), stage);
+    }
+
+    /// Pools of equal name are one pool, so the files that declare it must agree.
+    fn add_pools(&mut self, pools: BTreeMap<String, Pool>, tree: &Node) {
+        for (name, pool) in pools {
+            match self.pipeline.pools.get(&name) {
+                Some(known) if *known != pool => {
+                    let span = tree.get("pools").map_or(tree.span, |node| node.place(&name));
+                    let slots = known.slots;
+                    let message = format!("pool `{name}` has {slots} slots in another pipeline file of this project");
+                    self.report.fault_with_help(span, message, "give it the same number everywhere, or another name");
+                }
+                _ => drop(self.pipeline.pools.insert(name, pool)),
+            }
+        }
+    }
+
+    fn finish(mut self) -> Result<Project, ConfigErrors> {
+        load_params(&self.pipeline, &mut self.params, &mut self.report);
+        if self.report.is_clean() {
+            validate(&self.pipeline, &self.params, self.catalog, &mut self.report);
+        }
+        self.report.finish()?;
+        Ok(Project { pipeline: self.pipeline, params: self.params })
+    }
 }
 
 /// The built-in and the pool that a stage names exist.

@@ -5,6 +5,7 @@
 //! file, line, column and the offending line. It writes nothing and never panics, whatever the bytes.
 
 pub mod diagnostic;
+mod discover;
 pub mod dvc_config;
 pub mod edit;
 mod load;
@@ -22,8 +23,9 @@ mod validate;
 pub mod yaml;
 
 pub use diagnostic::{ConfigError, ConfigErrors, Source};
+pub use discover::discover;
 pub use dvc_config::{DvcConfig, DvcRemote, FlagStyle};
-pub use load::{Project, discover, load};
+pub use load::{Project, load};
 pub use overlap::OutputIndex;
 pub use params::ParamFiles;
 pub use pipeline::{

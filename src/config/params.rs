@@ -33,6 +33,7 @@ pub struct ParamFiles {
 /// One `--set`.
 #[derive(Debug, Clone)]
 struct Override {
+    file: RelPath,
     key: String,
     /// The option as written, as a one-line file.
     source: Source,
@@ -101,10 +102,8 @@ impl ParamFiles {
 
     /// A fault of the value under a dotted key: points at the value, or at the deepest part of its path that exists.
     pub fn fault(&self, file: &RelPath, key: &str, message: impl Into<String>) -> ConfigError {
-        if *file == self.main
-            && let Some(set) =
-                self.overrides.iter().rev().find(|set| is_below(key, &set.key) || is_below(&set.key, key))
-        {
+        let is_it = |set: &&Override| set.file == *file && (is_below(key, &set.key) || is_below(&set.key, key));
+        if let Some(set) = self.overrides.iter().rev().find(is_it) {
             let inner = key.strip_prefix(&set.key).and_then(|rest| rest.strip_prefix('.')).unwrap_or("");
             return set.source.error(set.tree.place(inner), message);
         }
@@ -131,24 +130,36 @@ impl ParamFiles {
         None
     }
 
-    /// Applies `--set key=text` to the main file. The key must exist.
-    pub(super) fn set(&mut self, key: &str, text: &str) -> Result<(), ConfigErrors> {
-        let source = Source::new("--set", &format!("{key}={text}"));
-        let shift = key.chars().count() + 1;
+    /// Applies `--set KEY=TEXT` to the main file, or `--set FILE:KEY=TEXT` to another. The key must exist.
+    pub(super) fn set(&mut self, root: &Path, option: &str, text: &str) -> Result<(), ConfigErrors> {
+        let source = Source::new("--set", &format!("{option}={text}"));
+        let start = Span { line: 1, column: 1 };
+        let (file, key) = match option.split_once(':') {
+            None => (self.main.clone(), option),
+            Some((file, key)) => {
+                let file = RelPath::parse(file)
+                    .ok_or_else(|| source.error(start, format!("`{file}` lies outside the project")))?;
+                (file, key)
+            }
+        };
+        if !self.load(root, &file)? {
+            return Err(source.error(start, format!("`{file}` does not exist")).into());
+        }
+        let shift = option.chars().count() + 1;
         let tree = yaml::parse(&Source::new("--set", text)).map_err(|errors| {
             ConfigErrors(
                 errors.0.into_iter().map(|error| source.error(shifted(error.span, shift), error.message)).collect(),
             )
         })?;
         let value = tree.to_json();
-        let target = self.files.get_mut(&self.main).and_then(|file| lookup_mut(&mut file.value, key));
+        let target = self.files.get_mut(&file).and_then(|file| lookup_mut(&mut file.value, key));
         let Some(target) = target else {
-            let message = format!("`{key}` is not a key of {}", self.main);
-            let near = self.nearest_key(&self.main, key);
-            return Err(source.error(Span { line: 1, column: 1 }, message).did_you_mean(near.as_deref()).into());
+            let near = self.nearest_key(&file, key);
+            let message = format!("`{key}` is not a key of {file}");
+            return Err(source.error(start, message).did_you_mean(near.as_deref()).into());
         };
         *target = value;
-        self.overrides.push(Override { key: key.to_owned(), source, tree: shift_tree(tree, shift) });
+        self.overrides.push(Override { file, key: key.to_owned(), source, tree: shift_tree(tree, shift) });
         Ok(())
     }
 }

@@ -11,7 +11,8 @@ use super::plot::PlotDef;
 use super::storage::StoreSettings;
 use crate::util::RelPath;
 
-/// The name of a stage, unique in its pipeline file.
+/// The address of a stage, unique in its project: its name, preceded by `FILE:` when it does not stand in the project's
+/// main pipeline file (`train`, `sub/dvc.yaml:train`).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct StageName(pub String);
@@ -31,18 +32,20 @@ pub struct Span {
     pub column: usize,
 }
 
-/// A loaded, valid pipeline. Paths are relative to `root`.
+/// A loaded, valid project: the main pipeline file and all others below the root. Paths are relative to `root`.
 #[derive(Debug, Clone)]
 pub struct Pipeline {
     /// The project: the absolute directory of the pipeline file, or what `-C` names.
     pub root: PathBuf,
-    /// The pipeline file, as `pipeline.yaml`.
+    /// The main pipeline file, as `pipeline.yaml`: what commands without a target mean.
     pub file: RelPath,
-    /// Its stages by name. Iteration is in name order; `order` keeps that of the file.
+    /// The pipeline files of other directories, in path order.
+    pub others: Vec<RelPath>,
+    /// All stages by address. Iteration is in address order; `order` keeps that of the files.
     pub stages: BTreeMap<StageName, StageDef>,
-    /// Stage names in the order of the file.
+    /// Stage addresses in the order of the files, those of the main file first.
     pub order: Vec<StageName>,
-    /// Named pools.
+    /// Named pools; they bound the whole run, whichever file declares them.
     pub pools: BTreeMap<String, Pool>,
     /// Top-level `metrics:` files, in addition to the stages' metrics.
     pub metrics: Vec<RelPath>,
@@ -54,11 +57,30 @@ pub struct Pipeline {
     pub plots: Vec<PlotDef>,
 }
 
+impl Pipeline {
+    /// All pipeline files, the main one first.
+    pub fn files(&self) -> impl Iterator<Item = &RelPath> {
+        std::iter::once(&self.file).chain(&self.others)
+    }
+
+    /// The address of the stage that a pipeline file calls `name`.
+    pub fn address(&self, file: &RelPath, name: &str) -> StageName {
+        StageName(if *file == self.file { name.to_owned() } else { format!("{file}:{name}") })
+    }
+}
+
 /// How many stages of a pool may run at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pool {
     /// At least 1.
     pub slots: u32,
+}
+
+impl StageDef {
+    /// The directory of its pipeline file.
+    pub fn base(&self) -> RelPath {
+        self.file.parent()
+    }
 }
 
 /// What a stage executes.
@@ -73,9 +95,13 @@ pub enum Work {
 /// One stage as declared.
 #[derive(Debug, Clone)]
 pub struct StageDef {
-    /// Its name.
+    /// Its address in the project.
     pub name: StageName,
-    /// Where its name stands in the pipeline file.
+    /// The pipeline file that declares it.
+    pub file: RelPath,
+    /// Its name in that file.
+    pub local: String,
+    /// Where its name stands in that file.
     pub span: Span,
     /// What it executes.
     pub work: Work,

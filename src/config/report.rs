@@ -1,34 +1,58 @@
-//! Collects the faults of one file while it is read, with the questions that typed reading asks again and again.
+//! Collects the faults of a project's files while they are read, with the questions that typed reading asks again and
+//! again.
 
 use super::diagnostic::{ConfigError, ConfigErrors, Source};
 use super::pipeline::Span;
 use super::yaml::{Entry, Kind, Node};
 use crate::util::{RelPath, nearest};
 
-/// The faults of one file so far.
-pub(super) struct Report<'a> {
-    pub(super) source: &'a Source,
+/// The faults so far. Places belong to the pipeline file that was turned to last.
+#[derive(Default)]
+pub(super) struct Report {
+    sources: Vec<Source>,
+    current: usize,
     errors: Vec<ConfigError>,
 }
 
-impl<'a> Report<'a> {
-    pub(super) fn new(source: &'a Source) -> Self {
-        Self { source, errors: Vec::new() }
+impl Report {
+    /// Turns to another pipeline file.
+    pub(super) fn open(&mut self, source: Source) {
+        self.current = self.sources.len();
+        self.sources.push(source);
+    }
+
+    /// Turns back to a file that has been opened.
+    pub(super) fn turn_to(&mut self, file: &RelPath) {
+        if let Some(at) = self.position(file) {
+            self.current = at;
+        }
+    }
+
+    /// The place of a file in the order in which they were opened.
+    pub(super) fn position(&self, file: &RelPath) -> Option<usize> {
+        self.sources.iter().position(|source| source.name == file.as_str())
+    }
+
+    fn error(&self, span: Span, message: impl Into<String>) -> ConfigError {
+        match self.sources.get(self.current) {
+            Some(source) => source.error(span, message),
+            None => ConfigError::of_file("", message),
+        }
     }
 
     /// Adds a fault.
     pub(super) fn fault(&mut self, span: Span, message: impl Into<String>) {
-        self.errors.push(self.source.error(span, message));
+        self.errors.push(self.error(span, message));
     }
 
     /// Adds a fault and what to do about it.
     pub(super) fn fault_with_help(&mut self, span: Span, message: impl Into<String>, help: impl Into<String>) {
-        self.errors.push(self.source.error(span, message).help(help));
+        self.errors.push(self.error(span, message).help(help));
     }
 
     /// Adds a fault and the word that was probably meant.
     pub(super) fn fault_near(&mut self, span: Span, message: impl Into<String>, near: Option<&str>) {
-        self.errors.push(self.source.error(span, message).did_you_mean(near));
+        self.errors.push(self.error(span, message).did_you_mean(near));
     }
 
     /// Adds faults of other files.
@@ -42,12 +66,15 @@ impl<'a> Report<'a> {
 
     /// Ends the collection: `Err` if there is any fault.
     ///
-    /// The faults of the file come in the order of its lines, then those of other files.
+    /// The faults of a pipeline file come in the order of its lines, then those of other files.
     pub(super) fn finish(mut self) -> Result<(), ConfigErrors> {
-        let name = &self.source.name;
+        let names: Vec<&str> = self.sources.iter().map(|source| source.name.as_str()).collect();
         self.errors.sort_by_key(|error| {
             let at = error.span.map_or((0, 0), |span| (span.line, span.column));
-            if error.file == *name { (false, at) } else { (true, (0, 0)) }
+            match names.iter().position(|name| *name == error.file) {
+                Some(file) => (file, at),
+                None => (names.len(), (0, 0)),
+            }
         });
         if self.errors.is_empty() { Ok(()) } else { Err(ConfigErrors(self.errors)) }
     }
@@ -55,7 +82,8 @@ impl<'a> Report<'a> {
     /// Where `words` stand within the value that starts at `span`: the first occurrence in the next few lines, else
     /// the value itself.
     pub(super) fn within(&self, span: Span, words: &str) -> Span {
-        let lines = self.source.text.lines().enumerate().skip(span.line.saturating_sub(1)).take(40);
+        let text = self.sources.get(self.current).map_or("", |source| source.text.as_str());
+        let lines = text.lines().enumerate().skip(span.line.saturating_sub(1)).take(40);
         for (at, line) in lines {
             let skip = if at + 1 == span.line { span.column.saturating_sub(1) } else { 0 };
             let start = line.char_indices().nth(skip).map_or(line.len(), |(byte, _)| byte);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
-use petgraph::visit::{Dfs, Reversed};
+use petgraph::visit::{Dfs, EdgeFiltered, EdgeRef, Reversed};
 
 use crate::config::{OutputIndex, Pipeline, StageName, overlap};
 use crate::util::RelPath;
@@ -18,6 +18,11 @@ pub struct Graph {
     /// Position of each node in the topological order.
     rank: Vec<usize>,
     order: Vec<StageName>,
+    pub(super) main_file: RelPath,
+    /// Every pipeline file that declares stages, and which, in its order.
+    pub(super) files: BTreeMap<RelPath, Vec<StageName>>,
+    /// Stages that take their inputs as they are, so that nothing before them matters.
+    frozen: BTreeSet<StageName>,
     /// Output path → stage.
     pub(super) outputs: BTreeMap<RelPath, StageName>,
 }
@@ -63,7 +68,12 @@ impl Graph {
             .values()
             .flat_map(|stage| stage.outs.iter().map(|output| (output.path.clone(), stage.name.clone())))
             .collect();
-        Ok(Self { stages: graph, nodes, rank, order, outputs })
+        let mut files: BTreeMap<RelPath, Vec<StageName>> = BTreeMap::new();
+        for stage in pipeline.order.iter().filter_map(|name| pipeline.stages.get(name)) {
+            files.entry(stage.file.clone()).or_default().push(stage.name.clone());
+        }
+        let frozen = pipeline.stages.values().filter(|stage| stage.frozen).map(|stage| stage.name.clone()).collect();
+        Ok(Self { stages: graph, nodes, rank, order, main_file: pipeline.file.clone(), files, frozen, outputs })
     }
 
     /// All stages, producers before consumers, ties in file order.
@@ -89,12 +99,12 @@ impl Graph {
         self.neighbors(stage, Direction::Outgoing)
     }
 
-    /// Everything a stage needs, itself excluded.
+    /// Everything a stage needs, itself excluded; a frozen stage needs nothing.
     pub fn upstream(&self, stage: &StageName) -> BTreeSet<StageName> {
         self.reach(stage, false)
     }
 
-    /// Everything that needs a stage, itself excluded.
+    /// Everything that needs a stage, itself excluded; a frozen stage needs nothing.
     pub fn downstream(&self, stage: &StageName) -> BTreeSet<StageName> {
         self.reach(stage, true)
     }
@@ -125,8 +135,8 @@ impl Graph {
         let Some(start) = self.nodes.get(stage).copied() else { return BTreeSet::new() };
         let mut reached = BTreeSet::new();
         let mut visit = Dfs::new(&self.stages, start);
-        let reversed = Reversed(&self.stages);
-        while let Some(node) = if forward { visit.next(&self.stages) } else { visit.next(reversed) } {
+        let active = EdgeFiltered::from_fn(&self.stages, |edge| !self.frozen.contains(&self.stages[edge.target()]));
+        while let Some(node) = if forward { visit.next(&active) } else { visit.next(Reversed(&active)) } {
             if node != start {
                 reached.insert(self.stages[node].clone());
             }

@@ -15,4 +15,4 @@ mod tests;
 pub use build::{Graph, GraphError};
 pub use drawing::Drawing;
 pub use render::{Format, render, to_json};
-pub use select::{SelectError, Selection};
+pub use select::{Matching, SelectError, Selection};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use proptest::prelude::*;
 
-use super::{Drawing, Format, Graph, GraphError, Selection, render, to_json};
+use super::{Drawing, Format, Graph, GraphError, Matching, Selection, render, to_json};
 use crate::config::{Dep, OutClass, Output, Pipeline, Resources, Span, StageDef, StageName, Work};
 use crate::util::RelPath;
 
@@ -34,6 +34,8 @@ fn pipeline(stages: &[(&str, &str, &str)]) -> Pipeline {
         };
         StageDef {
             name: name(stage),
+            file: path("pipeline.yaml"),
+            local: (*stage).to_owned(),
             span: Span::default(),
             work: Work::Command(vec!["true".to_owned()]),
             wdir: RelPath::default(),
@@ -54,6 +56,7 @@ fn pipeline(stages: &[(&str, &str, &str)]) -> Pipeline {
     Pipeline {
         root: PathBuf::from("/nowhere"),
         file: path("pipeline.yaml"),
+        others: Vec::new(),
         order: stages.iter().map(|(stage, ..)| name(stage)).collect(),
         stages: stages.iter().map(|entry| (name(entry.0), stage(entry))).collect(),
         pools: BTreeMap::new(),
@@ -87,7 +90,7 @@ fn diamond() -> Pipeline {
 
 fn select(graph: &Graph, targets: &[&str], selection: Selection) -> String {
     let targets: Vec<String> = targets.iter().map(|target| (*target).to_owned()).collect();
-    match graph.select(&targets, selection) {
+    match graph.select(&targets, selection, Matching::Exact) {
         Ok(stages) => stages.iter().map(|stage| stage.0.as_str()).collect::<Vec<_>>().join(" "),
         Err(error) => error.to_string(),
     }
@@ -205,7 +208,7 @@ proptest! {
                 prop_assert_eq!(up.contains(other), graph.downstream(other).contains(stage));
             }
             let selected: BTreeSet<_> =
-                graph.select(std::slice::from_ref(&stage.0), Selection::Upstream).expect("known").into_iter().collect();
+                graph.select(std::slice::from_ref(&stage.0), Selection::Upstream, Matching::Exact).expect("known").into_iter().collect();
             prop_assert_eq!(selected.len(), up.len() + 1);
         }
         for format in [Format::Ascii, Format::Json, Format::Dot, Format::Mermaid] {

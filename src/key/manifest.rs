@@ -27,6 +27,8 @@ pub struct ContentRecord {
 /// What a stage consumes and promises. The [`ActionKey`] and the [`StaleReason`]s are made of the same entries.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Manifest {
+    /// The directory of the pipeline file. Entries spell all paths as seen from there, so it is not an entry itself.
+    pub base: RelPath,
     /// The resolved commands, or `uses@version`.
     pub cmd: Vec<String>,
     /// Working directory of the commands.
@@ -48,13 +50,14 @@ impl Manifest {
     /// The canonical entries; what `clinpipe why` prints. Keys and reasons are both made of these and nothing else.
     pub fn entries(&self) -> Entries {
         let mut entries = Entries::new();
+        let local = |path: &RelPath| path.relative_to(&self.base);
         let mut add =
             |kind, subject: &str, value: &str| drop(entries.insert((kind, subject.to_owned()), value.to_owned()));
         for (index, line) in self.cmd.iter().enumerate() {
             let subject = if index == 0 { String::new() } else { format!("line {}", index + 1) };
             add(ReasonKind::Command, &subject, line);
         }
-        add(ReasonKind::Wdir, "", self.wdir.as_str());
+        add(ReasonKind::Wdir, "", local(&self.wdir).as_str());
         if let Some(env) = &self.env {
             add(ReasonKind::Env, "", "declared");
             for (name, value) in env {
@@ -63,15 +66,16 @@ impl Manifest {
         }
         for (path, record) in &self.deps {
             let value = record.as_ref().map_or("absent".to_owned(), |record| record.digest.to_string());
-            add(ReasonKind::Dep, path.as_str(), &value);
+            add(ReasonKind::Dep, local(path).as_str(), &value);
         }
         for (file, keys) in &self.params {
+            let file = local(file);
             for (key, value) in keys {
-                add_value(&format!("{file}:{key}"), value, true, &mut add);
+                add_value(&format!("{}:{key}", file.as_str()), value, true, &mut add);
             }
         }
         for path in &self.outs {
-            add(ReasonKind::Out, path.as_str(), "declared");
+            add(ReasonKind::Out, local(path).as_str(), "declared");
         }
         entries
     }
@@ -133,6 +137,7 @@ mod tests {
     fn manifest(param: Value) -> Manifest {
         let file = |name| RelPath::parse(name).expect("inside");
         Manifest {
+            base: RelPath::default(),
             cmd: vec!["train@1".to_owned()],
             wdir: RelPath::default(),
             env: None,
@@ -163,6 +168,22 @@ mod tests {
         assert_ne!(block.key(), key.key(), "a block and its only key are two declarations");
         let (dotted, nested) = (manifest(json!({"a.b": 1})), manifest(json!({"a": {"b": 1}})));
         assert_ne!(dotted.key(), nested.key());
+    }
+
+    #[test]
+    fn the_key_does_not_depend_on_where_the_root_is() {
+        let file = |name: &str| RelPath::parse(name).expect("inside");
+        let work = |root: &str| {
+            let mut manifest = manifest(json!(1));
+            manifest.base = file(&format!("{root}sub"));
+            manifest.wdir = file(&format!("{root}sub"));
+            manifest.deps = BTreeMap::from([(file(&format!("{root}raw.csv")), None)]);
+            manifest.params.clear();
+            manifest.outs = BTreeSet::from([file(&format!("{root}sub/out"))]);
+            manifest
+        };
+        assert_eq!(work("").key(), work("a/b/").key());
+        assert!(work("").entries().contains_key(&(ReasonKind::Dep, "../raw.csv".to_owned())));
     }
 
     #[test]
@@ -201,6 +222,7 @@ mod tests {
         );
         let outs = proptest::collection::btree_set(path, 0..3);
         (proptest::collection::vec("[xy\n]{0,2}", 1..3), env, deps, outs).prop_map(|(cmd, env, deps, outs)| Manifest {
+            base: RelPath::default(),
             cmd,
             wdir: RelPath::default(),
             env,

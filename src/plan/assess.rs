@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::Workspace;
 use crate::config::{StageDef, Work};
 use crate::key::{ContentRecord, InputError, Manifest, ReasonKind, StaleReason};
-use crate::store::StageRecord;
+use crate::store::{Lock, StageRecord};
 use crate::util::RelPath;
 
 /// Why a plan cannot be made.
@@ -40,18 +40,26 @@ fn is_strict(manifest: &Manifest) -> bool {
 }
 
 impl Workspace<'_> {
-    /// Compares a stage with its lock entry. Reads every input and output it does not have a trusted hint for.
-    pub fn assess(&self, stage: &StageDef, locked: Option<&StageRecord>) -> Result<Assessment, PlanError> {
-        self.assess_with(stage, locked, &Known::new())
+    /// Compares a stage with its entry in the lock. Reads every input and output it does not have a trusted hint for.
+    /// With `allow_missing`, files that are not there count as what the lock says of them.
+    pub fn assess(&self, stage: &StageDef, lock: &Lock, allow_missing: bool) -> Result<Assessment, PlanError> {
+        self.assess_with(stage, lock, allow_missing, &Known::new())
     }
 
     pub(super) fn assess_with(
         &self,
         stage: &StageDef,
-        locked: Option<&StageRecord>,
+        lock: &Lock,
+        allow_missing: bool,
         known: &Known,
     ) -> Result<Assessment, PlanError> {
-        let (manifest, missing) = self.manifest(stage, known)?;
+        let locked = lock.stages.get(&stage.name);
+        let (mut manifest, missing) = self.manifest(stage, known)?;
+        if allow_missing {
+            for path in &missing {
+                manifest.deps.insert(path.clone(), self.recorded(stage, path, lock));
+            }
+        }
         let Some(record) = locked else {
             return Ok(Assessment { manifest, missing, reasons: vec![StaleReason::plain(ReasonKind::NeverRun, "")] });
         };
@@ -67,8 +75,18 @@ impl Workspace<'_> {
         if is_always_changed(stage) {
             reasons.push(StaleReason::plain(ReasonKind::AlwaysChanged, ""));
         }
-        reasons.extend(self.changed_outputs(stage, record));
+        let outputs = self.changed_outputs(stage, record).into_iter();
+        reasons.extend(outputs.filter(|reason| !(allow_missing && reason.kind == ReasonKind::OutputMissing)));
         Ok(Assessment { manifest, missing, reasons })
+    }
+
+    /// What the lock says of an input that is not there: as its producer wrote it, else as the stage last read it.
+    fn recorded(&self, stage: &StageDef, path: &RelPath, lock: &Lock) -> Option<ContentRecord> {
+        let mut producers = self.graph.producers(&stage.name).into_iter();
+        let written = producers.find_map(|producer| lock.stages.get(producer)?.outs.get(path));
+        let read = || lock.stages.get(&stage.name)?.manifest.deps.get(path)?.as_ref();
+        let record = written.or_else(read).cloned()?;
+        Some(ContentRecord { executable: false, ..record })
     }
 
     /// The manifest of a stage as the files are now, and the required inputs that are missing.
@@ -91,6 +109,7 @@ impl Workspace<'_> {
             deps.insert(dep.path.clone(), record.map(|record| ContentRecord { executable: false, ..record }));
         }
         let manifest = Manifest {
+            base: stage.base(),
             cmd: self.identity(stage),
             wdir: stage.wdir.clone(),
             env: self.command_env(stage),
@@ -137,7 +156,7 @@ impl Workspace<'_> {
         let mut reasons = Vec::new();
         for out in &stage.outs {
             let Some(locked) = record.outs.get(&out.path) else { continue };
-            let subject = out.path.to_string();
+            let subject = String::from(out.path.relative_to(&stage.base()));
             let content = match self.reader.content(&out.path) {
                 Ok(content) => content,
                 // Whatever it is, it is not what the stage wrote.

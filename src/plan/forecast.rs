@@ -54,13 +54,30 @@ pub struct Plan {
     pub stages: Vec<PlannedStage>,
 }
 
+/// What decides besides content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PlanOptions {
+    /// Every selected stage is stale.
+    pub force: bool,
+    /// What reads the outputs of a stage that ran is stale.
+    pub force_downstream: bool,
+    /// Files that are not there count as what the lock says of them.
+    pub allow_missing: bool,
+}
+
 impl Plan {
-    /// Forecasts the selected stages (in topological order). `force` treats all of them as stale.
-    pub fn new(workspace: &Workspace<'_>, lock: &Lock, selected: &[StageName], force: bool) -> Result<Self, PlanError> {
+    /// Forecasts the selected stages (in topological order).
+    pub fn new(
+        workspace: &Workspace<'_>,
+        lock: &Lock,
+        selected: &[StageName],
+        options: PlanOptions,
+    ) -> Result<Self, PlanError> {
         let mut planner = Planner {
             workspace,
             lock,
-            force,
+            options,
+            will_run: BTreeSet::new(),
             pending: BTreeSet::new(),
             restored: BTreeSet::new(),
             known: Known::new(),
@@ -78,7 +95,9 @@ impl Plan {
 struct Planner<'a> {
     workspace: &'a Workspace<'a>,
     lock: &'a Lock,
-    force: bool,
+    options: PlanOptions,
+    /// Stages that will run for certain.
+    will_run: BTreeSet<StageName>,
     /// Stages whose result is not known yet.
     pending: BTreeSet<StageName>,
     /// Stages whose result the action cache will bring.
@@ -90,20 +109,23 @@ struct Planner<'a> {
 impl Planner<'_> {
     fn plan(&mut self, name: &StageName) -> Result<PlannedStage, PlanError> {
         let stage = self.workspace.stage(name);
-        let mut assessment = self.workspace.assess_with(stage, self.lock.stages.get(name), &self.known)?;
+        let allow_missing = self.options.allow_missing;
+        let mut assessment = self.workspace.assess_with(stage, self.lock, allow_missing, &self.known)?;
         let mut reasons = std::mem::take(&mut assessment.reasons);
         if stage.frozen {
             return Ok(PlannedStage { name: name.clone(), forecast: Forecast::Frozen, reasons, assessment });
         }
-        if self.force {
+        let is_forced = self.is_forced(stage);
+        if is_forced {
             reasons = vec![StaleReason::plain(ReasonKind::Forced, "")];
         }
         let waits_for = self.waits_for(stage);
         let forecast = if waits_for.is_empty() {
-            self.forecast_settled(stage, &assessment, &reasons)
+            self.forecast_settled(stage, &assessment, &reasons, is_forced)
         } else {
             // What a pending stage will write cannot be a reason yet; that it may write something is.
-            reasons.retain(|reason| !self.is_written_by(&waits_for, reason));
+            let base = stage.base();
+            reasons.retain(|reason| !self.is_written_by(&waits_for, &base, reason));
             let may_run_only = reasons.is_empty();
             reasons.extend(waits_for.iter().map(|parent| StaleReason::plain(ReasonKind::Upstream, parent.to_string())));
             if may_run_only { Forecast::MayRun } else { Forecast::Run }
@@ -111,7 +133,16 @@ impl Planner<'_> {
         if matches!(forecast, Forecast::Run | Forecast::MayRun) {
             self.pending.insert(name.clone());
         }
+        if forecast == Forecast::Run {
+            self.will_run.insert(name.clone());
+        }
         Ok(PlannedStage { name: name.clone(), forecast, reasons, assessment })
+    }
+
+    fn is_forced(&self, stage: &StageDef) -> bool {
+        let follows =
+            || self.workspace.graph.producers(&stage.name).into_iter().any(|name| self.will_run.contains(name));
+        self.options.force || (self.options.force_downstream && follows())
     }
 
     /// Producers whose output this stage cannot know yet: they will run, or the action cache will bring a directory
@@ -131,16 +162,22 @@ impl Planner<'_> {
         self.workspace.graph.producers(&stage.name).into_iter().filter(|name| unknown(name)).cloned().collect()
     }
 
-    fn forecast_settled(&mut self, stage: &StageDef, assessment: &Assessment, reasons: &[StaleReason]) -> Forecast {
+    fn forecast_settled(
+        &mut self,
+        stage: &StageDef,
+        assessment: &Assessment,
+        reasons: &[StaleReason],
+        is_forced: bool,
+    ) -> Forecast {
         if reasons.is_empty() {
             return Forecast::Fresh;
         }
-        if self.force || !assessment.missing.is_empty() || !self.workspace.is_cacheable(stage) {
+        if is_forced || !assessment.missing.is_empty() || !self.workspace.is_cacheable(stage) {
             return Forecast::Run;
         }
         match self.workspace.cached(stage, assessment.manifest.key()) {
-            Some(record) => {
-                self.known.extend(record.outs);
+            Some(outs) => {
+                self.known.extend(outs);
                 self.restored.insert(stage.name.clone());
                 Forecast::Restore
             }
@@ -148,8 +185,8 @@ impl Planner<'_> {
         }
     }
 
-    fn is_written_by(&self, stages: &[StageName], reason: &StaleReason) -> bool {
-        let Some(path) = RelPath::parse(&reason.subject) else { return false };
+    fn is_written_by(&self, stages: &[StageName], base: &RelPath, reason: &StaleReason) -> bool {
+        let Some(path) = RelPath::resolve(base, &reason.subject) else { return false };
         reason.kind == ReasonKind::Dep
             && stages.iter().any(|name| {
                 self.workspace.stage(name).outs.iter().any(|out| out.path.is_within(&path) || path.is_within(&out.path))

@@ -10,5 +10,5 @@ mod forecast;
 mod workspace;
 
 pub use assess::{Assessment, PlanError};
-pub use forecast::{Forecast, Plan, PlannedStage};
+pub use forecast::{Forecast, Plan, PlanOptions, PlannedStage};
 pub use workspace::Workspace;

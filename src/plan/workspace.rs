@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{BuiltinCatalog, Project, StageDef, StageName, Work};
 use crate::graph::Graph;
-use crate::key::{ActionKey, HintTable, Reader};
-use crate::store::{ActionRecord, Lock, Store, StoreError, lock_name, lock_path};
+use crate::key::{ActionKey, ContentRecord, HintTable, Reader};
+use crate::store::{Journal, Lock, Store, StoreError, lock_name, lock_path};
 use crate::util::RelPath;
 
 /// A loaded project with its graph, store and file reader.
@@ -51,31 +51,42 @@ impl<'a> Workspace<'a> {
         &self.project.pipeline.stages[name]
     }
 
-    /// Where the lock file lies.
-    pub fn lock_path(&self) -> PathBuf {
-        lock_path(&self.project.pipeline.file.under(&self.project.pipeline.root))
+    /// Where the lock of a pipeline file lies.
+    pub fn lock_path(&self, file: &RelPath) -> PathBuf {
+        lock_path(&file.under(&self.project.pipeline.root))
     }
 
-    /// What names this pipeline's journal, logs and locks in the store.
-    pub fn lock_stem(&self) -> String {
-        lock_name(&self.project.pipeline.file)
+    /// The journal of a pipeline file.
+    pub fn journal(&self, file: &RelPath) -> Journal {
+        self.store.journal(&lock_name(file))
     }
 
     /// What the action cache holds for a stage, if it is complete and is what this stage would write. A record is
     /// only believed about the stage's own outputs.
-    pub fn cached(&self, stage: &StageDef, key: ActionKey) -> Option<ActionRecord> {
-        let record = self.store.action(key)?;
+    pub fn cached(&self, stage: &StageDef, key: ActionKey) -> Option<BTreeMap<RelPath, ContentRecord>> {
+        let outs = self.store.action(key)?.outs_from(&stage.base())?;
         let own: BTreeSet<&RelPath> = stage.outs.iter().map(|out| &out.path).collect();
-        let is_own = record.outs.keys().collect::<BTreeSet<_>>() == own;
-        (is_own && record.outs.values().all(|out| self.store.cas().holds(out))).then_some(record)
+        let is_own = outs.keys().collect::<BTreeSet<_>>() == own;
+        (is_own && outs.values().all(|out| self.store.cas().holds(out))).then_some(outs)
     }
 
-    /// The lock file, and what a run that did not end recorded after it.
+    /// The lock files of the project as one, without what journals add.
+    pub fn committed_lock(&self) -> Result<Lock, StoreError> {
+        self.read_locks(|file| Lock::read(&self.lock_path(file), &file.parent()))
+    }
+
+    /// The lock files of the project as one, with what runs that did not end recorded after them.
     pub fn current_lock(&self) -> Result<Lock, StoreError> {
-        let path = self.lock_path();
+        self.read_locks(|file| self.file_lock(file))
+    }
+
+    /// The lock of one pipeline file, by the names in that file, with what a run that did not end recorded after it.
+    pub fn file_lock(&self, file: &RelPath) -> Result<Lock, StoreError> {
+        let (path, base) = (self.lock_path(file), file.parent());
         loop {
             let before = identity_of_file(&path);
-            let lock = self.replayed(Lock::read(&path)?)?;
+            let mut lock = Lock::read(&path, &base)?;
+            self.journal(file).replay(&mut lock, &base)?;
             // A run that ends between the two reads moves its entries from the journal into a new lock file.
             if identity_of_file(&path) == before {
                 return Ok(lock);
@@ -83,10 +94,14 @@ impl<'a> Workspace<'a> {
         }
     }
 
-    /// A lock with what a run that did not end recorded after it.
-    pub fn replayed(&self, mut lock: Lock) -> Result<Lock, StoreError> {
-        self.store.journal(&self.lock_stem()).replay(&mut lock)?;
-        Ok(lock)
+    fn read_locks(&self, read: impl Fn(&RelPath) -> Result<Lock, StoreError>) -> Result<Lock, StoreError> {
+        let pipeline = &self.project.pipeline;
+        let mut all = Lock::default();
+        for file in pipeline.files() {
+            let records = read(file)?.stages;
+            all.stages.extend(records.into_iter().map(|(name, record)| (pipeline.address(file, &name.0), record)));
+        }
+        Ok(all)
     }
 
     /// What the key says a stage executes: its commands, or `uses@version`.

@@ -47,7 +47,7 @@ pub fn accept<'a>(
     let mut assessed = Vec::new();
     for name in stages {
         let stage = workspace.stage(name);
-        let assessment = workspace.assess(stage, lock.stages.get(name))?;
+        let assessment = workspace.assess(stage, &lock, false)?;
         report.objections.extend(objections(workspace, stage, &assessment, force)?);
         assessed.push((stage, assessment));
     }
@@ -58,10 +58,10 @@ pub fn accept<'a>(
         let Some(claim) = claims.get(&stage.name) else { continue };
         let recorded = lock.stages.get(&stage.name);
         let outs = recorded.map(|record| record.outs.clone()).unwrap_or_default();
-        let outputs = Outputs { workspace, stage, claim, recorded: outs, note: Box::new(note) };
+        let outputs = Outputs { workspace, stage, claim, recorded: outs, commit: true, note: Box::new(note) };
         record_stage(&outputs, assessment, recorded, &mut report)?;
     }
-    record::write_lock(workspace)?;
+    record::write_locks(workspace)?;
     Ok(report)
 }
 
@@ -104,7 +104,7 @@ fn record_stage(
         report.unchanged.push(name.clone());
         return Ok(());
     }
-    record::journal(outputs.workspace, name, &record)?;
+    record::journal(outputs.workspace, outputs.stage, &record)?;
     outputs.claim.unmark()?;
     let reasons = assessment.reasons.iter().map(ToString::to_string).collect();
     report.accepted.push((name.clone(), reasons));

@@ -119,7 +119,8 @@ impl<'a> Search<'a> {
             };
             let note = self.note;
             let workspace = self.workspace;
-            let outputs = Outputs { workspace, stage, claim, recorded: record.outs.clone(), note: Box::new(note) };
+            let outputs =
+                Outputs { workspace, stage, claim, recorded: record.outs.clone(), commit: true, note: Box::new(note) };
             if !out.is_stored() {
                 if outputs.content(&out.path)?.record().is_none_or(|now| now.digest != recorded.digest) {
                     report.uncached.push(out.path.clone());

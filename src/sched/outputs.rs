@@ -23,6 +23,8 @@ pub(super) struct Outputs<'a> {
     pub(super) claim: &'a Claim,
     /// What the lock says the stage wrote last.
     pub(super) recorded: BTreeMap<RelPath, ContentRecord>,
+    /// Whether the store takes what the stage writes.
+    pub(super) commit: bool,
     pub(super) note: Box<dyn Fn(&str) + 'a>,
 }
 
@@ -94,7 +96,7 @@ impl Outputs<'_> {
         for out in &self.stage.outs {
             let content = self.content(&out.path)?;
             let Some(record) = content.record().cloned() else { return Ok(Err(out.path.clone())) };
-            if out.is_stored() {
+            if self.commit && out.is_stored() {
                 self.store(out, &content)?;
             }
             records.insert(out.path.clone(), record);

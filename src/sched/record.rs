@@ -4,29 +4,35 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::run::RunError;
 use super::stage_run::LOCK_POLL;
-use crate::config::StageName;
+use crate::config::{StageDef, StageName};
 use crate::plan::Workspace;
-use crate::store::{Claim, JournalEntry, Lock, StageRecord};
+use crate::store::{Claim, Held, Lock, StageRecord, file_name, lock_name};
+use crate::util::RelPath;
 
 /// Makes a stage's new record durable. Its blobs are stored already.
-pub(super) fn journal(workspace: &Workspace<'_>, stage: &StageName, record: &StageRecord) -> Result<(), RunError> {
-    let stem = workspace.lock_stem();
-    let _writer = workspace.store.file_lock(&format!("{stem}.lock")).hold()?;
-    let entry = JournalEntry { stage: stage.clone(), record: record.clone() };
-    Ok(workspace.store.journal(&stem).append(&entry)?)
+pub(super) fn journal(workspace: &Workspace<'_>, stage: &StageDef, record: &StageRecord) -> Result<(), RunError> {
+    let _writer = hold_lock(workspace, &stage.file)?;
+    Ok(workspace.journal(&stage.file).append(&stage.local, record)?)
 }
 
-/// Puts what the journal holds into the lock file, and keeps the hints. The caller takes part in the use of `tmp/`.
-pub(super) fn write_lock(workspace: &Workspace<'_>) -> Result<(), RunError> {
-    let stem = workspace.lock_stem();
-    let _writer = workspace.store.file_lock(&format!("{stem}.lock")).hold()?;
-    let journal = workspace.store.journal(&stem);
-    let mut lock = Lock::read(&workspace.lock_path())?;
-    if journal.replay(&mut lock)? {
-        // Blobs before the lock that names them.
-        workspace.store.sync()?;
-        lock.write(&workspace.store.tmp(), &workspace.lock_path())?;
-        journal.clear()?;
+/// Waits for the right to write the lock and the journal of a pipeline file.
+pub(super) fn hold_lock(workspace: &Workspace<'_>, file: &RelPath) -> Result<Held, RunError> {
+    Ok(workspace.store.file_lock(&format!("{}.lock", lock_name(file))).hold()?)
+}
+
+/// Puts what the journals hold into the lock files, and keeps the hints. The caller takes part in the use of `tmp/`.
+pub(super) fn write_locks(workspace: &Workspace<'_>) -> Result<(), RunError> {
+    for file in workspace.project.pipeline.files() {
+        let _writer = hold_lock(workspace, file)?;
+        let journal = workspace.journal(file);
+        let (path, base) = (workspace.lock_path(file), file.parent());
+        let mut lock = Lock::read(&path, &base)?;
+        if journal.replay(&mut lock, &base)? {
+            // Blobs before the lock that names them.
+            workspace.store.sync()?;
+            lock.write(&workspace.store.tmp(), &path)?;
+            journal.clear()?;
+        }
     }
     save_hints(workspace)
 }
@@ -47,7 +53,7 @@ pub(super) fn claim_stages<'n>(
     let stages: BTreeSet<_> = stages.into_iter().collect();
     let mut claims = BTreeMap::new();
     for stage in stages {
-        let lock = workspace.store.file_lock(&stage_lock(workspace, stage));
+        let lock = workspace.store.file_lock(&stage_lock(workspace.stage(stage)));
         let mut told = false;
         let claim = loop {
             match lock.try_claim()? {
@@ -66,6 +72,6 @@ pub(super) fn claim_stages<'n>(
 }
 
 /// What names the lock of a stage.
-pub(super) fn stage_lock(workspace: &Workspace<'_>, stage: &StageName) -> String {
-    format!("{}.stage.{}", workspace.lock_stem(), crate::store::file_name(&stage.0))
+pub(super) fn stage_lock(stage: &StageDef) -> String {
+    format!("{}.stage.{}", lock_name(&stage.file), file_name(&stage.local))
 }

@@ -7,10 +7,11 @@ use std::thread;
 use std::time::Instant;
 
 use super::events::{Event, EventSink, Outcome};
-use super::stage_run::{StageEnd, StageRun};
+use super::record::hold_lock;
+use super::stage_run::{StageEnd, StageOrder, StageRun};
 use crate::config::StageName;
 use crate::exec::{Cancel, ExecError, Executor};
-use crate::plan::{PlanError, Workspace};
+use crate::plan::{PlanError, PlanOptions, Workspace};
 use crate::store::{Lock, StoreError};
 use crate::util::RelPath;
 
@@ -19,14 +20,44 @@ use crate::util::RelPath;
 pub struct RunOptions {
     /// How many stages may run at once; also the threads of a built-in that declares none.
     pub jobs: usize,
-    /// Run every selected stage, without asking the action cache.
-    pub force: bool,
-    /// After a failure, go on with what does not depend on it.
-    pub keep_going: bool,
+    /// What is stale besides what content says.
+    pub plan: PlanOptions,
+    /// Run the stages one after the other as they were selected, whatever they need.
+    pub in_order: bool,
+    /// What happens after a failure.
+    pub on_failure: OnFailure,
     /// Whether results may come from the action cache.
     pub use_cache: bool,
+    /// Whether outputs and results are put into the store.
+    pub commit: bool,
     /// Leave the lock file as committed, for a caller that compares with it.
     pub locked: bool,
+}
+
+/// What a failed stage means for the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnFailure {
+    /// No further stage is started.
+    #[default]
+    Stop,
+    /// What does not depend on it goes on.
+    KeepGoing,
+    /// What depends on it is tried as well, with whatever it left; the results are not recorded.
+    Ignore,
+}
+
+impl Default for RunOptions {
+    fn default() -> Self {
+        Self {
+            jobs: 1,
+            plan: PlanOptions::default(),
+            in_order: false,
+            on_failure: OnFailure::Stop,
+            use_cache: true,
+            commit: true,
+            locked: false,
+        }
+    }
 }
 
 /// The machinery failed: disk, store, or a file that cannot be read. Stages that ended before are recorded.
@@ -115,6 +146,8 @@ struct State {
     waiting: VecDeque<StageName>,
     settled: BTreeSet<StageName>,
     running: BTreeSet<StageName>,
+    /// Stages that depend on a failed one and are tried all the same.
+    tainted: BTreeSet<StageName>,
     pools: BTreeMap<String, u32>,
     reports: BTreeMap<StageName, StageReport>,
     error: Option<RunError>,
@@ -127,8 +160,8 @@ impl Runner<'_> {
     pub fn run(&self, selected: &[StageName], sink: &mut dyn EventSink) -> Result<RunReport, RunError> {
         let start = Instant::now();
         sink.event(&Event::RunStarted { stages: selected.len(), jobs: self.options.jobs });
-        let committed = self.read_lock()?;
-        let lock = Mutex::new(self.workspace.replayed(committed.clone())?);
+        let committed = self.workspace.committed_lock()?;
+        let lock = Mutex::new(self.workspace.current_lock()?);
         let state = self.run_all(selected, &lock, sink);
         let lock = self.finish(&state, &committed)?;
         let seconds = start.elapsed().as_secs_f64();
@@ -144,7 +177,9 @@ impl Runner<'_> {
                 state.stopped |= self.cancel.is_requested();
                 while let Some(name) = self.next(&mut state) {
                     let sender = sender.clone();
-                    scope.spawn(move || self.run_one(name, lock, &sender));
+                    let order =
+                        StageOrder { forced: self.is_forced(&name, &state), recorded: !state.tainted.contains(&name) };
+                    scope.spawn(move || self.run_one(name, order, lock, &sender));
                 }
                 if state.running.is_empty() {
                     break;
@@ -163,7 +198,11 @@ impl Runner<'_> {
         if state.stopped || state.running.len() >= self.options.jobs.max(1) {
             return None;
         }
-        let index = state.waiting.iter().position(|name| self.may_start(name, state))?;
+        let index = if self.options.in_order {
+            (state.running.is_empty() && !state.waiting.is_empty()).then_some(0)?
+        } else {
+            state.waiting.iter().position(|name| self.may_start(name, state))?
+        };
         let name = state.waiting.remove(index)?;
         if let Some(pool) = &self.workspace.stage(&name).pool {
             *state.pools.entry(pool.clone()).or_default() += 1;
@@ -184,9 +223,16 @@ impl Runner<'_> {
         inputs_settled && pool_is_free
     }
 
-    fn run_one(&self, name: StageName, lock: &Mutex<Lock>, sender: &Sender<Message>) {
+    /// Whether a stage runs although content does not ask for it.
+    fn is_forced(&self, name: &StageName, state: &State) -> bool {
+        let ran = |producer| state.reports.get(producer).is_some_and(|report| report.outcome == Outcome::Ran);
+        let follows = || self.workspace.graph.producers(name).into_iter().any(ran);
+        self.options.plan.force || (self.options.plan.force_downstream && follows())
+    }
+
+    fn run_one(&self, name: StageName, order: StageOrder, lock: &Mutex<Lock>, sender: &Sender<Message>) {
         let start = Instant::now();
-        let run = StageRun { runner: self, stage: self.workspace.stage(&name), lock, events: sender };
+        let run = StageRun { runner: self, stage: self.workspace.stage(&name), order, lock, events: sender };
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run.run()))
             .unwrap_or_else(|_| Err(RunError::Panicked(name.clone())));
         // The receiver outlives every stage's thread.
@@ -208,8 +254,7 @@ impl Runner<'_> {
                 let bad = matches!(end.outcome, Outcome::Failed | Outcome::Interrupted);
                 state.finish(&name, end.outcome, seconds, end.detail, sink);
                 if bad {
-                    self.skip_consumers(&name, state, sink);
-                    state.stopped |= !self.options.keep_going || end.outcome == Outcome::Interrupted;
+                    self.react(&name, end.outcome, state, sink);
                 }
             }
             Err(error) => {
@@ -218,6 +263,16 @@ impl Runner<'_> {
                 state.stopped = true;
             }
         }
+    }
+
+    fn react(&self, failed: &StageName, outcome: Outcome, state: &mut State, sink: &mut dyn EventSink) {
+        if self.options.on_failure == OnFailure::Ignore && outcome == Outcome::Failed {
+            state.settled.insert(failed.clone());
+            state.tainted.extend(self.workspace.graph.downstream(failed));
+            return;
+        }
+        self.skip_consumers(failed, state, sink);
+        state.stopped |= self.options.on_failure == OnFailure::Stop || outcome == Outcome::Interrupted;
     }
 
     /// What depends on a failed stage is not tried.
@@ -231,41 +286,55 @@ impl Runner<'_> {
         }
     }
 
-    fn read_lock(&self) -> Result<Lock, StoreError> {
-        Lock::read(&self.workspace.lock_path())
-    }
-
-    /// Writes lock and hints, unless nothing happened. Returns the lock as it now is or would be.
+    /// Writes locks and hints, unless nothing happened. Returns the lock as it now is or would be.
     fn finish(&self, state: &State, committed: &Lock) -> Result<Lock, RunError> {
-        let stem = self.workspace.lock_stem();
+        let workspace = self.workspace;
         let worked = |report: &StageReport| !matches!(report.outcome, Outcome::Fresh | Outcome::Skipped);
-        let journal = self.workspace.store.journal(&stem);
-        if !state.reports.values().any(worked) && !journal.exists() {
+        let touched: BTreeSet<&RelPath> = state
+            .reports
+            .iter()
+            .filter(|(_, report)| worked(report))
+            .map(|(name, _)| &workspace.stage(name).file)
+            .chain(workspace.project.pipeline.files().filter(|file| workspace.journal(file).exists()))
+            .collect();
+        if touched.is_empty() {
             self.save_hints_at_rest();
             return Ok(committed.clone());
         }
-        let _tmp = self.workspace.store.use_tmp()?;
-        let _writer = self.workspace.store.file_lock(&format!("{stem}.lock")).hold()?;
-        let mut lock = self.read_lock()?;
-        journal.replay(&mut lock)?;
-        let stages = &self.workspace.project.pipeline.stages;
-        lock.stages.retain(|name, _| stages.contains_key(name));
-        let mut to_write = lock.clone();
+        let _tmp = workspace.store.use_tmp()?;
+        // Blobs and records before the lock that names them.
+        workspace.store.sync()?;
+        let mut lock = committed.clone();
+        for file in touched {
+            self.write_lock(file, state, committed, &mut lock)?;
+        }
+        workspace.reader.settle();
+        workspace.store.save_hints(workspace.reader.hints())?;
+        Ok(lock)
+    }
+
+    /// Brings the lock of one pipeline file up to its journal, and `all` up to both.
+    fn write_lock(&self, file: &RelPath, state: &State, committed: &Lock, all: &mut Lock) -> Result<(), RunError> {
+        let workspace = self.workspace;
+        let pipeline = &workspace.project.pipeline;
+        let _writer = hold_lock(workspace, file)?;
+        let mut lock = workspace.file_lock(file)?;
+        let address = |name: &StageName| pipeline.address(file, &name.0);
+        lock.stages.retain(|name, _| pipeline.stages.contains_key(&address(name)));
+        all.stages.retain(|name, _| pipeline.stages.get(name).is_some_and(|stage| stage.file != *file));
+        all.stages.extend(lock.stages.iter().map(|(name, record)| (address(name), record.clone())));
         if self.options.locked {
-            for name in state.reports.keys() {
-                match committed.stages.get(name) {
-                    Some(record) => drop(to_write.stages.insert(name.clone(), record.clone())),
-                    None => drop(to_write.stages.remove(name)),
+            let selected = state.reports.keys().map(|name| workspace.stage(name)).filter(|stage| stage.file == *file);
+            for stage in selected {
+                let name = StageName(stage.local.clone());
+                match committed.stages.get(&stage.name) {
+                    Some(record) => drop(lock.stages.insert(name, record.clone())),
+                    None => drop(lock.stages.remove(&name)),
                 }
             }
         }
-        // Blobs and records before the lock that names them.
-        self.workspace.store.sync()?;
-        to_write.write(&self.workspace.store.tmp(), &self.workspace.lock_path())?;
-        journal.clear()?;
-        self.workspace.reader.settle();
-        self.workspace.store.save_hints(self.workspace.reader.hints())?;
-        Ok(lock)
+        lock.write(&workspace.store.tmp(), &workspace.lock_path(file))?;
+        Ok(workspace.journal(file).clear()?)
     }
 
     /// Keeps what a run without work had to hash again, so that the next one need not: a file whose times have changed
@@ -286,6 +355,7 @@ impl State {
             waiting: selected.iter().cloned().collect(),
             settled: BTreeSet::new(),
             running: BTreeSet::new(),
+            tainted: BTreeSet::new(),
             pools: BTreeMap::new(),
             reports: BTreeMap::new(),
             error: None,

@@ -9,13 +9,13 @@ use std::time::{Duration, SystemTime};
 use super::confine::Confined;
 use super::events::{Event, Outcome};
 use super::outputs::Outputs;
-use super::run::{Message, RunError, Runner};
+use super::run::{Message, OnFailure, RunError, Runner};
 use crate::config::{StageDef, Work};
 use crate::exec::{Attempt, Job, JobEnd, JobEnv, JobWork, descends_from};
 use crate::key::{ContentRecord, Manifest, ReasonKind, StaleReason};
 use crate::plan::Assessment;
 use crate::stage;
-use crate::store::{ActionRecord, Claim, Lock, RecordVerdict, StageRecord, StoreError};
+use crate::store::{ActionRecord, Claim, Lock, RecordVerdict, StageRecord, StoreError, lock_name};
 use crate::util::RelPath;
 
 /// How often a waiting process looks whether the other one is done.
@@ -41,10 +41,20 @@ impl StageEnd {
     }
 }
 
+/// How one stage is to be treated.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct StageOrder {
+    /// It runs whatever content says, and its result is not looked up.
+    pub(super) forced: bool,
+    /// Whether its result may be recorded: not if it was made from what a failed stage left.
+    pub(super) recorded: bool,
+}
+
 /// One stage of a run.
 pub(super) struct StageRun<'a> {
     pub(super) runner: &'a Runner<'a>,
     pub(super) stage: &'a StageDef,
+    pub(super) order: StageOrder,
     pub(super) lock: &'a Mutex<Lock>,
     pub(super) events: &'a Sender<Message>,
 }
@@ -64,7 +74,7 @@ impl StageRun<'_> {
         };
         let _tmp = self.runner.workspace.store.use_tmp()?;
         // Another process may have done the work meanwhile.
-        *self.locked() = self.runner.workspace.current_lock()?;
+        self.refresh()?;
         let assessment = self.assess()?;
         if assessment.reasons.is_empty() {
             return Ok(StageEnd::good(Outcome::Fresh));
@@ -82,19 +92,37 @@ impl StageRun<'_> {
     }
 
     fn assess(&self) -> Result<Assessment, RunError> {
-        let record = self.locked().stages.get(&self.stage.name).cloned();
-        let mut assessment = self.runner.workspace.assess(self.stage, record.as_ref())?;
-        if self.runner.options.force {
+        let lock = self.relevant_lock();
+        let mut assessment = self.runner.workspace.assess(self.stage, &lock, self.runner.options.plan.allow_missing)?;
+        if self.order.forced {
             assessment.reasons = vec![StaleReason::plain(ReasonKind::Forced, "")];
         }
         Ok(assessment)
+    }
+
+    /// What the lock says of this stage and of those it reads from; a copy, because hashing takes time.
+    fn relevant_lock(&self) -> Lock {
+        let producers = self.runner.workspace.graph.producers(&self.stage.name);
+        let lock = self.locked();
+        let names = producers.into_iter().chain([&self.stage.name]);
+        Lock { stages: names.filter_map(|name| Some((name.clone(), lock.stages.get(name)?.clone()))).collect() }
+    }
+
+    /// Takes over what other processes have recorded in the lock of this stage's pipeline file.
+    fn refresh(&self) -> Result<(), RunError> {
+        let workspace = self.runner.workspace;
+        let file = &self.stage.file;
+        let records = workspace.file_lock(file)?.stages.into_iter();
+        let pipeline = &workspace.project.pipeline;
+        self.locked().stages.extend(records.map(|(name, record)| (pipeline.address(file, &name.0), record)));
+        Ok(())
     }
 
     /// Takes the lock under which one process at a time runs this stage. The inner error: stopped while waiting, or
     /// waiting might never end.
     fn claim(&self) -> Result<Result<Claim, StageEnd>, RunError> {
         let workspace = self.runner.workspace;
-        let lock = workspace.store.file_lock(&super::record::stage_lock(workspace, &self.stage.name));
+        let lock = workspace.store.file_lock(&super::record::stage_lock(self.stage));
         let mut told = false;
         loop {
             match lock.try_claim()? {
@@ -118,12 +146,12 @@ impl StageRun<'_> {
     /// Brings the outputs from the action cache, if it has them.
     fn restore(&self, assessment: &Assessment, claim: &Claim) -> Result<bool, RunError> {
         let workspace = self.runner.workspace;
-        if self.runner.options.force || !self.runner.options.use_cache || !workspace.is_cacheable(self.stage) {
+        if self.order.forced || !self.runner.options.use_cache || !workspace.is_cacheable(self.stage) {
             return Ok(false);
         }
-        let Some(record) = workspace.cached(self.stage, assessment.manifest.key()) else { return Ok(false) };
-        match self.outputs(claim).restore(&record.outs) {
-            Ok(()) => self.record(assessment.manifest.clone(), record.outs, claim)?,
+        let Some(outs) = workspace.cached(self.stage, assessment.manifest.key()) else { return Ok(false) };
+        match self.outputs(claim).restore(&outs) {
+            Ok(()) => self.record(assessment.manifest.clone(), outs, claim)?,
             Err(RunError::Store(StoreError::Damaged { path, .. })) => {
                 self.note(&format!("the stored result is damaged ({path}); running instead"));
                 return Ok(false);
@@ -165,15 +193,15 @@ impl StageRun<'_> {
 
     fn attempt(&self, assessment: &Assessment, claim: &Claim) -> Result<StageEnd, RunError> {
         let workspace = self.runner.workspace;
-        let stem = workspace.lock_stem();
+        let stem = self.lock_name();
         let attempts = workspace.store.attempts(&stem);
-        let attempt = Attempt::create(&attempts, &self.stage.name.0).map_err(|source| RunError::File {
+        let attempt = Attempt::create(&attempts, &self.stage.local).map_err(|source| RunError::File {
             action: "create",
             path: attempts.display().to_string(),
             source,
         })?;
         let end = self.execute(assessment, claim, &attempt);
-        let log = workspace.store.log(&stem, &self.stage.name.0);
+        let log = workspace.store.log(&stem, &self.stage.local);
         attempt.keep_log(&log).and_then(|()| attempt.remove()).map_err(|source| RunError::File {
             action: "keep",
             path: log.display().to_string(),
@@ -202,6 +230,7 @@ impl StageRun<'_> {
         let run = || self.runner.executor.run(&job, self.runner.cancel, &progress);
         let is_command = matches!(self.stage.work, Work::Command(_));
         let ended = if is_command { claim.renewing(&outputs.mark(SystemTime::now())?, run) } else { run() };
+        let keeps_partial = self.runner.options.on_failure == OnFailure::Ignore;
         if ended.is_err() && is_command {
             // What went wrong is worth more than what clearing up may add to it.
             drop(outputs.discard_partial());
@@ -220,7 +249,7 @@ impl StageRun<'_> {
                 StageEnd::failed(failed.detail() + &help)
             }
         };
-        if end.outcome != Outcome::Ran && is_command {
+        if end.outcome != Outcome::Ran && is_command && !(keeps_partial && end.outcome == Outcome::Failed) {
             outputs.discard_partial()?;
         }
         Ok(end)
@@ -324,16 +353,26 @@ impl StageRun<'_> {
         claim: &Claim,
     ) -> Result<(), RunError> {
         let workspace = self.runner.workspace;
-        if workspace.is_cacheable(self.stage) {
-            let record = ActionRecord::new(outs.clone());
-            if let RecordVerdict::Differs(first) = workspace.store.record_action(manifest.key(), &record)? {
-                self.note(&nondeterminism(&first.outs, &outs));
+        if !self.order.recorded {
+            self.note("not recorded: it was made from what a failed stage left");
+            return Ok(());
+        }
+        if self.runner.options.commit && workspace.is_cacheable(self.stage) {
+            let base = self.stage.base();
+            let verdict = workspace.store.record_action(manifest.key(), &ActionRecord::new(&base, &outs))?;
+            if let RecordVerdict::Differs(first) = verdict {
+                self.note(&nondeterminism(&first.outs_from(&base).unwrap_or_default(), &outs));
             }
         }
         let record = StageRecord::new(manifest, outs);
-        super::record::journal(workspace, &self.stage.name, &record)?;
+        super::record::journal(workspace, self.stage, &record)?;
         self.locked().stages.insert(self.stage.name.clone(), record);
         Ok(claim.unmark()?)
+    }
+
+    /// What names the stage's pipeline file in the store.
+    fn lock_name(&self) -> String {
+        lock_name(&self.stage.file)
     }
 
     fn outputs<'c>(&'c self, claim: &'c Claim) -> Outputs<'c> {
@@ -344,6 +383,7 @@ impl StageRun<'_> {
             stage: self.stage,
             claim,
             recorded,
+            commit: self.runner.options.commit && self.order.recorded,
             note: Box::new(|text| self.note(text)),
         }
     }

@@ -7,24 +7,31 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::lock::{resolve, seen_from};
 use super::{SCHEMA_VERSION, Store, StoreError};
 use crate::key::{ActionKey, ContentRecord};
-use crate::util::{RelPath, atomic_write, json};
+use crate::util::{LocalPath, RelPath, atomic_write, json};
 
-/// The recorded result of an action.
+/// The recorded result of an action. Paths are as seen from the directory of the pipeline file, as in the key: equal
+/// work in two directories has one result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ActionRecord {
     /// Format version.
     pub schema_version: u32,
     /// Outputs by path.
-    pub outs: BTreeMap<RelPath, ContentRecord>,
+    pub outs: BTreeMap<LocalPath, ContentRecord>,
 }
 
 impl ActionRecord {
-    /// A record in the current format.
-    pub fn new(outs: BTreeMap<RelPath, ContentRecord>) -> Self {
-        Self { schema_version: SCHEMA_VERSION, outs }
+    /// A record of the outputs of a stage whose pipeline file lies in `base`.
+    pub fn new(base: &RelPath, outs: &BTreeMap<RelPath, ContentRecord>) -> Self {
+        Self { schema_version: SCHEMA_VERSION, outs: seen_from(base, outs) }
+    }
+
+    /// The outputs for a pipeline file in `base`; none when one of them leads out of the project.
+    pub fn outs_from(self, base: &RelPath) -> Option<BTreeMap<RelPath, ContentRecord>> {
+        resolve(self.outs, base).ok()
     }
 }
 

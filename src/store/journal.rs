@@ -10,17 +10,19 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::lock::Entry;
 use super::{Lock, StageRecord, StoreError};
 use crate::config::StageName;
+use crate::util::RelPath;
 
 /// One success.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct JournalEntry {
-    /// Which stage.
-    pub stage: StageName,
+struct JournalLine {
+    /// The stage's name in its pipeline file.
+    stage: StageName,
     /// Its new lock entry.
-    pub record: StageRecord,
+    record: Entry,
 }
 
 /// The journal of one lock file. Callers hold the lock file's writer lock.
@@ -39,10 +41,11 @@ impl Journal {
         self.path.exists()
     }
 
-    /// Appends an entry.
-    pub fn append(&self, entry: &JournalEntry) -> Result<(), StoreError> {
+    /// Appends the new record of the stage that its pipeline file calls `stage`.
+    pub fn append(&self, stage: &str, record: &StageRecord) -> Result<(), StoreError> {
         let fail = |error| StoreError::io("write", &self.path, error);
-        let mut line = serde_json::to_vec(entry).map_err(|error| fail(io::Error::other(error)))?;
+        let line = JournalLine { stage: StageName(stage.to_owned()), record: Entry::of(record) };
+        let mut line = serde_json::to_vec(&line).map_err(|error| fail(io::Error::other(error)))?;
         line.push(b'\n');
         if let Some(parent) = self.path.parent() {
             fs::create_dir_all(parent).map_err(fail)?;
@@ -56,8 +59,8 @@ impl Journal {
         Ok(())
     }
 
-    /// Puts the journal's entries into a lock. Returns whether there were any.
-    pub fn replay(&self, lock: &mut Lock) -> Result<bool, StoreError> {
+    /// Puts the journal's entries into the lock of a pipeline file in `base`. Returns whether there were any.
+    pub fn replay(&self, lock: &mut Lock, base: &RelPath) -> Result<bool, StoreError> {
         let bytes = match fs::read(&self.path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
@@ -65,8 +68,10 @@ impl Journal {
         };
         let mut found = false;
         for line in bytes.split(|byte| *byte == b'\n') {
-            if let Ok(entry) = serde_json::from_slice::<JournalEntry>(line) {
-                lock.stages.insert(entry.stage, entry.record);
+            if let Ok(JournalLine { stage, record }) = serde_json::from_slice(line)
+                && let Ok(record) = record.record(base)
+            {
+                lock.stages.insert(stage, record);
                 found = true;
             }
         }
@@ -99,31 +104,32 @@ mod tests {
     use crate::key::Manifest;
     use std::collections::{BTreeMap, BTreeSet};
 
-    fn entry(name: &str) -> JournalEntry {
+    fn record(name: &str) -> StageRecord {
         let manifest = Manifest {
+            base: RelPath::default(),
             cmd: vec![name.to_owned()],
-            wdir: crate::util::RelPath::default(),
+            wdir: RelPath::default(),
             env: None,
             deps: BTreeMap::new(),
             params: BTreeMap::new(),
             outs: BTreeSet::new(),
         };
-        JournalEntry { stage: StageName(name.to_owned()), record: StageRecord::new(manifest, BTreeMap::new()) }
+        StageRecord::new(manifest, BTreeMap::new())
     }
 
     #[test]
     fn a_torn_line_loses_only_itself() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let journal = Journal::new(dir.path().join("journal/pipeline.jsonl"));
-        journal.append(&entry("a")).expect("written");
-        let torn = &serde_json::to_vec(&entry("b")).expect("JSON")[..20];
+        journal.append("a", &record("a")).expect("written");
+        let torn = &fs::read(&journal.path).expect("written")[..20];
         OpenOptions::new().append(true).open(&journal.path).and_then(|mut f| f.write_all(torn)).expect("written");
-        journal.append(&entry("c")).expect("written");
+        journal.append("c", &record("c")).expect("written");
         let mut lock = Lock::default();
-        assert!(journal.replay(&mut lock).expect("readable"));
+        assert!(journal.replay(&mut lock, &RelPath::default()).expect("readable"));
         let names: Vec<_> = lock.stages.keys().map(|name| name.0.as_str()).collect();
         assert_eq!(names, ["a", "c"]);
         journal.clear().expect("removed");
-        assert!(!journal.replay(&mut Lock::default()).expect("nothing to read"));
+        assert!(!journal.replay(&mut Lock::default(), &RelPath::default()).expect("nothing to read"));
     }
 }

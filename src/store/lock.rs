@@ -11,11 +11,10 @@ use serde_json::Value;
 use super::{SCHEMA_VERSION, StoreError};
 use crate::config::StageName;
 use crate::key::{ActionKey, ContentRecord, Manifest};
-use crate::util::{RelPath, atomic_write, json};
+use crate::util::{LocalPath, RelPath, atomic_write, json};
 
 /// One stage as it last succeeded.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(from = "Entry", into = "Entry")]
+#[derive(Debug, Clone, PartialEq)]
 pub struct StageRecord {
     /// The digest of `manifest`.
     pub key: ActionKey,
@@ -32,39 +31,65 @@ impl StageRecord {
     }
 }
 
-/// A [`StageRecord`] as the file spells it: flat, with the output paths named once.
-#[derive(Serialize, Deserialize)]
+/// A [`StageRecord`] as files spell it: flat, with the output paths named once, and every path as seen from the
+/// directory of the pipeline file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Entry {
+pub(super) struct Entry {
     key: ActionKey,
     cmd: Vec<String>,
-    #[serde(default, skip_serializing_if = "RelPath::is_root")]
-    wdir: RelPath,
+    #[serde(default, skip_serializing_if = "LocalPath::is_here")]
+    wdir: LocalPath,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     env: Option<BTreeMap<String, Option<String>>>,
-    deps: BTreeMap<RelPath, Option<ContentRecord>>,
-    params: BTreeMap<RelPath, BTreeMap<String, Value>>,
-    outs: BTreeMap<RelPath, ContentRecord>,
+    deps: BTreeMap<LocalPath, Option<ContentRecord>>,
+    params: BTreeMap<LocalPath, BTreeMap<String, Value>>,
+    outs: BTreeMap<LocalPath, ContentRecord>,
 }
 
-impl From<Entry> for StageRecord {
-    fn from(entry: Entry) -> Self {
-        let Entry { key, cmd, wdir, env, deps, params, outs } = entry;
-        Self { key, manifest: Manifest { cmd, wdir, env, deps, params, outs: outs.keys().cloned().collect() }, outs }
+impl Entry {
+    /// The record of a pipeline file in `base`; the error is a path that leads out of the project.
+    pub(super) fn record(self, base: &RelPath) -> Result<StageRecord, LocalPath> {
+        let Self { key, cmd, wdir, env, deps, params, outs } = self;
+        let wdir = wdir.resolve(base).ok_or(wdir)?;
+        let (deps, params, outs) = (resolve(deps, base)?, resolve(params, base)?, resolve(outs, base)?);
+        let paths = outs.keys().cloned().collect();
+        Ok(StageRecord {
+            key,
+            manifest: Manifest { base: base.clone(), cmd, wdir, env, deps, params, outs: paths },
+            outs,
+        })
+    }
+
+    pub(super) fn of(record: &StageRecord) -> Self {
+        let StageRecord { key, manifest, outs } = record;
+        let base = &manifest.base;
+        Self {
+            key: *key,
+            cmd: manifest.cmd.clone(),
+            wdir: manifest.wdir.relative_to(base),
+            env: manifest.env.clone(),
+            deps: seen_from(base, &manifest.deps),
+            params: seen_from(base, &manifest.params),
+            outs: seen_from(base, outs),
+        }
     }
 }
 
-impl From<StageRecord> for Entry {
-    fn from(StageRecord { key, manifest, outs }: StageRecord) -> Self {
-        let Manifest { cmd, wdir, env, deps, params, outs: _ } = manifest;
-        Self { key, cmd, wdir, env, deps, params, outs }
-    }
+/// Paths as seen from `base` to paths of the project.
+pub(super) fn resolve<T>(map: BTreeMap<LocalPath, T>, base: &RelPath) -> Result<BTreeMap<RelPath, T>, LocalPath> {
+    map.into_iter().map(|(path, value)| Ok((path.resolve(base).ok_or(path)?, value))).collect()
 }
 
-/// The content of a lock file.
+/// Paths of the project as seen from `base`.
+pub(super) fn seen_from<T: Clone>(base: &RelPath, map: &BTreeMap<RelPath, T>) -> BTreeMap<LocalPath, T> {
+    map.iter().map(|(path, value)| (path.relative_to(base), value.clone())).collect()
+}
+
+/// The content of a lock file, or of all lock files of a project together.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Lock {
-    /// Stages by name.
+    /// Stages by their name in the pipeline file; by their address when several files are put together.
     pub stages: BTreeMap<StageName, StageRecord>,
 }
 
@@ -72,22 +97,22 @@ pub struct Lock {
 #[serde(deny_unknown_fields)]
 struct LockFile {
     schema_version: u32,
-    stages: BTreeMap<StageName, StageRecord>,
+    stages: BTreeMap<StageName, Entry>,
 }
 
 impl Lock {
-    /// Reads a lock file; a missing one is empty.
-    pub fn read(path: &Path) -> Result<Self, StoreError> {
+    /// Reads the lock file of a pipeline file in `base`; a missing one is empty.
+    pub fn read(path: &Path, base: &RelPath) -> Result<Self, StoreError> {
         match fs::read(path) {
             // Bytes that are no text are no JSON either; the replacement character keeps them so.
-            Ok(bytes) => Self::parse(&String::from_utf8_lossy(&bytes), &path.display().to_string()),
+            Ok(bytes) => Self::parse(&String::from_utf8_lossy(&bytes), base, &path.display().to_string()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
             Err(error) => Err(StoreError::io("read", path, error)),
         }
     }
 
-    /// Parses the text of a lock file; `name` is what errors call it.
-    pub fn parse(text: &str, name: &str) -> Result<Self, StoreError> {
+    /// Parses the text of a lock file of a pipeline file in `base`; `name` is what errors call it.
+    pub fn parse(text: &str, base: &RelPath, name: &str) -> Result<Self, StoreError> {
         let damaged = |message: String| StoreError::Damaged { path: name.to_owned(), message };
         let file: LockFile = serde_json::from_str(text).map_err(|error| {
             damaged(format!("{error}; resolve the conflict, or restore it with `git checkout`, or remove it"))
@@ -96,12 +121,17 @@ impl Lock {
             let version = file.schema_version;
             return Err(damaged(format!("its schema version is {version}, this clinpipe writes {SCHEMA_VERSION}")));
         }
-        Ok(Self { stages: file.stages })
+        let records = file.stages.into_iter().map(|(name, entry)| Ok((name, entry.record(base)?)));
+        let stages = records.collect::<Result<_, LocalPath>>().map_err(|path| {
+            damaged(format!("`{}` leads out of the project; start clinpipe with `-C` at its root", path.as_str()))
+        })?;
+        Ok(Self { stages })
     }
 
     /// The bytes of the lock file.
     pub fn to_text(&self) -> serde_json::Result<String> {
-        json::canonical(&LockFile { schema_version: SCHEMA_VERSION, stages: self.stages.clone() })
+        let stages = self.stages.iter().map(|(name, record)| (name.clone(), Entry::of(record))).collect();
+        json::canonical(&LockFile { schema_version: SCHEMA_VERSION, stages })
     }
 
     /// Writes the lock file unless its bytes are already these. Returns whether it wrote. The lock stands where the
@@ -126,6 +156,7 @@ mod tests {
     fn text_and_lock_are_the_same_thing() {
         let out = RelPath::parse("out").expect("inside");
         let manifest = Manifest {
+            base: RelPath::default(),
             cmd: vec!["train@1".to_owned()],
             wdir: RelPath::default(),
             env: None,
@@ -137,14 +168,41 @@ mod tests {
         let record = StageRecord::new(manifest, BTreeMap::from([(out, record)]));
         let lock = Lock { stages: BTreeMap::from([(StageName("train".to_owned()), record)]) };
         let text = lock.to_text().expect("JSON");
-        assert_eq!(Lock::parse(&text, "lock").expect("parses"), lock);
+        assert_eq!(Lock::parse(&text, &RelPath::default(), "lock").expect("parses"), lock);
         let stage = &lock.stages[&StageName("train".to_owned())];
         assert_eq!(stage.manifest.key(), stage.key);
     }
 
     #[test]
+    fn the_lock_of_a_file_below_spells_paths_from_there() {
+        let path = |text| RelPath::parse(text).expect("inside");
+        let manifest = Manifest {
+            base: path("sub"),
+            cmd: vec!["cp ../raw.csv out".to_owned()],
+            wdir: path("sub"),
+            env: None,
+            deps: BTreeMap::from([(path("raw.csv"), None)]),
+            params: BTreeMap::new(),
+            outs: BTreeSet::new(),
+        };
+        let record = StageRecord::new(manifest, BTreeMap::new());
+        let lock = Lock { stages: BTreeMap::from([(StageName("copy".to_owned()), record)]) };
+        let text = lock.to_text().expect("JSON");
+        assert!(text.contains("\"../raw.csv\": null") && !text.contains("wdir"), "{text}");
+        assert_eq!(Lock::parse(&text, &path("sub"), "lock").expect("parses"), lock);
+        let moved = Lock::parse(&text, &path("other/sub"), "lock").expect("parses");
+        assert_eq!(
+            moved.stages.values().next().map(|record| record.key),
+            lock.stages.values().next().map(|r| r.manifest.key())
+        );
+        let error = Lock::parse(&text, &RelPath::default(), "lock").expect_err("leads out");
+        assert!(error.to_string().contains("`../raw.csv` leads out of the project"), "{error}");
+    }
+
+    #[test]
     fn a_conflict_marker_is_named_not_ignored() {
-        let error = Lock::parse("<<<<<<< ours\n{}", "lockfiles/pipeline.lock").expect_err("no JSON");
+        let error =
+            Lock::parse("<<<<<<< ours\n{}", &RelPath::default(), "lockfiles/pipeline.lock").expect_err("no JSON");
         assert!(error.to_string().starts_with("lockfiles/pipeline.lock is damaged"), "{error}");
     }
 }

@@ -28,7 +28,7 @@ pub use cas::Cas;
 pub use check::{CheckReport, Damage, Fault};
 pub use claim::{Claim, Mark};
 pub use gc::Sweep;
-pub use journal::{Journal, JournalEntry};
+pub use journal::Journal;
 pub use lock::{Lock, StageRecord};
 pub use locks::{FileLock, Held};
 pub use roots::{is_lock, lock_outputs};

@@ -10,4 +10,4 @@ pub mod shell;
 pub mod utc;
 
 pub use nearest::nearest;
-pub use rel_path::RelPath;
+pub use rel_path::{LocalPath, RelPath};

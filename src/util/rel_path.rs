@@ -77,9 +77,75 @@ impl RelPath {
             || self.0.strip_prefix(&other.0).is_some_and(|rest| rest.starts_with('/'))
     }
 
+    /// The directory that holds the path; the root for what lies in the root.
+    pub fn parent(&self) -> Self {
+        Self(self.0.rsplit_once('/').map_or_else(String::new, |(parent, _)| parent.to_owned()))
+    }
+
+    /// The same place as seen from `base`.
+    pub fn relative_to(&self, base: &Self) -> LocalPath {
+        if base.is_root() {
+            return LocalPath(self.0.clone());
+        }
+        let (mut mine, mut theirs) = (self.parts().peekable(), base.parts().peekable());
+        while mine.peek().is_some() && mine.peek() == theirs.peek() {
+            mine.next();
+            theirs.next();
+        }
+        let parts: Vec<&str> = theirs.map(|_| "..").chain(mine).collect();
+        LocalPath(parts.join("/"))
+    }
+
     /// The path below `root` in the file system.
     pub fn under(&self, root: &Path) -> PathBuf {
         if self.0.is_empty() { root.to_owned() } else { root.join(&self.0) }
+    }
+}
+
+/// A path of the project as seen from one of its directories, usually that of a pipeline file: a [`RelPath`] that may
+/// begin with `..` parts. Keys, locks and records spell paths so, because then they do not depend on which directory
+/// above the pipeline file is the root.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct LocalPath(String);
+
+impl TryFrom<String> for LocalPath {
+    type Error = NotInside;
+
+    fn try_from(text: String) -> Result<Self, NotInside> {
+        let mut inner = text.as_str();
+        while let Some(rest) = inner.strip_prefix("../") {
+            inner = rest;
+        }
+        let is_spelled_so = inner == ".." || RelPath::parse(inner).is_some_and(|path| path.0 == inner);
+        if is_spelled_so && (inner.len() == text.len() || !inner.is_empty()) {
+            Ok(Self(text))
+        } else {
+            Err(NotInside(text))
+        }
+    }
+}
+
+impl From<LocalPath> for String {
+    fn from(path: LocalPath) -> Self {
+        path.0
+    }
+}
+
+impl LocalPath {
+    /// The text of the path.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it is the directory that it is seen from.
+    pub fn is_here(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The path of the project that it names, seen from `base`; `None` when it leads out of the project.
+    pub fn resolve(&self, base: &RelPath) -> Option<RelPath> {
+        RelPath::resolve(base, &self.0)
     }
 }
 
@@ -112,6 +178,28 @@ mod tests {
         assert!(read("") && read("a/b c") && read("..a"));
         for hostile in ["../x", "a/../../x", "/etc/passwd", "a/../b", "a//b", "./a", "a/", "a\0b"] {
             assert!(!read(hostile), "{hostile:?}");
+        }
+    }
+
+    #[test]
+    fn a_path_seen_from_elsewhere_leads_back() {
+        let path = |text| RelPath::parse(text).expect("inside");
+        for (place, base, seen) in [
+            ("a/b", "", "a/b"),
+            ("a/b", "a", "b"),
+            ("a/b", "a/c/d", "../../b"),
+            ("a", "a", ""),
+            ("a", "a/b", ".."),
+            ("", "a", ".."),
+        ] {
+            let local = path(place).relative_to(&path(base));
+            assert_eq!(local.as_str(), seen);
+            assert_eq!(local.resolve(&path(base)), Some(path(place)));
+            assert_eq!(LocalPath::try_from(seen.to_owned()).expect("one spelling"), local);
+        }
+        assert_eq!(LocalPath::try_from("../../x".to_owned()).expect("one spelling").resolve(&path("a")), None);
+        for hostile in ["/x", "a/../b", "../", "..//x", "./x", "x/", "../a/.."] {
+            assert!(LocalPath::try_from(hostile.to_owned()).is_err(), "{hostile}");
         }
     }
 

@@ -10,6 +10,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime};
 
 use clinpipe::store::{Lock, Store};
+use clinpipe::util::RelPath;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::chance::Chance;
@@ -86,8 +87,8 @@ impl Crashed {
 
     /// Which stages are recorded as done.
     fn recorded(&self) -> BTreeSet<String> {
-        let mut lock = Lock::read(&self.project.path("lockfiles/pipeline.lock")).unwrap();
-        Store::new(&self.project.path("")).journal("pipeline").replay(&mut lock).unwrap();
+        let mut lock = Lock::read(&self.project.path("lockfiles/pipeline.lock"), &RelPath::default()).unwrap();
+        Store::new(&self.project.path("")).journal("pipeline").replay(&mut lock, &RelPath::default()).unwrap();
         lock.stages.keys().map(ToString::to_string).collect()
     }
 

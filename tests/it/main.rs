@@ -11,6 +11,7 @@ mod disk;
 mod edits;
 mod engine;
 mod exec;
+mod files;
 mod fuzz;
 mod help;
 mod layering;

@@ -65,6 +65,8 @@ pub(in crate::config) fn read_stage(expanded: &Expanded, base: &RelPath, report:
         field("retries").and_then(|node| report.count(node, &format!("`retries` of {what}"), 0, 100)).unwrap_or(0);
     Some(StageDef {
         name: StageName(name.clone()),
+        file: RelPath::default(),
+        local: name.clone(),
         span: *span,
         deps: field("deps").map(|node| files.deps(node, report)).unwrap_or_default(),
         params: field("params").map(|node| params(node, &wdir, name, report)).unwrap_or_default(),

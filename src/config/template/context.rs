@@ -30,13 +30,13 @@ pub(in crate::config) struct Context {
 }
 
 impl Context {
-    /// The context of a file: its params.yaml, if there is one.
-    pub(in crate::config) fn new(params: &ParamFiles) -> Self {
+    /// The context of a pipeline file with this params.yaml, which need not exist.
+    pub(in crate::config) fn new(params: &ParamFiles, main: &RelPath) -> Self {
         let mut context = Self { values: Value::Object(Map::new()), ..Self::default() };
-        if let Some(value) = params.file(params.main()) {
+        if let Some(value) = params.file(main) {
             context.values = value.clone();
-            context.merged.push((params.main().to_string(), value.clone()));
-            context.loaded.insert(params.main().clone(), None);
+            context.merged.push((main.to_string(), value.clone()));
+            context.loaded.insert(main.clone(), None);
         }
         context
     }

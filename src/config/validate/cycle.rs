@@ -14,6 +14,7 @@ pub(super) fn check(pipeline: &Pipeline, report: &mut Report) {
     let last = cycle.last().unwrap_or(first);
     let Some(stage) = pipeline.stages.get(first) else { return };
     let closing = stage.deps.iter().find(|dep| index.producers(&dep.path).contains(last));
+    report.turn_to(&stage.file);
     let span = closing.map_or(stage.span, |dep| dep.span);
     let names: Vec<&str> = cycle.iter().chain([first]).map(|name| name.0.as_str()).collect();
     let message = format!("these stages wait for each other: {}", names.join(" -> "));

@@ -14,6 +14,7 @@ use super::report::Report;
 pub(super) fn validate(pipeline: &Pipeline, files: &ParamFiles, catalog: &dyn BuiltinCatalog, report: &mut Report) {
     for name in &pipeline.order {
         let Some(stage) = pipeline.stages.get(name) else { continue };
+        report.turn_to(&stage.file);
         builtin::check(stage, catalog, report);
     }
     paths::check(pipeline, report);

@@ -9,6 +9,7 @@ use crate::config::report::Report;
 pub(super) fn check_keys(pipeline: &Pipeline, files: &ParamFiles, report: &mut Report) {
     let index = OutputIndex::new(pipeline);
     for stage in pipeline.order.iter().filter_map(|name| pipeline.stages.get(name)) {
+        report.turn_to(&stage.file);
         for source in &stage.params {
             if !index.touching(&source.file).is_empty() {
                 continue;

@@ -15,6 +15,7 @@ pub(super) fn check(pipeline: &Pipeline, report: &mut Report) {
     let index = OutputIndex::new(pipeline);
     let mut told: BTreeSet<(&RelPath, &RelPath)> = BTreeSet::new();
     for stage in pipeline.order.iter().filter_map(|name| pipeline.stages.get(name)) {
+        report.turn_to(&stage.file);
         for (at, output) in stage.outs.iter().enumerate() {
             if protected(pipeline, stage, output, report) {
                 continue;
@@ -32,6 +33,7 @@ pub(super) fn check(pipeline: &Pipeline, report: &mut Report) {
                     continue;
                 }
                 collision((stage, output), (other, touched), report);
+                report.turn_to(&stage.file);
             }
         }
         for path in reads(stage) {
@@ -50,11 +52,9 @@ pub(super) fn check(pipeline: &Pipeline, report: &mut Report) {
 
 fn collision(one: (&StageDef, &Output), two: (&StageDef, &Output), report: &mut Report) {
     // The fault points at what stands later in the file.
-    let (first, second) = if (one.1.span.line, one.1.span.column) <= (two.1.span.line, two.1.span.column) {
-        (one, two)
-    } else {
-        (two, one)
-    };
+    let place =
+        |(stage, output): (&StageDef, &Output)| (report.position(&stage.file), output.span.line, output.span.column);
+    let (first, second) = if place(one) <= place(two) { (one, two) } else { (two, one) };
     let message = if first.1.path == second.1.path {
         format!("`{}` is written by two stages, `{}` and `{}`", first.1.path, first.0.name, second.0.name)
     } else {
@@ -64,17 +64,20 @@ fn collision(one: (&StageDef, &Output), two: (&StageDef, &Output), report: &mut 
             inner.1.path, inner.0.name, outer.1.path, outer.0.name
         )
     };
-    let help = format!("give it a path of its own; the other is declared in line {}", first.1.span.line);
+    let line = first.1.span.line;
+    let place = if first.0.file == second.0.file { format!("line {line}") } else { format!("{}:{line}", first.0.file) };
+    let help = format!("give it a path of its own; the other is declared in {place}");
+    report.turn_to(&second.0.file);
     report.fault_with_help(second.1.span, message, help);
 }
 
 /// Whether an output lies over the pipeline file, the engine's own directories or the project itself, which is a fault.
 fn protected(pipeline: &Pipeline, stage: &StageDef, output: &Output, report: &mut Report) -> bool {
-    let reserved = RESERVED.iter().find(|dir| output.path.parts().next() == Some(dir));
+    let reserved = RESERVED.iter().find(|dir| output.path.parts().any(|part| part == **dir));
     let what = if output.path.as_str().is_empty() {
         "is the project itself".to_owned()
-    } else if pipeline.file.is_within(&output.path) {
-        format!("would overwrite the pipeline file `{}`", pipeline.file)
+    } else if let Some(file) = pipeline.files().find(|file| file.is_within(&output.path)) {
+        format!("would overwrite the pipeline file `{file}`")
     } else if let Some(dir) = reserved {
         format!("lies in `{dir}`, which no stage may write")
     } else {
