@@ -8,6 +8,10 @@ use crate::config::pipeline::Span;
 use crate::config::report::Report;
 use crate::config::yaml::{Entry, Kind, Node};
 
+/// Bytes that a text may have once its templates are filled; no system takes a longer command. Without a bound, a few
+/// kilobytes of templates could ask for all memory.
+const LONGEST: usize = 1 << 20;
+
 /// A copy of `node` without templates; `place` names it in faults. A text that is exactly one template takes the type
 /// of its value; a mapping or list may only be inserted as command-line flags, below `cmd`.
 pub(in crate::config) fn fill(node: &Node, context: &Context, place: &str, report: &mut Report) -> Node {
@@ -69,6 +73,10 @@ fn fill_text(text: &str, span: Span, context: &Context, place: &str, report: &mu
                     }
                 },
             },
+        }
+        if filled.len() > LONGEST {
+            report.fault(span, format!("the templates in {place} make a text of more than 1 MiB"));
+            return keep;
         }
     }
     Node::new(span, Kind::Text(filled))

@@ -16,11 +16,12 @@ pub(super) fn check(pipeline: &Pipeline, report: &mut Report) {
     let mut told: BTreeSet<(&RelPath, &RelPath)> = BTreeSet::new();
     for stage in pipeline.order.iter().filter_map(|name| pipeline.stages.get(name)) {
         report.turn_to(&stage.file);
-        for (at, output) in stage.outs.iter().enumerate() {
+        let mut listed: BTreeSet<&RelPath> = BTreeSet::new();
+        for output in &stage.outs {
             if protected(pipeline, stage, output, report) {
                 continue;
             }
-            if stage.outs[..at].iter().any(|earlier| earlier.path == output.path) {
+            if !listed.insert(&output.path) {
                 report.fault(output.span, format!("stage `{}` lists the output `{}` twice", stage.name, output.path));
             }
             for (other, touched) in index.touching(&output.path) {
@@ -37,8 +38,8 @@ pub(super) fn check(pipeline: &Pipeline, report: &mut Report) {
             }
         }
         for path in reads(stage) {
-            let own = stage.outs.iter().find(|output| output.path.is_within(path) || path.is_within(&output.path));
-            if let Some(output) = own {
+            let own = index.touching(path).into_iter().find(|(other, _)| other.name == stage.name);
+            if let Some((_, output)) = own {
                 let message = if output.path == *path {
                     format!("stage `{}` both reads and writes `{path}`", stage.name)
                 } else {
