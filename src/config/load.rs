@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::diagnostic::{ConfigError, ConfigErrors, Source};
 use super::discover::others;
+use super::dvc_config::{DvcConfig, FlagStyle};
 use super::overlap::OutputIndex;
 use super::params::ParamFiles;
 use super::pipeline::{BuiltinCatalog, Pipeline, Pool, StageDef, Work};
@@ -54,7 +55,8 @@ pub fn load(
         params: Vec::new(),
         plots: Vec::new(),
     };
-    let mut loader = Loader { catalog, params, pipeline, report: Report::default() };
+    let flags = DvcConfig::read(root)?.flags;
+    let mut loader = Loader { catalog, flags, params, pipeline, report: Report::default() };
     loader.read(file)?;
     for other in loader.pipeline.others.clone() {
         // A fault of this file must not hide those of the next.
@@ -68,6 +70,8 @@ pub fn load(
 /// A project while it is read.
 struct Loader<'a> {
     catalog: &'a dyn BuiltinCatalog,
+    /// How mappings in commands are written.
+    flags: FlagStyle,
     params: ParamFiles,
     pipeline: Pipeline,
     report: Report,
@@ -85,7 +89,7 @@ impl Loader<'_> {
         let main = RelPath::resolve(&base, PARAMS).unwrap_or_default();
         self.params.load(&root, &main)?;
         self.report.open(source);
-        let mut context = Context::new(&self.params, &main);
+        let mut context = Context::new(&self.params, &main, self.flags);
         if let Some(vars) = tree.get("vars") {
             load_vars(&mut context, vars, (&root, &base), &mut self.params, &mut self.report);
         }
@@ -177,6 +181,9 @@ fn load_params(pipeline: &Pipeline, params: &mut ParamFiles, report: &mut Report
     for source in pipeline.stages.values().flat_map(|stage| &stage.params) {
         if failed.contains(&&source.file) {
             continue;
+        }
+        if !index.touching(&source.file).is_empty() {
+            params.mark_generated(&source.file);
         }
         if let Err(errors) = params.load(&pipeline.root, &source.file) {
             failed.push(&source.file);

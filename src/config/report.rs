@@ -186,6 +186,11 @@ impl Report {
             self.fault(span, "a path is empty");
             return None;
         }
+        if text.starts_with("ds://") {
+            let message = format!("`{text}` is a dataset of `datasets:`, which only DVC can bring here");
+            self.fault_with_help(span, message, "place the data in the project and depend on the file or directory");
+            return None;
+        }
         if text.contains("://") {
             let message = format!("`{text}` is a URL; only files of the project can be named here");
             self.fault_with_help(span, message, "fetch it in a stage of its own and depend on the file");

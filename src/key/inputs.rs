@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 
 use super::hash::hash_file;
 use super::{ContentRecord, Digest, HintTable};
-use crate::util::RelPath;
+use crate::util::ignore_rules::IGNORE_FILES;
+use crate::util::{IgnoreRules, RelPath};
 
 /// What stands at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,7 +123,7 @@ impl Reader {
     fn directory(&self, path: &RelPath, absolute: &Path) -> Result<Content, InputError> {
         let fail = |source| InputError { path: path.to_string(), source };
         let entries = self
-            .members(absolute)
+            .members(path, absolute)
             .map_err(fail)?
             .into_par_iter()
             .map(|relative| self.member(path, absolute, relative))
@@ -139,25 +140,36 @@ impl Reader {
         Ok(Entry { path: relative, digest, size: metadata.size(), executable: is_executable(&metadata) })
     }
 
-    /// What is below a directory, without the directories, in path order.
-    fn members(&self, directory: &Path) -> io::Result<Vec<String>> {
-        let mut walk = WalkBuilder::new(directory);
-        walk.standard_filters(false)
-            .follow_links(true)
-            .add_custom_ignore_filename(".dvcignore")
-            .add_custom_ignore_filename(".clinpipeignore")
-            .filter_entry(|entry| !is_litter(&entry.file_name().to_string_lossy()));
-        for name in [".dvcignore", ".clinpipeignore"] {
-            if self.root.join(name).is_file() {
-                walk.add_ignore(self.root.join(name));
-            }
+    /// What is below a directory, without the directories, in path order. Ignore files lie above it: one within would
+    /// decide what is tracked and be tracked itself.
+    fn members(&self, path: &RelPath, directory: &Path) -> io::Result<Vec<String>> {
+        let rules = IgnoreRules::above(&self.root, path)?;
+        if rules.ignoring_within(path, true).is_some() {
+            return Ok(Vec::new());
         }
+        let mut walk = WalkBuilder::new(directory);
+        walk.standard_filters(false).follow_links(true).filter_entry(move |entry| {
+            let is_directory = entry.file_type().is_some_and(|kind| kind.is_dir());
+            entry.depth() == 0
+                || !(is_litter(&entry.file_name().to_string_lossy())
+                    || rules.ignoring(entry.path(), is_directory).is_some())
+        });
         let mut members = Vec::new();
         for entry in walk.build() {
             let entry = entry.map_err(io::Error::other)?;
             let relative = entry.path().strip_prefix(directory).map_err(io::Error::other)?;
-            let is_directory = entry.file_type().is_some_and(|kind| kind.is_dir());
-            if is_directory || matches!(relative.to_str(), Some(".dvcignore" | ".clinpipeignore")) {
+            if entry.file_type().is_some_and(|kind| kind.is_dir()) {
+                continue;
+            }
+            let name = entry.file_name().to_str().filter(|name| IGNORE_FILES.contains(name));
+            if let Some(name) = name.filter(|_| !path.is_root() || entry.depth() > 1) {
+                let message = format!(
+                    "{name} lies within it, at {}; move its lines to one above the directory",
+                    relative.display()
+                );
+                return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+            }
+            if name.is_some() {
                 continue;
             }
             let relative = relative.to_str().ok_or_else(|| {

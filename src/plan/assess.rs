@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::Workspace;
-use crate::config::{StageDef, Work};
+use crate::config::{ConfigErrors, ParamFiles, ParamSource, StageDef, Work};
 use crate::key::{ContentRecord, InputError, Manifest, ReasonKind, StaleReason};
 use crate::store::{Lock, StageRecord};
 use crate::util::RelPath;
@@ -16,6 +16,9 @@ pub enum PlanError {
     /// An input or output cannot be read.
     #[error(transparent)]
     Input(#[from] InputError),
+    /// A parameter file that a stage wrote cannot be read.
+    #[error(transparent)]
+    Params(#[from] ConfigErrors),
 }
 
 /// What a stage consumes now, and how that differs from what it last consumed.
@@ -25,6 +28,8 @@ pub struct Assessment {
     pub manifest: Manifest,
     /// Required inputs that are not there: it cannot run.
     pub missing: Vec<RelPath>,
+    /// Parameters that are listed and not there, as `file:key`: it cannot run either.
+    pub absent_params: Vec<String>,
     /// Why it is stale; empty when it is fresh.
     pub reasons: Vec<StaleReason>,
 }
@@ -60,8 +65,10 @@ impl Workspace<'_> {
                 manifest.deps.insert(path.clone(), self.recorded(stage, path, lock));
             }
         }
+        let absent_params = absent_params(stage, &*self.project.params.current(&self.project.pipeline.root, stage)?);
         let Some(record) = locked else {
-            return Ok(Assessment { manifest, missing, reasons: vec![StaleReason::plain(ReasonKind::NeverRun, "")] });
+            let reasons = vec![StaleReason::plain(ReasonKind::NeverRun, "")];
+            return Ok(Assessment { manifest, missing, absent_params, reasons });
         };
         // A strict result promises more than one that is asked for without --strict, so it is compared as what it is.
         let mut reasons = if !self.strict && is_strict(&record.manifest) {
@@ -69,6 +76,12 @@ impl Workspace<'_> {
         } else {
             manifest.explain(&record.manifest)
         };
+        for subject in &absent_params {
+            if !reasons.iter().any(|reason| reason.kind == ReasonKind::Param && reason.subject == *subject) {
+                let listed = Some("listed".to_owned());
+                reasons.push(StaleReason::changed(ReasonKind::Param, subject.clone(), listed, None));
+            }
+        }
         if record.key != record.manifest.key() {
             reasons.push(StaleReason::plain(ReasonKind::LockEdited, ""));
         }
@@ -77,7 +90,7 @@ impl Workspace<'_> {
         }
         let outputs = self.changed_outputs(stage, record).into_iter();
         reasons.extend(outputs.filter(|reason| !(allow_missing && reason.kind == ReasonKind::OutputMissing)));
-        Ok(Assessment { manifest, missing, reasons })
+        Ok(Assessment { manifest, missing, absent_params, reasons })
     }
 
     /// What the lock says of an input that is not there: as its producer wrote it, else as the stage last read it.
@@ -114,7 +127,7 @@ impl Workspace<'_> {
             wdir: stage.wdir.clone(),
             env: self.command_env(stage),
             deps,
-            params: self.params(stage),
+            params: self.params(stage)?,
             outs: stage.outs.iter().map(|out| out.path.clone()).collect(),
         };
         Ok((manifest, missing))
@@ -141,14 +154,15 @@ impl Workspace<'_> {
         Some(env)
     }
 
-    fn params(&self, stage: &StageDef) -> BTreeMap<RelPath, BTreeMap<String, Value>> {
+    fn params(&self, stage: &StageDef) -> Result<BTreeMap<RelPath, BTreeMap<String, Value>>, PlanError> {
+        let files = self.project.params.current(&self.project.pipeline.root, stage)?;
         let mut params: BTreeMap<RelPath, BTreeMap<String, Value>> = BTreeMap::new();
         for source in &stage.params {
             // A key that is absent is not listed, so adding it later is a change.
-            let values = self.project.params.select(source).into_iter().map(|(key, value)| (key, value.clone()));
+            let values = files.select(source).into_iter().map(|(key, value)| (key, value.clone()));
             params.entry(source.file.clone()).or_default().extend(values);
         }
-        params
+        Ok(params)
     }
 
     /// Outputs of the lock entry that are gone or different.
@@ -177,6 +191,19 @@ impl Workspace<'_> {
         }
         reasons
     }
+}
+
+/// What a stage lists under `params` and does not find. A file listed as a whole need only exist.
+fn absent_params(stage: &StageDef, files: &ParamFiles) -> Vec<String> {
+    let absent = |source: &ParamSource| match &source.keys {
+        None if files.file(&source.file).is_none() => vec![source.file.to_string()],
+        None => Vec::new(),
+        Some(keys) => {
+            let is_absent = |key: &&String| files.get(&source.file, key).is_none();
+            keys.iter().filter(is_absent).map(|key| format!("{}:{key}", source.file)).collect()
+        }
+    };
+    stage.params.iter().flat_map(absent).collect()
 }
 
 /// Whether a stage runs every time: by declaration, or because nothing could ever tell that it is fresh.

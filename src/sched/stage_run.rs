@@ -13,7 +13,7 @@ use super::run::{Message, OnFailure, RunError, Runner};
 use crate::config::{StageDef, Work};
 use crate::exec::{Attempt, Job, JobEnd, JobEnv, JobWork, descends_from};
 use crate::key::{ContentRecord, Manifest, ReasonKind, StaleReason};
-use crate::plan::Assessment;
+use crate::plan::{Assessment, PlanError};
 use crate::stage;
 use crate::store::{ActionRecord, Claim, Lock, RecordVerdict, StageRecord, StoreError, lock_name};
 use crate::util::RelPath;
@@ -65,9 +65,12 @@ impl StageRun<'_> {
             self.note("frozen: taken as it is");
             return Ok(StageEnd::good(Outcome::Fresh));
         }
-        if self.assess()?.reasons.is_empty() {
-            return Ok(StageEnd::good(Outcome::Fresh));
-        }
+        match self.assess() {
+            // What a stage before this one wrote is no parameter file.
+            Err(RunError::Plan(PlanError::Params(errors))) => return Ok(StageEnd::failed(errors.to_string())),
+            Ok(now) if now.reasons.is_empty() => return Ok(StageEnd::good(Outcome::Fresh)),
+            now => now?,
+        };
         let claim = match self.claim()? {
             Ok(claim) => claim,
             Err(end) => return Ok(end),
@@ -79,16 +82,33 @@ impl StageRun<'_> {
         if assessment.reasons.is_empty() {
             return Ok(StageEnd::good(Outcome::Fresh));
         }
-        if let Some(path) = assessment.missing.first() {
-            return Ok(StageEnd::failed(format!(
-                "input {path} is missing and no stage of this run wrote it\nhelp: create it, or correct the path under `deps` of stage {}",
-                self.stage.name
-            )));
+        if let Some(message) = self.obstacle(&assessment) {
+            return Ok(StageEnd::failed(message));
         }
         if self.restore(&assessment, &claim)? {
             return Ok(StageEnd::good(Outcome::Restored));
         }
         self.attempts(&assessment, &claim)
+    }
+
+    /// What the stage cannot run without and does not have.
+    fn obstacle(&self, assessment: &Assessment) -> Option<String> {
+        let name = &self.stage.name;
+        if let Some(path) = assessment.missing.first() {
+            return Some(format!(
+                "input {path} is missing and no stage of this run wrote it\nhelp: create it, or correct the path under `deps` of stage {name}",
+            ));
+        }
+        let param = assessment.absent_params.first()?;
+        let (file, key) = param.split_once(':').unwrap_or((param, ""));
+        let what = if key.is_empty() { "the parameter file".to_owned() } else { format!("parameter {key} of") };
+        let params = &self.runner.workspace.project.params;
+        let near = RelPath::parse(file).and_then(|file| params.nearest_key(&file, key));
+        let help = near.map_or_else(
+            || format!("add it there, or remove it from `params` of stage {name}"),
+            |word| format!("did you mean `{word}`?"),
+        );
+        Some(format!("{what} {file} is missing\nhelp: {help}"))
     }
 
     fn assess(&self) -> Result<Assessment, RunError> {

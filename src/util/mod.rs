@@ -2,6 +2,7 @@
 
 pub mod atomic_write;
 pub mod human;
+pub mod ignore_rules;
 pub mod json;
 pub mod nearest;
 pub mod rel_path;
@@ -9,5 +10,6 @@ pub mod relocate;
 pub mod shell;
 pub mod utc;
 
+pub use ignore_rules::IgnoreRules;
 pub use nearest::nearest;
 pub use rel_path::{LocalPath, RelPath};

@@ -6,6 +6,7 @@ mod bombs;
 mod chance;
 mod compare;
 mod config_errors;
+mod conformance;
 mod crash;
 mod damage;
 mod disk;

@@ -62,6 +62,12 @@ impl Project {
         if path.is_dir() { fs::remove_dir_all(path).unwrap() } else { fs::remove_file(path).unwrap() }
     }
 
+    /// Lets everything below a path be removed: the store's contents are read-only.
+    pub fn make_writable(&self, name: &str) {
+        let status = Command::new("chmod").args(["-R", "u+w"]).arg(self.path(name)).status().unwrap();
+        assert!(status.success());
+    }
+
     /// The program in this project, not yet started.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(CLINPIPE);

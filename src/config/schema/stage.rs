@@ -108,24 +108,19 @@ fn read_work(expanded: &Expanded, what: &str, report: &mut Report) -> Option<Wor
     }
 }
 
-/// Every line of a text is a command of its own, as under DVC.
+/// Every line of a text is a command of its own, an item of a list is one whatever it holds, as under DVC.
 fn read_commands(node: &Node, what: &str, report: &mut Report) -> Option<Vec<String>> {
     let name = format!("`cmd` of {what}");
-    let texts: Vec<&str> = match &node.kind {
-        Kind::Text(text) => vec![text],
+    let commands: Vec<&str> = match &node.kind {
+        Kind::Text(text) => text.lines().collect(),
         Kind::List(items) => items.iter().map(|item| report.text(item, &name)).collect::<Option<_>>()?,
         _ => {
             report.expected(node, &name, "text or a list of texts");
             return None;
         }
     };
-    let lines: Vec<String> = texts
-        .iter()
-        .flat_map(|text| text.lines())
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .map(str::to_owned)
-        .collect();
+    let lines: Vec<String> =
+        commands.into_iter().filter(|line| !line.trim().is_empty()).map(|line| line.trim_end().to_owned()).collect();
     if lines.is_empty() {
         report.fault(node.span, format!("{name} is empty"));
         return None;

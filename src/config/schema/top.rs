@@ -12,7 +12,6 @@ use crate::config::template::{Context, fill};
 use crate::config::yaml::{Entry, Kind, Node};
 use crate::util::RelPath;
 
-/// `artifacts` and `datasets` feed display commands of DVC and are accepted as they are.
 const KEYS: [&str; 9] = ["stages", "vars", "params", "metrics", "plots", "artifacts", "datasets", "pools", "store"];
 
 /// What stands beside the stages.
@@ -56,6 +55,7 @@ pub(in crate::config) fn read_top<'n>(
         let node = fill(node, context, "`plots`", report);
         top.plots = plots::read_list(&node, base, report);
     }
+    check_displayed(root, report);
     let stages = match root.get("stages") {
         Some(Node { kind: Kind::Map(entries), .. }) => entries.as_slice(),
         Some(Node { kind: Kind::Null, .. }) | None => &[],
@@ -65,6 +65,33 @@ pub(in crate::config) fn read_top<'n>(
         }
     };
     (top, stages)
+}
+
+/// `artifacts` and `datasets` decide nothing about a run; their shape is checked all the same, so that a slip is told
+/// where it was made.
+fn check_displayed(root: &Node, report: &mut Report) {
+    let field = |key: &str| root.get(key).filter(|node| node.kind != Kind::Null);
+    if let Some(node) = field("artifacts") {
+        let Kind::Map(entries) = &node.kind else {
+            report.expected(node, "`artifacts`", "a mapping of names to artifacts");
+            return;
+        };
+        for entry in entries {
+            let what = format!("artifact `{}`", entry.key);
+            report.mapping(&entry.value, &what, &["path", "type", "desc", "labels", "meta"]);
+            if entry.value.get("path").is_none() && matches!(entry.value.kind, Kind::Map(_)) {
+                report.fault_with_help(entry.key_span, format!("{what} has no path"), "add `path: …`");
+            }
+        }
+    }
+    if let Some(node) = field("datasets") {
+        for item in report.list(node, "`datasets`", "mappings") {
+            let has = |key: &str| item.get(key).is_some_and(|value| matches!(value.kind, Kind::Text(_)));
+            if !has("name") || !has("type") {
+                report.fault(item.span, "an entry in `datasets` must be a mapping with the texts `name` and `type`");
+            }
+        }
+    }
 }
 
 fn read_pools(node: &Node, report: &mut Report) -> BTreeMap<String, Pool> {

@@ -5,44 +5,50 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use serde_json::{Map, Value};
-
+use super::syntax::Piece;
 use crate::config::diagnostic::ConfigErrors;
-use crate::config::params::{ParamFiles, lookup};
+use crate::config::dvc_config::FlagStyle;
+use crate::config::params::ParamFiles;
 use crate::config::pipeline::Span;
 use crate::config::report::Report;
-use crate::config::yaml::{Kind, Node};
+use crate::config::yaml::{Entry, Kind, Node};
 use crate::util::{RelPath, nearest};
 
-/// Names that `foreach` and `matrix` set.
-const RESERVED: [&str; 2] = ["item", "key"];
-
 /// The values of one stage or of the whole file.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(in crate::config) struct Context {
-    values: Value,
-    /// `item` and `key`.
-    locals: BTreeMap<&'static str, Value>,
+    /// A mapping.
+    values: Node,
+    /// `item` and `key` of a member; reserved while they are set.
+    locals: BTreeMap<&'static str, Node>,
     /// What was merged, to name both sources of a conflict.
-    merged: Vec<(String, Value)>,
+    merged: Vec<(String, Node)>,
     /// Files that entered: `None` = whole, else the keys.
     loaded: BTreeMap<RelPath, Option<Vec<String>>>,
+    /// How mappings in commands are written.
+    pub(super) flags: FlagStyle,
 }
 
 impl Context {
     /// The context of a pipeline file with this params.yaml, which need not exist.
-    pub(in crate::config) fn new(params: &ParamFiles, main: &RelPath) -> Self {
-        let mut context = Self { values: Value::Object(Map::new()), ..Self::default() };
-        if let Some(value) = params.file(main) {
-            context.values = value.clone();
-            context.merged.push((main.to_string(), value.clone()));
+    pub(in crate::config) fn new(params: &ParamFiles, main: &RelPath, flags: FlagStyle) -> Self {
+        let mut context = Self {
+            values: Node::new(Span::default(), Kind::Map(Vec::new())),
+            locals: BTreeMap::new(),
+            merged: Vec::new(),
+            loaded: BTreeMap::new(),
+            flags,
+        };
+        if let Some(tree) = params.tree(main) {
+            context.values = tree.clone();
+            context.merged.push((main.to_string(), tree.clone()));
             context.loaded.insert(main.clone(), None);
         }
         context
     }
 
     /// The same with `item` and `key`.
-    pub(super) fn with_locals(&self, item: Value, key: Option<Value>) -> Self {
+    pub(super) fn with_locals(&self, item: Node, key: Option<Node>) -> Self {
         let mut context = self.clone();
         context.locals.insert("item", item);
         if let Some(key) = key {
@@ -52,14 +58,10 @@ impl Context {
     }
 
     /// The value at a path.
-    pub(super) fn get(&self, steps: &[String]) -> Option<&Value> {
+    pub(super) fn get(&self, steps: &[String]) -> Option<&Node> {
         let (first, rest) = steps.split_first()?;
         let start = self.locals.get(first.as_str()).or_else(|| self.values.get(first))?;
-        rest.iter().try_fold(start, |value, step| match value {
-            Value::Object(map) => map.get(step),
-            Value::Array(items) => items.get(step.parse::<usize>().ok()?),
-            _ => None,
-        })
+        rest.iter().try_fold(start, |node, step| node.child(step))
     }
 
     /// The name closest to a path that leads nowhere.
@@ -69,49 +71,54 @@ impl Context {
                 continue;
             }
             let parent = if at == 0 { Some(&self.values) } else { self.get(&steps[..at]) };
-            let keys = parent?.as_object()?.keys().map(String::as_str);
-            let word = nearest(&steps[at], keys)?;
+            let word = nearest(&steps[at], parent?.entries().iter().map(|entry| entry.key.as_str()))?;
             return Some(steps[..at].iter().map(String::as_str).chain([word]).collect::<Vec<_>>().join("."));
         }
         None
     }
 
-    /// Merges a mapping; the error names the leaf and both sources.
-    fn merge(&mut self, value: Value, source: &str) -> Result<(), String> {
-        if let Some(key) = first_conflict(&self.values, &value, String::new()) {
-            let first = self.merged.iter().find(|(_, earlier)| lookup(earlier, &key).is_some());
+    /// Merges a mapping; the error names the leaf and both sources, or the reserved name.
+    fn merge(&mut self, value: Node, source: &str) -> Result<(), String> {
+        if let Some(entry) = value.entries().iter().find(|entry| self.locals.contains_key(entry.key.as_str())) {
+            return Err(format!("`{}` is reserved in foreach and matrix stages; {source} sets it", entry.key));
+        }
+        if let Some(path) = first_conflict(&self.values, &value, &mut Vec::new()) {
+            let first = self
+                .merged
+                .iter()
+                .find(|(_, earlier)| path.iter().try_fold(earlier, |node, step| node.get(step)).is_some());
             let first = first.map_or("an earlier source", |(name, _)| name);
+            let key = path.join(".");
             return Err(format!("`{key}` is set by {first} and again by {source}; a name is given its value once"));
         }
-        merge_into(&mut self.values, value.clone());
+        merge_into(&mut self.values, &value);
         self.merged.push((source.to_owned(), value));
         Ok(())
     }
 }
 
-fn first_conflict(old: &Value, new: &Value, path: String) -> Option<String> {
-    match (old, new) {
-        (Value::Object(old), Value::Object(new)) => new.iter().find_map(|(key, value)| {
-            let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-            first_conflict(old.get(key)?, value, path)
-        }),
-        _ => Some(path),
+/// The path of the first value that both set, unless both are mappings.
+fn first_conflict(old: &Node, new: &Node, path: &mut Vec<String>) -> Option<Vec<String>> {
+    let (Kind::Map(_), Kind::Map(entries)) = (&old.kind, &new.kind) else { return Some(path.clone()) };
+    for entry in entries {
+        let Some(known) = old.get(&entry.key) else { continue };
+        path.push(entry.key.clone());
+        let conflict = first_conflict(known, &entry.value, path);
+        path.pop();
+        if conflict.is_some() {
+            return conflict;
+        }
     }
+    None
 }
 
-fn merge_into(old: &mut Value, new: Value) {
-    match (old, new) {
-        (Value::Object(old), Value::Object(new)) => {
-            for (key, value) in new {
-                match old.get_mut(&key) {
-                    Some(slot) => merge_into(slot, value),
-                    None => {
-                        old.insert(key, value);
-                    }
-                }
-            }
+fn merge_into(old: &mut Node, new: &Node) {
+    let Kind::Map(into) = &mut old.kind else { return };
+    for entry in new.entries() {
+        match into.iter_mut().find(|known| known.key == entry.key) {
+            Some(known) => merge_into(&mut known.value, &entry.value),
+            None => into.push(entry.clone()),
         }
-        (old, new) => *old = new,
     }
 }
 
@@ -124,17 +131,16 @@ pub(in crate::config) fn load_vars(
     report: &mut Report,
 ) {
     for item in report.list(node, "`vars`", "file names or mappings") {
+        if let Some(span) = template_within(item) {
+            report.fault_with_help(
+                span,
+                "`vars` cannot hold templates: it is what templates are filled from",
+                "write the value itself",
+            );
+            continue;
+        }
         let outcome = match &item.kind {
-            Kind::Map(entries) => {
-                if let Some(entry) = entries.iter().find(|entry| RESERVED.contains(&entry.key.as_str()))
-                    && !context.locals.is_empty()
-                {
-                    report.fault(entry.key_span, format!("`{}` is reserved in foreach and matrix stages", entry.key));
-                    continue;
-                }
-                let name = format!("`vars` in line {}", item.span.line);
-                context.merge(item.to_json(), &name)
-            }
+            Kind::Map(_) => context.merge(item.clone(), &format!("`vars` in line {}", item.span.line)),
             Kind::Text(text) => match report.path(base, text.split(':').next().unwrap_or_default(), item.span) {
                 Some(file) => match load_file(context, &file, text, root, params) {
                     Ok(outcome) => outcome,
@@ -156,6 +162,21 @@ pub(in crate::config) fn load_vars(
     }
 }
 
+/// Where the first template within a value stands.
+fn template_within(node: &Node) -> Option<Span> {
+    let is_template = |text: &str| {
+        super::syntax::split(text).map_or(true, |pieces| pieces.iter().any(|piece| matches!(piece, Piece::Name(_))))
+    };
+    match &node.kind {
+        Kind::Text(text) => is_template(text).then_some(node.span),
+        Kind::List(items) => items.iter().find_map(template_within),
+        Kind::Map(entries) => entries.iter().find_map(|entry| {
+            if is_template(&entry.key) { Some(entry.key_span) } else { template_within(&entry.value) }
+        }),
+        _ => None,
+    }
+}
+
 /// Adds a file of a `vars` list (`file` or `file:key,key`).
 fn load_file(
     context: &mut Context,
@@ -164,29 +185,42 @@ fn load_file(
     root: &Path,
     params: &mut ParamFiles,
 ) -> Result<Result<(), String>, ConfigErrors> {
-    let keys: Option<Vec<String>> =
-        text.split_once(':').map(|(_, keys)| keys.split(',').map(|key| key.trim().to_owned()).collect());
+    let listed = text.split_once(':').map_or("", |(_, keys)| keys);
+    let keys: Vec<String> = listed.split(',').map(str::trim).filter(|key| !key.is_empty()).map(str::to_owned).collect();
+    let keys = (!keys.is_empty()).then_some(keys);
     match (context.loaded.get(file), &keys) {
         (Some(None), None) => return Ok(Ok(())),
-        (Some(Some(earlier)), Some(keys)) if !keys.iter().any(|key| earlier.contains(key)) => {}
-        (Some(_), _) => return Ok(Err(format!("`{file}` is already loaded, partially or whole"))),
+        (Some(None), Some(_)) => {
+            return Ok(Err(format!("`{text}` cannot be partially loaded: `{file}` is already loaded whole")));
+        }
+        (Some(Some(earlier)), None) => {
+            let earlier = earlier.join(", ");
+            return Ok(Err(format!("`{file}` cannot be loaded whole: it is already partially loaded ({earlier})")));
+        }
+        (Some(Some(earlier)), Some(keys)) => {
+            if let Some(twice) = keys.iter().find(|key| earlier.contains(key)) {
+                return Ok(Err(format!("`{twice}` of `{file}` is already partially loaded")));
+            }
+        }
         (None, _) => {}
     }
     if !params.load(root, file)? {
         return Ok(Err(format!("`{file}` does not exist")));
     }
-    let Some(whole) = params.file(file).cloned() else { return Ok(Ok(())) };
+    let Some(whole) = params.tree(file) else { return Ok(Ok(())) };
     let value = match &keys {
-        None => whole,
+        None => whole.clone(),
         Some(keys) => {
-            let mut part = Map::new();
+            let mut part: Vec<Entry> = Vec::new();
             for key in keys {
-                let Some(value) = whole.get(key) else {
+                let Some(entry) = whole.entry(key) else {
                     return Ok(Err(format!("`{file}` has no key `{key}`")));
                 };
-                part.insert(key.clone(), value.clone());
+                if !part.iter().any(|known| known.key == *key) {
+                    part.push(entry.clone());
+                }
             }
-            Value::Object(part)
+            Node::new(whole.span, Kind::Map(part))
         }
     };
     match (context.loaded.get_mut(file), keys) {

@@ -1,6 +1,6 @@
 //! `foreach` and `matrix`: one written stage to several, named `stage@key`.
 
-use serde_json::{Map, Value};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::context::{Context, load_vars};
 use super::fill;
@@ -22,6 +22,16 @@ pub(in crate::config) struct Expanded {
     pub(in crate::config) name: String,
     pub(in crate::config) span: Span,
     pub(in crate::config) body: Node,
+}
+
+/// One of the stages that an entry stands for.
+struct Member {
+    /// What follows `@` in the stage's name.
+    name: String,
+    /// `${item}`.
+    item: Node,
+    /// `${key}`, if it is set.
+    key: Option<Node>,
 }
 
 /// Where the file lies and the parameters it sees.
@@ -66,20 +76,23 @@ fn foreach(
         return Vec::new();
     };
     let place = format!("`foreach` of stage `{}`", entry.key);
-    let members: Vec<(String, Value, Option<Value>)> = match collection(source, context, &place, report) {
-        Some(Value::Array(items)) => {
-            let is_flat = items.iter().all(|item| !item.is_object() && !item.is_array());
-            let name = |at: usize, item: &Value| if is_flat { plain(item) } else { at.to_string() };
-            items.into_iter().enumerate().map(|(at, item)| (name(at, &item), item, None)).collect()
+    let Some(collection) = collection(source, context, &place, report) else { return Vec::new() };
+    let text = |text: String| Node::new(source.span, Kind::Text(text));
+    let members: Vec<Member> = match collection.kind {
+        Kind::List(items) => {
+            let is_flat = !items.iter().any(Node::is_composite);
+            let name = |at: usize, item: &Node| item.inline().filter(|_| is_flat).unwrap_or_else(|| at.to_string());
+            let member = |(at, item)| Member { name: name(at, &item), key: None, item };
+            items.into_iter().enumerate().map(member).collect()
         }
-        Some(Value::Object(map)) => {
-            map.into_iter().map(|(key, item)| (key.clone(), item, Some(Value::String(key)))).collect()
+        Kind::Map(entries) => entries
+            .into_iter()
+            .map(|Entry { key, value, .. }| Member { key: Some(text(key.clone())), name: key, item: value })
+            .collect(),
+        _ => {
+            report.expected(&collection, &place, "a list or a mapping");
+            return Vec::new();
         }
-        Some(_) => {
-            report.expected(source, &place, "a list or a mapping");
-            Vec::new()
-        }
-        None => Vec::new(),
     };
     members_of(entry, body, members, context, around, report)
 }
@@ -96,9 +109,9 @@ fn matrix(
         report.expected(axes, &place, "a mapping of lists");
         return Vec::new();
     };
-    let mut members: Vec<(Vec<String>, Map<String, Value>)> = vec![(Vec::new(), Map::new())];
+    let mut members: Vec<(Vec<String>, Vec<Entry>)> = vec![(Vec::new(), Vec::new())];
     for axis in axes {
-        let Some(Value::Array(values)) = collection(&axis.value, context, &place, report) else {
+        let Some(Node { kind: Kind::List(values), .. }) = collection(&axis.value, context, &place, report) else {
             report.expected(&axis.value, &format!("`{}` in {place}", axis.key), "a list");
             return Vec::new();
         };
@@ -109,18 +122,18 @@ fn matrix(
         let mut next = Vec::new();
         for (names, items) in &members {
             for (at, value) in values.iter().enumerate() {
-                let composite = value.is_object() || value.is_array();
-                let name = if composite { format!("{}{at}", axis.key) } else { plain(value) };
-                let mut items = items.clone();
-                items.insert(axis.key.clone(), value.clone());
+                let name = value.inline().unwrap_or_else(|| format!("{}{at}", axis.key));
+                let item = Entry { key: axis.key.clone(), key_span: axis.key_span, value: value.clone() };
+                let items = items.iter().cloned().chain([item]).collect();
                 next.push((names.iter().cloned().chain([name]).collect(), items));
             }
         }
         members = next;
     }
     let members = members.into_iter().map(|(names, items)| {
-        let key = names.join("-");
-        (key.clone(), Value::Object(items), Some(Value::String(key)))
+        let name = names.join("-");
+        let key = Node::new(entry.key_span, Kind::Text(name.clone()));
+        Member { name, item: Node::new(entry.key_span, Kind::Map(items)), key: Some(key) }
     });
     members_of(entry, &entry.value, members.collect(), context, around, report)
 }
@@ -128,7 +141,7 @@ fn matrix(
 fn members_of(
     entry: &Entry,
     body: &Node,
-    members: Vec<(String, Value, Option<Value>)>,
+    members: Vec<Member>,
     context: &Context,
     around: &mut Surroundings,
     report: &mut Report,
@@ -137,10 +150,17 @@ fn members_of(
         report.fault(entry.key_span, format!("stage `{}` stands for more than {MAX_MEMBERS} stages", entry.key));
         return Vec::new();
     }
+    // Members of one name are one stage; the last one's value stands, in the place of the first.
+    let last: BTreeMap<String, usize> =
+        members.iter().enumerate().map(|(at, member)| (member.name.clone(), at)).collect();
+    let mut done = BTreeSet::new();
     let mut expanded = Vec::new();
-    for (suffix, item, key) in members {
-        let context = context.with_locals(item, key);
-        expanded.extend(resolve(format!("{}@{suffix}", entry.key), entry, body, &context, around, report));
+    for Member { name, .. } in &members {
+        let Some(member) = last.get(name).and_then(|at| members.get(*at)).filter(|_| done.insert(name)) else {
+            continue;
+        };
+        let context = context.with_locals(member.item.clone(), member.key.clone());
+        expanded.extend(resolve(format!("{}@{name}", entry.key), entry, body, &context, around, report));
         if !report.is_clean() {
             break;
         }
@@ -187,24 +207,16 @@ fn resolve(
 }
 
 /// A list or mapping, written out or named by one template; templates within it are filled.
-fn collection(node: &Node, context: &Context, place: &str, report: &mut Report) -> Option<Value> {
+fn collection(node: &Node, context: &Context, place: &str, report: &mut Report) -> Option<Node> {
     if let Kind::Text(text) = &node.kind
         && let Ok(pieces) = split(text)
         && let [Piece::Name(steps)] = pieces.as_slice()
     {
-        let value = context.get(steps).cloned();
+        let value = context.get(steps).map(|value| value.moved(node.span));
         if value.is_none() {
             super::context::missing(context, steps, node.span, place, report);
         }
         return value;
     }
-    Some(fill(node, context, place, report).to_json())
-}
-
-fn plain(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Null => "None".to_owned(),
-        value => value.to_string(),
-    }
+    Some(fill(node, context, place, report))
 }

@@ -1,9 +1,8 @@
 //! Puts values in the place of templates.
 
-use serde_json::Value;
-
 use super::context::{Context, missing};
 use super::syntax::{Piece, split};
+use crate::config::dvc_config::FlagStyle;
 use crate::config::pipeline::Span;
 use crate::config::report::Report;
 use crate::config::yaml::{Entry, Kind, Node};
@@ -28,11 +27,7 @@ pub(in crate::config) fn fill(node: &Node, context: &Context, place: &str, repor
 
 fn fill_entry(entry: &Entry, context: &Context, place: &str, report: &mut Report) -> Entry {
     let key = if entry.key.contains("${") {
-        match fill_text(&entry.key, entry.key_span, context, place, report).kind {
-            Kind::Text(text) => text,
-            Kind::Number(number) => number.to_string(),
-            _ => entry.key.clone(),
-        }
+        fill_text(&entry.key, entry.key_span, context, place, report).inline().unwrap_or_else(|| entry.key.clone())
     } else {
         entry.key.clone()
     };
@@ -54,8 +49,8 @@ fn fill_text(text: &str, span: Span, context: &Context, place: &str, report: &mu
             missing(context, steps, span, place, report);
             return keep;
         };
-        if !value.is_array() && !value.is_object() {
-            return Node::from_json(value, span);
+        if !value.is_composite() {
+            return value.moved(span);
         }
     }
     let mut filled = String::new();
@@ -64,7 +59,7 @@ fn fill_text(text: &str, span: Span, context: &Context, place: &str, report: &mu
             Piece::Text(text) => filled.push_str(&text),
             Piece::Name(steps) => match context.get(&steps) {
                 None => missing(context, &steps, span, place, report),
-                Some(value) => match inline(value, is_cmd) {
+                Some(value) => match inline(value, is_cmd, context.flags) {
                     Ok(text) => filled.push_str(&text),
                     Err(message) => {
                         let name = format!("${{{}}}", steps.join("."));
@@ -83,46 +78,49 @@ fn fill_text(text: &str, span: Span, context: &Context, place: &str, report: &mu
 }
 
 /// A value as part of a text.
-fn inline(value: &Value, is_cmd: bool) -> Result<String, &'static str> {
-    match value {
-        Value::Null => Ok("None".to_owned()),
-        Value::Bool(value) => Ok(value.to_string()),
-        Value::Number(number) => Ok(number.to_string()),
-        Value::String(text) => Ok(text.clone()),
-        Value::Object(_) if is_cmd => flags(value, ""),
-        Value::Object(_) => Err("is a mapping, which only `cmd` can take"),
-        Value::Array(_) => Err("is a list, which cannot be inserted"),
+fn inline(value: &Node, is_cmd: bool, style: FlagStyle) -> Result<String, &'static str> {
+    match &value.kind {
+        Kind::Map(_) if is_cmd => {
+            let mut words = Vec::new();
+            flags(value, "", style, &mut words)?;
+            Ok(words.join(" "))
+        }
+        Kind::Map(_) => Err("is a mapping, which only `cmd` can take"),
+        Kind::List(_) => Err("is a list, which cannot be inserted"),
+        _ => Ok(value.inline().unwrap_or_default()),
     }
 }
 
 /// A mapping as command-line flags: `{a: 1, b: {c: true}, d: [x, y], e: false}` is `--a 1 --b.c --d x y`.
-fn flags(value: &Value, prefix: &str) -> Result<String, &'static str> {
-    let Value::Object(map) = value else { return Ok(String::new()) };
-    let mut words = Vec::new();
-    for (key, value) in map {
+fn flags(value: &Node, prefix: &str, style: FlagStyle, words: &mut Vec<String>) -> Result<(), &'static str> {
+    for Entry { key, value, .. } in value.entries() {
         let name = format!("{prefix}{key}");
-        match value {
-            Value::Object(_) => words.push(flags(value, &format!("{name}."))?),
-            Value::Bool(true) => words.push(format!("--{name}")),
-            Value::Bool(false) => {}
-            Value::Array(items) => {
-                let items = items.iter().map(|item| match item {
-                    Value::Array(_) | Value::Object(_) => Err("holds a list within a list"),
-                    item => Ok(argument(item)),
-                });
-                let items: Vec<String> = items.collect::<Result<_, _>>()?;
-                words.push(format!("--{name} {}", items.join(" ")));
+        match &value.kind {
+            Kind::Map(_) => flags(value, &format!("{name}."), style, words)?,
+            Kind::Bool(true) => words.push(format!("--{name}")),
+            Kind::Bool(false) if style.negate => words.push(format!("--no-{name}")),
+            Kind::Bool(false) => {}
+            Kind::List(items) => {
+                for (at, item) in items.iter().enumerate() {
+                    let item = match &item.kind {
+                        Kind::List(_) | Kind::Map(_) => return Err("holds a list within a list"),
+                        // Within a list DVC leaves the spelling to Python.
+                        Kind::Bool(value) => if *value { "True" } else { "False" }.to_owned(),
+                        _ => argument(item),
+                    };
+                    let flag = if at == 0 || style.repeat { format!("--{name} {item}") } else { item };
+                    words.push(flag);
+                }
             }
-            value => words.push(format!("--{name} {}", argument(value))),
+            _ => words.push(format!("--{name} {}", argument(value))),
         }
     }
-    words.retain(|word| !word.is_empty());
-    Ok(words.join(" "))
+    Ok(())
 }
 
 /// A scalar as one shell word.
-fn argument(value: &Value) -> String {
-    let text = inline(value, false).unwrap_or_default();
+fn argument(value: &Node) -> String {
+    let text = value.inline().unwrap_or_default();
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "@%+=:,./-_".contains(c);
     if !text.is_empty() && text.chars().all(is_plain) { text } else { format!("'{}'", text.replace('\'', "'\"'\"'")) }
 }

@@ -1,4 +1,5 @@
-//! The grammar of templates: `${a.b}`, `${a[0]}`, `${a[key]}`; `\${` is a literal `${`.
+//! The grammar of templates: `${a.b}`, `${a[0]}`, `${a[key]}`; `\${` is a literal `${`, and so is one that its line
+//! does not close.
 
 /// A part of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,8 +24,10 @@ pub(super) fn split(text: &str) -> Result<Vec<Piece>, String> {
         }
         literal.push_str(&rest[..at]);
         let inner = &rest[at + 2..];
-        let Some(end) = inner.find('}') else {
-            return Err(format!("`{}` has no closing `}}`", &rest[at..]));
+        let Some(end) = inner.find(['}', '\n']).filter(|end| inner[*end..].starts_with('}')) else {
+            literal.push_str("${");
+            rest = inner;
+            continue;
         };
         if !literal.is_empty() {
             pieces.push(Piece::Text(std::mem::take(&mut literal)));
@@ -49,16 +52,16 @@ fn name(inner: &str) -> Result<Vec<String>, String> {
     let mut steps = Vec::new();
     for part in text.split('.') {
         let (head, mut indices) = part.split_at(part.find('[').unwrap_or(part.len()));
-        if head.is_empty() || head.contains([']', '{', ' ', '\t', '\n']) {
+        if head.trim().is_empty() || head.contains([']', '{']) {
             return Err(bad());
         }
-        steps.push(head.to_owned());
+        steps.push(head.trim().to_owned());
         while !indices.is_empty() {
             let (index, rest) = indices.strip_prefix('[').and_then(|rest| rest.split_once(']')).ok_or_else(bad)?;
             if index.is_empty() || index.contains('[') {
                 return Err(bad());
             }
-            steps.push(index.to_owned());
+            steps.push(index.trim().to_owned());
             indices = rest;
         }
     }
@@ -76,13 +79,15 @@ mod tests {
         assert_eq!(split("a ${b.c[0]} d"), Ok(vec![text("a "), name(&["b", "c", "0"]), text(" d")]));
         assert_eq!(split("${ x }"), Ok(vec![name(&["x"])]));
         assert_eq!(split(r"\${HOME}/${x}"), Ok(vec![text("${HOME}/"), name(&["x"])]));
+        assert_eq!(split("${a b}"), Ok(vec![name(&["a b"])]));
+        assert_eq!(split("x ${a\n}${b"), Ok(vec![text("x ${a\n}${b")]));
         assert_eq!(split(""), Ok(vec![text("")]));
         assert_eq!(split("$HOME {x} $"), Ok(vec![text("$HOME {x} $")]));
     }
 
     #[test]
     fn what_is_no_name_is_refused() {
-        for text in ["${}", "${a", "${a.}", "${a b}", "${a[}", "${a[]}", "${a]}", "${a.${b}}", "${.a}"] {
+        for text in ["${}", "${a.}", "${a[}", "${a[]}", "${a]}", "${a.${b}}", "${.a}"] {
             assert!(split(text).is_err(), "{text}");
         }
     }

@@ -280,22 +280,23 @@ fn a_cycle_names_its_stages_in_order() {
 
 #[test]
 fn a_parameter_that_does_not_exist() {
-    let text = "stages:\n  a:\n    cmd: x\n    params: [train.dept, seed]\n";
-    insta::assert_snapshot!(faults(text), @r"
-    error: `params.yaml` has no parameter `train.dept` (stage `a`)
-     --> pipeline.yaml:4:14
+    let text = "stages:\n  a:\n    uses: train\n    deps: {table: t}\n    outs: {model: m}\n    params: [sed, train]\n";
+    insta::assert_snapshot!(faults_of(&[("pipeline.yaml", &text.replace("sed", "seed")), ("params.yaml", "sede: 1\ntrain: {}\n")], &[]), @r"
+    error: `params.yaml` has no parameter `seed` (stage `a`)
+     --> pipeline.yaml:6:14
       |
-    4 |     params: [train.dept, seed]
-      |              ^^^^^^^^^^
+    6 |     params: [seed, train]
+      |              ^^^^
       |
-    help: did you mean `train.depth`?
+    help: did you mean `sede`?
     ");
-    insta::assert_snapshot!(faults("stages:\n  a:\n    cmd: x\n    params:\n      - other.yaml: [k]\n"), @r"
+    let text = text.replace("[sed, train]", "[{other.yaml: [seed, train]}]");
+    insta::assert_snapshot!(faults(&text), @r"
     error: stage `a` reads parameters of `other.yaml`, which does not exist
-     --> pipeline.yaml:5:9
+     --> pipeline.yaml:6:15
       |
-    5 |       - other.yaml: [k]
-      |         ^^^^^^^^^^
+    6 |     params: [{other.yaml: [seed, train]}]
+      |               ^^^^^^^^^^
       |
     help: create other.yaml
     ");
@@ -466,7 +467,7 @@ fn limits_and_pools() {
 
 #[test]
 fn names_that_lead_nowhere() {
-    let text = "stages:\n  a:\n    cmd: run ${train.dept} ${HOME}\n    deps: [\"${train}\", \"${x\"]\n";
+    let text = "stages:\n  a:\n    cmd: run ${train.dept} ${HOME}\n    deps: [\"${train}\", \"${x[}\"]\n";
     insta::assert_snapshot!(faults(text), @r#"
     error: `${train.dept}` in `cmd` of stage `a` names no parameter or variable
      --> pipeline.yaml:3:14
@@ -487,14 +488,14 @@ fn names_that_lead_nowhere() {
     error: `${train}` in `deps` of stage `a` is a mapping, which only `cmd` can take
      --> pipeline.yaml:4:13
       |
-    4 |     deps: ["${train}", "${x"]
+    4 |     deps: ["${train}", "${x[}"]
       |             ^^^^^^^^
 
-    error: `${x` has no closing `}` (in `deps` of stage `a`)
+    error: `${x[}` is not a name like `${a.b}` or `${a[0]}` (in `deps` of stage `a`)
      --> pipeline.yaml:4:24
       |
-    4 |     deps: ["${train}", "${x"]
-      |                        ^^^^^
+    4 |     deps: ["${train}", "${x[}"]
+      |                        ^^^^^^^
       |
     help: write `\${` for a literal `${`
     "#);
@@ -511,7 +512,7 @@ fn variables_are_set_once() {
     3 |   - {train: {depth: 4}}
       |     ^
 
-    error: `v.yaml` is already loaded, partially or whole
+    error: `v.yaml:a` cannot be partially loaded: `v.yaml` is already loaded whole
      --> pipeline.yaml:4:5
       |
     4 |   - v.yaml:a
@@ -525,11 +526,11 @@ fn variables_are_set_once() {
     ");
     let text = "stages:\n  a:\n    foreach: [1]\n    do: {cmd: x, vars: [{item: 2}]}\n";
     insta::assert_snapshot!(faults(text), @r"
-    error: `item` is reserved in foreach and matrix stages
-     --> pipeline.yaml:4:26
+    error: `item` is reserved in foreach and matrix stages; `vars` in line 4 sets it
+     --> pipeline.yaml:4:25
       |
     4 |     do: {cmd: x, vars: [{item: 2}]}
-      |                          ^^^^
+      |                         ^
     ");
 }
 

@@ -3,6 +3,7 @@
 
 mod builtin;
 mod cycle;
+mod ignored;
 mod params;
 mod paths;
 
@@ -19,6 +20,7 @@ pub(super) fn validate(pipeline: &Pipeline, files: &ParamFiles, catalog: &dyn Bu
     }
     paths::check(pipeline, report);
     cycle::check(pipeline, report);
+    ignored::check(pipeline, report);
     if report.is_clean() {
         params::check_keys(pipeline, files, report);
     }

@@ -1,16 +1,17 @@
-//! Parameters exist, and those of built-in stages have the types and values that the stage accepts.
+//! The parameters of built-in stages exist and have the types and values that the stage accepts. Those of commands
+//! are the plan's matter: one that is absent is a reason to run, and then a failure.
 
 use crate::config::overlap::OutputIndex;
 use crate::config::params::ParamFiles;
 use crate::config::pipeline::{BuiltinCatalog, Pipeline, Work};
 use crate::config::report::Report;
 
-/// Every listed key of every file that exists is there. A file that a stage writes may not exist yet.
+/// Every key that a built-in lists is there. A file that a stage writes may not exist yet.
 pub(super) fn check_keys(pipeline: &Pipeline, files: &ParamFiles, report: &mut Report) {
     let index = OutputIndex::new(pipeline);
     for stage in pipeline.order.iter().filter_map(|name| pipeline.stages.get(name)) {
         report.turn_to(&stage.file);
-        for source in &stage.params {
+        for source in stage.params.iter().filter(|_| matches!(stage.work, Work::Builtin(_))) {
             if !index.touching(&source.file).is_empty() {
                 continue;
             }

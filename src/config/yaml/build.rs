@@ -124,7 +124,7 @@ impl Builder<'_> {
                 let node = Node::new(span, Kind::Text(text.to_owned()));
                 self.anchors.insert(anchor, Built { node, nodes: 1, depth: 1 });
             }
-            self.key(Key { text: text.to_owned(), span, merge: is_plain && text == "<<" });
+            self.key(Key { text: key_text(text, is_plain), span, merge: is_plain && text == "<<" });
             return self.count(1, span);
         }
         let as_text = !is_plain || tag.is_some_and(|tag| tag.is_yaml_core_schema_tag("str"));
@@ -263,6 +263,15 @@ impl Builder<'_> {
 
 fn place(marker: granit_parser::Marker) -> Span {
     Span { line: marker.line(), column: marker.col() + 1 }
+}
+
+/// A key as text. What is no text is written one way, so that `1e3` and `1000.0` are one key.
+fn key_text(text: &str, is_plain: bool) -> String {
+    let kind = if is_plain { scalar::plain(text).unwrap_or(Kind::Null) } else { Kind::Null };
+    match kind {
+        Kind::Bool(_) | Kind::Number(_) => Node::new(Span::default(), kind).inline().unwrap_or_default(),
+        _ => text.to_owned(),
+    }
 }
 
 #[cfg(test)]

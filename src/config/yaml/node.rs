@@ -47,21 +47,54 @@ impl Node {
         Self { span, kind }
     }
 
-    /// Plain data as a tree in which everything stands at `span`.
-    pub fn from_json(value: &Value, span: Span) -> Self {
-        let kind = match value {
-            Value::Null => Kind::Null,
-            Value::Bool(value) => Kind::Bool(*value),
-            Value::Number(value) => Kind::Number(value.clone()),
-            Value::String(value) => Kind::Text(value.clone()),
-            Value::Array(items) => Kind::List(items.iter().map(|item| Self::from_json(item, span)).collect()),
-            Value::Object(map) => Kind::Map(
-                map.iter()
-                    .map(|(key, value)| Entry { key: key.clone(), key_span: span, value: Self::from_json(value, span) })
+    /// A copy in which everything stands at `span`.
+    pub fn moved(&self, span: Span) -> Self {
+        let kind = match &self.kind {
+            Kind::List(items) => Kind::List(items.iter().map(|item| item.moved(span)).collect()),
+            Kind::Map(entries) => Kind::Map(
+                entries
+                    .iter()
+                    .map(|entry| Entry { key: entry.key.clone(), key_span: span, value: entry.value.moved(span) })
                     .collect(),
             ),
+            kind => kind.clone(),
         };
         Self { span, kind }
+    }
+
+    /// A scalar as Python writes it, which is how DVC puts it into commands, paths and stage names: `None`, `true`,
+    /// `1e-05`. Nothing for a list or mapping.
+    pub fn inline(&self) -> Option<String> {
+        match &self.kind {
+            Kind::Null => Some("None".to_owned()),
+            Kind::Bool(value) => Some(value.to_string()),
+            Kind::Number(number) => Some(super::scalar::number_text(number)),
+            Kind::Text(text) => Some(text.clone()),
+            Kind::List(_) | Kind::Map(_) => None,
+        }
+    }
+
+    /// Whether it is a list or a mapping.
+    pub fn is_composite(&self) -> bool {
+        matches!(self.kind, Kind::List(_) | Kind::Map(_))
+    }
+
+    /// What one step leads to: a key of a mapping, an index of a list.
+    pub fn child(&self, step: &str) -> Option<&Self> {
+        match &self.kind {
+            Kind::Map(_) => self.get(step),
+            Kind::List(items) => items.get(step.parse::<usize>().ok()?),
+            _ => None,
+        }
+    }
+
+    /// The value under a dotted path (list items by index).
+    pub fn at_mut(&mut self, path: &str) -> Option<&mut Self> {
+        path.split('.').try_fold(self, |node, step| match &mut node.kind {
+            Kind::Map(entries) => entries.iter_mut().find(|entry| entry.key == step).map(|entry| &mut entry.value),
+            Kind::List(items) => items.get_mut(step.parse::<usize>().ok()?),
+            _ => None,
+        })
     }
 
     /// The tree without places. Integers stay integers.

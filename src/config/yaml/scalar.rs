@@ -95,6 +95,20 @@ fn is_float(digits: &str) -> bool {
     all_digits(whole) && all_digits(fraction) && !(whole.is_empty() && fraction.is_empty()) && exponent_fits
 }
 
+/// A number as Python writes it: the shortest digits that give the float back, a fraction or an exponent of at least
+/// two digits.
+pub(super) fn number_text(number: &Number) -> String {
+    let Some(float) = number.as_f64().filter(|_| number.is_f64()) else { return number.to_string() };
+    let text = format!("{float:?}");
+    match text.split_once('e') {
+        Some((mantissa, exponent)) => {
+            let (sign, digits) = exponent.strip_prefix('-').map_or(('+', exponent), |digits| ('-', digits));
+            format!("{mantissa}e{sign}{digits:0>2}")
+        }
+        None => text,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::Node;
@@ -141,6 +155,25 @@ mod tests {
         for text in ["012", "-007", "00", "1_000", "1_000.5", ".inf", "-.inf", ".nan", "1e999", "18446744073709551616"]
         {
             assert_eq!(value(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_written_as_python_writes_them() {
+        for (text, expected) in [
+            ("1", "1"),
+            ("1.0", "1.0"),
+            ("1e-3", "0.001"),
+            ("1e-5", "1e-05"),
+            ("1.5e-7", "1.5e-07"),
+            ("0.0001", "0.0001"),
+            ("1e16", "1e+16"),
+            ("123456789012345.0", "123456789012345.0"),
+            ("2.5e123", "2.5e+123"),
+            ("-0.0", "-0.0"),
+        ] {
+            let Ok(Kind::Number(number)) = plain(text) else { panic!("{text} is no number") };
+            assert_eq!(number_text(&number), expected);
         }
     }
 }

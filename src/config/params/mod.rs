@@ -1,9 +1,12 @@
 //! Parameter files: loaded once, looked up by dotted keys, with the place of each value for messages.
 //!
-//! YAML (also for unknown extensions), JSON and TOML. `--set` changes values of the main file in memory; a fault of
+//! YAML, JSON and TOML, in the order in which they are written. `--set` changes values of the main file in memory; a fault of
 //! such a value points at the option instead of the file.
 
-use std::collections::BTreeMap;
+mod parse;
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde_json::{Map, Value};
@@ -17,8 +20,8 @@ use crate::util::{RelPath, nearest};
 #[derive(Debug, Clone)]
 struct ParamFile {
     value: Value,
-    /// The tree with places; none for JSON and TOML.
-    tree: Option<Node>,
+    /// The same with order and places.
+    tree: Node,
     source: Source,
 }
 
@@ -27,6 +30,8 @@ struct ParamFile {
 pub struct ParamFiles {
     main: RelPath,
     files: BTreeMap<RelPath, ParamFile>,
+    /// Files that a stage writes: what they hold is only known when their readers begin.
+    generated: BTreeSet<RelPath>,
     overrides: Vec<Override>,
 }
 
@@ -54,9 +59,29 @@ impl ParamFiles {
             return Ok(true);
         }
         let Some(source) = Source::read(root, file)? else { return Ok(false) };
-        let (value, tree) = parse_file(&source)?;
-        self.files.insert(file.clone(), ParamFile { value, tree, source });
+        let tree = parse::parse(&source)?;
+        self.files.insert(file.clone(), ParamFile { value: tree.to_json(), tree, source });
         Ok(true)
+    }
+
+    /// Marks a file that a stage writes.
+    pub(super) fn mark_generated(&mut self, file: &RelPath) {
+        self.generated.insert(file.clone());
+    }
+
+    /// What a stage sees now: files that other stages write are read again, everything else is as it was loaded.
+    pub fn current(&self, root: &Path, stage: &StageDef) -> Result<Cow<'_, Self>, ConfigErrors> {
+        let generated: Vec<&RelPath> =
+            stage.params.iter().map(|source| &source.file).filter(|file| self.generated.contains(*file)).collect();
+        if generated.is_empty() {
+            return Ok(Cow::Borrowed(self));
+        }
+        let mut now = self.clone();
+        for file in generated {
+            now.files.remove(file);
+            now.load(root, file)?;
+        }
+        Ok(Cow::Owned(now))
     }
 
     /// The main file's path.
@@ -72,6 +97,11 @@ impl ParamFiles {
     /// The whole content of a file.
     pub fn file(&self, file: &RelPath) -> Option<&Value> {
         self.files.get(file).map(|file| &file.value)
+    }
+
+    /// The whole content of a file, in its order.
+    pub(super) fn tree(&self, file: &RelPath) -> Option<&Node> {
+        self.files.get(file).map(|file| &file.tree)
     }
 
     /// The value under a dotted key (list items by index).
@@ -108,7 +138,9 @@ impl ParamFiles {
             return set.source.error(set.tree.place(inner), message);
         }
         match self.files.get(file) {
-            Some(ParamFile { tree: Some(tree), source, .. }) => source.error(tree.place(key), message),
+            Some(ParamFile { tree, source, .. }) if !source.name.ends_with(".json") => {
+                source.error(tree.place(key), message)
+            }
             _ => ConfigError::of_file(file.as_str(), message),
         }
     }
@@ -152,13 +184,15 @@ impl ParamFiles {
             )
         })?;
         let value = tree.to_json();
-        let target = self.files.get_mut(&file).and_then(|file| lookup_mut(&mut file.value, key));
-        let Some(target) = target else {
+        let target = self.files.get_mut(&file);
+        let target = target.and_then(|file| Some((lookup_mut(&mut file.value, key)?, file.tree.at_mut(key)?)));
+        let Some((target, node)) = target else {
             let near = self.nearest_key(&file, key);
             let message = format!("`{key}` is not a key of {file}");
             return Err(source.error(start, message).did_you_mean(near.as_deref()).into());
         };
         *target = value;
+        *node = tree.moved(node.span);
         self.overrides.push(Override { file, key: key.to_owned(), source, tree: shift_tree(tree, shift) });
         Ok(())
     }
@@ -206,7 +240,7 @@ fn child<'a>(value: &'a Value, part: &str) -> Option<&'a Value> {
 }
 
 /// The value under a dotted key.
-pub(super) fn lookup<'a>(value: &'a Value, key: &str) -> Option<&'a Value> {
+fn lookup<'a>(value: &'a Value, key: &str) -> Option<&'a Value> {
     key.split('.').try_fold(value, child)
 }
 
@@ -220,68 +254,5 @@ fn lookup_mut<'a>(value: &'a mut Value, key: &str) -> Option<&'a mut Value> {
 
 /// The content of a parameter file, by the ending of its name.
 pub fn parse_text(name: &str, text: &str) -> Result<Value, ConfigErrors> {
-    parse_file(&Source::new(name, text)).map(|(value, _)| value)
-}
-
-/// Parses by extension. The top must be a mapping; an empty file is an empty one.
-fn parse_file(source: &Source) -> Result<(Value, Option<Node>), ConfigErrors> {
-    let extension = source.name.rsplit_once('.').map_or("", |(_, extension)| extension).to_ascii_lowercase();
-    let (value, tree) = match extension.as_str() {
-        "json" => (parse_json(source)?, None),
-        "toml" => (parse_toml(source)?, None),
-        "py" => {
-            let fault = ConfigError::of_file(&source.name, "parameters cannot be read from a Python file");
-            return Err(fault.help("write them as YAML, JSON or TOML").into());
-        }
-        _ => {
-            let tree = yaml::parse(source)?;
-            (tree.to_json(), Some(tree))
-        }
-    };
-    match (value, tree) {
-        (Value::Null, tree) => Ok((Value::Object(Map::new()), tree)),
-        (value @ Value::Object(_), tree) => Ok((value, tree)),
-        (_, tree) => {
-            let span = tree.map_or(Span { line: 1, column: 1 }, |tree| tree.span);
-            Err(source.error(span, "the file must hold a mapping of parameter names to values").into())
-        }
-    }
-}
-
-fn parse_json(source: &Source) -> Result<Value, ConfigError> {
-    if source.text.trim().is_empty() {
-        return Ok(Value::Null);
-    }
-    serde_json::from_str(&source.text).map_err(|error| {
-        let span = Span { line: error.line().max(1), column: error.column().max(1) };
-        let text = error.to_string();
-        let message = text.split(" at line ").next().unwrap_or_default();
-        source.error(span, format!("this is not JSON: {message}"))
-    })
-}
-
-fn parse_toml(source: &Source) -> Result<Value, ConfigError> {
-    let table: toml::Table = toml::from_str(&source.text).map_err(|error| {
-        let at = error.span().map_or(0, |range| range.start).min(source.text.len());
-        let before = source.text.get(..at).unwrap_or_default();
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        let span = Span { line: before.matches('\n').count() + 1, column };
-        source.error(span, format!("this is not TOML: {}", error.message()))
-    })?;
-    from_toml(toml::Value::Table(table))
-        .ok_or_else(|| ConfigError::of_file(&source.name, "a parameter is not a finite number"))
-}
-
-fn from_toml(value: toml::Value) -> Option<Value> {
-    Some(match value {
-        toml::Value::String(text) => Value::String(text),
-        toml::Value::Integer(number) => Value::from(number),
-        toml::Value::Float(number) => Value::Number(serde_json::Number::from_f64(number)?),
-        toml::Value::Boolean(value) => Value::Bool(value),
-        toml::Value::Datetime(time) => Value::String(time.to_string()),
-        toml::Value::Array(items) => Value::Array(items.into_iter().map(from_toml).collect::<Option<_>>()?),
-        toml::Value::Table(table) => {
-            Value::Object(table.into_iter().map(|(key, value)| Some((key, from_toml(value)?))).collect::<Option<_>>()?)
-        }
-    })
+    parse::parse(&Source::new(name, text)).map(|tree| tree.to_json())
 }
