@@ -83,6 +83,11 @@ fn case_16_keep_going_finishes_the_independent_branch_and_names_what_it_skipped(
 }
 
 #[test]
+fn case_17_ignore_errors_goes_on_behind_a_failure() {
+    play(17);
+}
+
+#[test]
 fn case_18_a_deleted_output_comes_from_the_cache() {
     play(18);
 }
@@ -138,6 +143,16 @@ fn case_28_always_changed_runs_every_time_whatever_the_cache_holds() {
 }
 
 #[test]
+fn case_29_a_frozen_stage_is_not_run_and_its_upstream_not_followed() {
+    play(29);
+}
+
+#[test]
+fn case_30_freezing_and_unfreezing_changes_nothing() {
+    play(30);
+}
+
+#[test]
 fn case_31_a_frozen_stage_without_inputs_runs_once_it_is_unfrozen() {
     play(31);
 }
@@ -158,6 +173,36 @@ fn case_34_single_item_runs_the_named_stages_only_in_the_order_given() {
 }
 
 #[test]
+fn case_35_downstream_runs_a_stage_and_what_depends_on_it() {
+    play(35);
+}
+
+#[test]
+fn case_36_downstream_keeps_the_order_of_the_graph() {
+    play(36);
+}
+
+#[test]
+fn case_37_force_downstream_runs_what_follows_a_stage_that_ran_equal_bytes_or_not() {
+    play(37);
+}
+
+#[test]
+fn case_38_pipeline_runs_the_whole_connected_part_of_the_graph() {
+    play(38);
+}
+
+#[test]
+fn case_39_all_pipelines_runs_the_disconnected_parts_too() {
+    play(39);
+}
+
+#[test]
+fn case_40_glob_takes_patterns() {
+    play(40);
+}
+
+#[test]
 fn case_41_a_dry_run_names_what_would_run_and_changes_nothing() {
     play(41);
 }
@@ -168,11 +213,21 @@ fn case_42_a_dry_run_of_a_chain_that_never_ran_lists_all_of_it() {
 }
 
 #[test]
-fn case_46_an_unknown_target_is_named() {
-    play(46);
+fn case_43_no_commit_locks_and_stores_nothing() {
+    play(43);
 }
 
 #[test]
-fn case_30_freezing_and_unfreezing_changes_nothing() {
-    play(30);
+fn case_44_allow_missing_takes_absent_data_for_unchanged() {
+    play(44);
+}
+
+#[test]
+fn case_45_allow_missing_does_not_hide_that_an_absent_input_is_another_one() {
+    play(45);
+}
+
+#[test]
+fn case_46_an_unknown_target_is_named() {
+    play(46);
 }
