@@ -71,13 +71,7 @@ pub(super) fn wanted(opened: &Opened, targets: &[String]) -> anyhow::Result<Vec<
     let mut wanted: Vec<Wanted> = Vec::new();
     for target in targets {
         let names = opened.graph.resolve(target)?;
-        let path = match names.as_slice() {
-            [one] if !is_stage(one, target) => RelPath::parse(target).filter(|path| {
-                let mut outs = stages[one].outs.iter();
-                outs.any(|out| path.is_within(&out.path))
-            }),
-            _ => None,
-        };
+        let path = output_path(opened, &names, target);
         let new = names.into_iter().filter(is_run).map(|stage| Wanted { stage, path: path.clone() });
         for one in new.collect::<Vec<_>>() {
             if !wanted.contains(&one) {
@@ -86,6 +80,14 @@ pub(super) fn wanted(opened: &Opened, targets: &[String]) -> anyhow::Result<Vec<
         }
     }
     Ok(wanted)
+}
+
+/// The path that a target spells, when it names a stage through one of its outputs.
+pub(super) fn output_path(opened: &Opened, names: &[StageName], target: &str) -> Option<RelPath> {
+    let pipeline = &opened.project.pipeline;
+    let [one] = names else { return None };
+    let path = RelPath::resolve(&pipeline.file.parent(), target).filter(|_| !is_stage(one, target))?;
+    pipeline.stages[one].outs.iter().any(|out| path.is_within(&out.path)).then_some(path)
 }
 
 /// Whether the target spells the stage itself or its group, and not one of its paths.

@@ -24,7 +24,8 @@ pub struct CommitArgs {
 pub(super) fn run(global: &Global, args: &CommitArgs, output: &Output) -> anyhow::Result<Exit> {
     let opened = Opened::load(global, &[])?;
     let workspace = opened.workspace();
-    let stages = opened.select(&args.targets, Selection::Single)?;
+    let stages =
+        opened.select(&args.targets, if args.targets.is_empty() { Selection::All } else { Selection::Single })?;
     let note = |text: &str| output.talk(&format!("note: {text}"));
     let report = accept(&workspace, &stages, args.force, &note)?;
     if !report.objections.is_empty() {

@@ -6,6 +6,7 @@ use anyhow::Context;
 use clap::Args;
 
 use super::args::Global;
+use super::checkout::output_path;
 use super::error::UsageError;
 use super::exit::Exit;
 use super::output::Output;
@@ -33,18 +34,19 @@ pub(super) fn run(global: &Global, args: &FreezeArgs, frozen: bool, output: &Out
             None => read(&opened, &file)?,
         };
         let entry = edit::entry_name(&source, &local)?.unwrap_or(&local).to_owned();
+        let address = opened.project.pipeline.address(&file, &entry).0;
         let edited = edit::set_frozen(&source, &entry, frozen);
         let is_first = told.insert((file.clone(), entry.clone()));
         let source = match edited {
             Ok(Some(text)) => {
                 changed.insert(file.clone());
-                done.push(told_text(&entry, entry != local, frozen));
+                done.push(told_text(&address, entry != local, frozen));
                 Source { text, ..source }
             }
             Ok(None) => {
                 if is_first {
                     let state = if frozen { "frozen" } else { "not frozen" };
-                    done.push(format!("{entry} is {state} already"));
+                    done.push(format!("{address} is {state} already"));
                 }
                 source
             }
@@ -72,16 +74,12 @@ fn entries(opened: &Opened, targets: &[String]) -> anyhow::Result<Vec<(RelPath, 
     let mut found = Vec::new();
     for target in targets {
         let names = opened.graph.resolve(target)?;
-        let is_named = |name: &str| {
-            let plain = target.strip_prefix(':').unwrap_or(target);
-            name == plain || name.split_once('@').is_some_and(|(group, _)| group == plain)
-        };
-        if !names.iter().all(|name| is_named(&name.0)) {
+        if output_path(opened, &names, target).is_some() {
             let owner = names.first().map_or_else(String::new, |name| format!("name the stage that writes it: {name}"));
             return Err(UsageError::new(format!("`{target}` is an output, not a stage"), owner).into());
         }
-        for name in names {
-            found.push((opened.project.pipeline.file.clone(), name.0));
+        for stage in names.iter().map(|name| &opened.project.pipeline.stages[name]) {
+            found.push((stage.file.clone(), stage.local.clone()));
         }
     }
     Ok(found)

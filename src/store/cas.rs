@@ -86,14 +86,13 @@ impl Cas {
     /// [`Cas::restore`] of some members of a directory, with paths relative to `target`.
     pub fn restore_members(&self, members: &[Entry], target: &Path) -> Result<(), StoreError> {
         fs::create_dir_all(target).map_err(|error| StoreError::io("write", target, error))?;
-        for entry in members {
+        members.par_iter().try_for_each(|entry| {
             let path = target.join(&entry.path);
             if let Some(parent) = path.parent() {
                 fs::create_dir_all(parent).map_err(|error| StoreError::io("write", parent, error))?;
             }
-            self.restore_file(entry.digest, entry.executable, &path)?;
-        }
-        Ok(())
+            self.restore_file(entry.digest, entry.executable, &path)
+        })
     }
 
     /// Where links are wanted, replaces the files at `path` by links to their blobs. Returns whether it replaced any.

@@ -221,6 +221,33 @@ fn freeze_writes_all_or_nothing() {
 }
 
 #[test]
+fn stages_of_other_files_are_meant_too() {
+    let project = Project::new(PIPELINE);
+    project.write("in.txt", "hello\n");
+    let sub = "stages:\n  low: {cmd: tr A-Z a-z < ../upper.txt > low.txt, deps: [../upper.txt], outs: [low.txt]}\n";
+    project.write("sub/dvc.yaml", sub);
+    project.run(&["repro", "-q", "--all-pipelines"]).succeeds();
+    project.run(&["freeze", "sub/dvc.yaml:low", "split"]).succeeds();
+    assert_eq!(project.read("sub/dvc.yaml"), sub.replace("{cmd", "{frozen: true, cmd"));
+    project.run(&["unfreeze", "sub/dvc.yaml:low", "split"]).succeeds();
+    assert_eq!((project.read("sub/dvc.yaml"), project.read("pipeline.yaml")), (sub.to_owned(), PIPELINE.to_owned()));
+    project.remove("sub/low.txt");
+    project.remove("upper.txt");
+    project.run(&["checkout", "sub/low.txt"]).succeeds();
+    assert!(project.exists("sub/low.txt") && !project.exists("upper.txt"));
+    project.run(&["checkout"]).succeeds();
+    project.write("sub/low.txt", "by hand\n");
+    project.run(&["commit"]).succeeds();
+    assert!(project.read("sub/lockfiles/dvc.lock").contains(&blake3::hash(b"by hand\n").to_string()));
+    project.run(&["cache", "gc"]).succeeds();
+    project.run(&["push", "--remote", "./remote"]).succeeds();
+    fs::remove_dir_all(project.path(".clinpipe")).unwrap();
+    project.remove("sub/low.txt");
+    project.run(&["pull", "--remote", "./remote", "sub/dvc.yaml:low"]).succeeds();
+    assert_eq!(project.read("sub/low.txt"), "by hand\n");
+}
+
+#[test]
 fn du_says_what_each_stage_needs() {
     let project = project();
     project.write("in.txt", "other\n");
