@@ -1,5 +1,7 @@
 //! Small files that ask for much: refused with a message, within little memory.
 
+#![expect(clippy::format_push_string, clippy::format_collect, reason = "short texts, and easier to read so")]
+
 use std::process::Command;
 
 use crate::project::{CLINPIPE, Project, Run};

@@ -3,6 +3,8 @@
 //! `CLINPIPE_CRASH_KILLS` sets the number of random kills (`benches/crash.sh` does 200 and more),
 //! `CLINPIPE_CRASH_SEED` repeats a sequence, `CLINPIPE_CRASH_SYSCALLS` names system calls at each of which to kill.
 
+#![expect(clippy::format_push_string, reason = "short texts, and easier to read so")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::process::{Child, Command, Stdio};
@@ -14,7 +16,7 @@ use clinpipe::util::RelPath;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::chance::Chance;
-use crate::project::{CLINPIPE, Project};
+use crate::project::{CLINPIPE, Project, tell};
 
 /// Thirty stages: single and several outputs, directories, outputs outside the store, persisted ones, metrics; many
 /// write a part first. Each notes its start in a file outside the project.
@@ -112,7 +114,7 @@ impl Crashed {
 
     /// Runs again and compares with an undisturbed run.
     fn recover(&self, undisturbed: &BTreeMap<String, Vec<u8>>, case: &str) {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         while !self.processes().is_empty() {
             assert!(Instant::now() < deadline, "{case}: orphans {:?}", self.processes());
             sleep(Duration::from_millis(5));
@@ -185,7 +187,7 @@ fn a_killed_run_is_finished_by_the_next() {
         }
         crashed.recover(&undisturbed, &format!("seed {seed}, kill {kill}"));
     }
-    eprintln!("{kill} kills, {completed} more after the end of a run; an undisturbed run took {} ms", whole / 1000);
+    tell(&format!("{kill} kills, {completed} more after the end of a run; undisturbed it took {} ms", whole / 1000));
 }
 
 /// Five stages of all kinds.
@@ -224,7 +226,7 @@ fn killed_at_a_system_call_it_is_finished_by_the_next_run() {
             }
             points += 1;
         }
-        eprintln!("{call} {follow}: {points} kill points");
+        tell(&format!("{call} {follow}: {points} kill points"));
     }
 }
 

@@ -75,7 +75,9 @@ fn a_damaged_store_costs_time_and_changes_nothing() {
         for (damage, damaged) in damages(&bytes, &mut chance) {
             for outputs_are_lost in [false, true] {
                 if outputs_are_lost {
-                    OUTS.iter().for_each(|out| project.remove(out));
+                    for out in OUTS {
+                        project.remove(out);
+                    }
                 }
                 replace(&project, &name, &damaged);
                 let run = project.run(&["repro"]);

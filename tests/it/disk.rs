@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use crate::project::{CLINPIPE, Project, Run};
+use crate::project::{CLINPIPE, Project, Run, tell};
 
 /// Runs a shell script in which mounts are private; `$clinpipe` is the program and `$disk` a new disk.
 fn with_disk(project: &Project, options: &str, script: &str) -> Option<Run> {
@@ -13,7 +13,7 @@ fn with_disk(project: &Project, options: &str, script: &str) -> Option<Run> {
     fs::create_dir_all(&disk).unwrap();
     let is_allowed = Command::new("unshare").args(["-rm", "mount", "-t", "tmpfs", "none"]).arg(&disk).output();
     if !is_allowed.is_ok_and(|output| output.status.success()) {
-        eprintln!("not tested: this system lets nobody mount a disk in a namespace");
+        tell("not tested: this system lets nobody mount a disk in a namespace");
         return None;
     }
     let script = format!("set -u; mount -t tmpfs -o {options} none \"$disk\" || exit 99\n{script}");
@@ -137,7 +137,7 @@ fn a_file_that_may_not_be_read_or_a_store_that_may_not_be_written_is_named() {
     // The program may stand where nobody else may look.
     fs::copy(CLINPIPE, project.path("clinpipe")).unwrap();
     if is_root && run(&["--version"]).code != Some(0) {
-        eprintln!("not tested: setpriv is needed to become nobody");
+        tell("not tested: setpriv is needed to become nobody");
         return;
     }
     mode("in", 0o000);

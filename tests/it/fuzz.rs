@@ -18,7 +18,7 @@ use clinpipe::store::{Lock, Store};
 use clinpipe::util::RelPath;
 
 use crate::chance::Chance;
-use crate::project::Project;
+use crate::project::{Project, tell};
 
 /// Inputs tried when no time is given.
 const SHORT: u64 = 300;
@@ -145,7 +145,7 @@ impl Fuzz {
     /// Tries inputs until the time is up. `read` must return.
     fn run(mut self, mut read: impl FnMut(&[u8])) {
         let seconds: Option<u64> = std::env::var("CLINPIPE_FUZZ_SECONDS").ok().map(|text| text.parse().unwrap());
-        let tried = std::env::temp_dir().join(format!("clinpipe-fuzz-{}-{}", self.name, std::process::id()));
+        let tried = memory_dir().join(format!("clinpipe-fuzz-{}-{}", self.name, std::process::id()));
         let (start, mut count, mut slowest) = (Instant::now(), 0_u64, Duration::ZERO);
         let goes_on = |count| seconds.map_or(count < SHORT, |limit| start.elapsed() < Duration::from_secs(limit));
         while goes_on(count) {
@@ -162,12 +162,8 @@ impl Fuzz {
             count += 1;
         }
         fs::remove_file(&tried).unwrap();
-        eprintln!(
-            "{}: {count} inputs in {} s, slowest {} ms",
-            self.name,
-            start.elapsed().as_secs(),
-            slowest.as_millis()
-        );
+        let (name, spent, slowest) = (self.name, start.elapsed().as_secs(), slowest.as_millis());
+        tell(&format!("{name}: {count} inputs in {spent} s, slowest {slowest} ms"));
     }
 
     fn mutate(&mut self) -> Vec<u8> {
@@ -241,10 +237,13 @@ impl Fuzz {
     }
 }
 
-/// A directory in memory where there is one.
+/// Where files stay in memory, if there is such a place.
+fn memory_dir() -> PathBuf {
+    if Path::new("/dev/shm").is_dir() { PathBuf::from("/dev/shm") } else { std::env::temp_dir() }
+}
+
 fn scratch() -> tempfile::TempDir {
-    let place = if Path::new("/dev/shm").is_dir() { PathBuf::from("/dev/shm") } else { std::env::temp_dir() };
-    tempfile::Builder::new().prefix("clinpipe-fuzz-").tempdir_in(place).unwrap()
+    tempfile::Builder::new().prefix("clinpipe-fuzz-").tempdir_in(memory_dir()).unwrap()
 }
 
 fn checkout(name: &str) -> Vec<u8> {
@@ -261,7 +260,7 @@ fn load(root: &Path) {
     }
 }
 
-const ALL_KEYS: &str = r#"
+const ALL_KEYS: &str = r"
 vars:
 - {x: [1, 2, {a: b}], y: {z: 1.5, w: null}}
 - more.yaml:x,y
@@ -298,7 +297,7 @@ stages:
   again:
     <<: *anchor
     outs: [z]
-"#;
+";
 
 const PARAMS: &str = "seed: 42\ntrain: {rate: 0.1, models: [a, b], deep: {er: [1, [2, {x: y}]]}}\ntext: |\n  several\n  lines\n? complex\n: value\n";
 

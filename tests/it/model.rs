@@ -1,6 +1,8 @@
 //! Random pipelines under random edits, against a model that knows nothing of keys, locks and hints: it remembers what
 //! each stage read and wrote, as bytes. `PROPTEST_CASES` sets how many are tried.
 
+#![expect(clippy::format_collect, reason = "short texts, and easier to read so")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
@@ -51,9 +53,9 @@ impl Stage {
         let back = bits(seed[1]).filter_map(|bit| number.checked_sub(bit + 1)).collect();
         Self {
             salt: 0,
-            constant: seed[0] % 4 == 0,
-            directory: seed[0] / 4 % 4 == 0,
-            second_out: seed[0] / 16 % 3 == 0,
+            constant: seed[0].is_multiple_of(4),
+            directory: (seed[0] / 4).is_multiple_of(4),
+            second_out: (seed[0] / 16).is_multiple_of(3),
             frozen: false,
             inputs: bits(seed[2]).filter(|input| *input < INPUTS).collect(),
             stages: back,

@@ -1,5 +1,7 @@
 //! Odd names, links and kinds of file: each is handled or refused by name; nothing hangs, nothing is falsely fresh.
 
+#![expect(clippy::format_push_string, reason = "short texts, and easier to read so")]
+
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;

@@ -140,3 +140,9 @@ impl Run {
 pub fn outcomes<const N: usize>(pairs: [(&str, &str); N]) -> BTreeMap<String, String> {
     pairs.map(|(name, outcome)| (name.to_owned(), outcome.to_owned())).into()
 }
+
+/// Tells whoever runs the tests what a long one has measured, or why one could not be made.
+#[expect(clippy::print_stderr, reason = "shown with --nocapture")]
+pub fn tell(text: &str) {
+    eprintln!("{text}");
+}

@@ -1,5 +1,7 @@
 //! Several `repro` at once: each piece of work is done once, and the lock ends as if there had been one.
 
+#![expect(clippy::format_push_string, reason = "short texts, and easier to read so")]
+
 use std::process::Stdio;
 
 use crate::project::Project;
