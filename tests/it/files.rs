@@ -79,7 +79,7 @@ fn a_lock_says_the_same_from_every_root_above_it() {
     };
     let (code, text) = inside(&["status", "--check", "table"]);
     assert_eq!(code, Some(0), "{text}");
-    let (_, text) = inside(&["dag", "--format", "json"]);
+    let (_, text) = inside(&["dag", "--format", "json", "--full"]);
     assert!(text.contains("\"pipeline.yaml:report\""), "{text}");
     // Another root, the same lock: nothing is stale.
     project.write("above/.keep", "");
