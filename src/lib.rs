@@ -10,6 +10,7 @@ pub mod graph;
 pub mod key;
 pub mod metrics;
 pub mod plan;
+pub mod plots;
 pub mod sched;
 pub mod serve;
 pub mod stage;

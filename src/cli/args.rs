@@ -11,10 +11,13 @@ use super::compare::CompareArgs;
 use super::completions::CompletionsArgs;
 use super::dag::DagArgs;
 use super::freeze::FreezeArgs;
+use super::lineage::LineageArgs;
 use super::man::ManArgs;
 use super::params::ParamsCommand;
+use super::plots::PlotsCommand;
 use super::predict::PredictArgs;
 use super::remote::{FetchArgs, PullArgs, PushArgs};
+use super::schema::SchemaArgs;
 use super::serve::ServeArgs;
 
 /// Reproducible pipelines for clinical risk models.
@@ -105,6 +108,13 @@ pub enum Command {
     Predict(PredictArgs),
     /// Host a bundle as an HTTP service.
     Serve(ServeArgs),
+    /// Follow an artifact back to the raw data.
+    Lineage(LineageArgs),
+    /// Draw the plots of the workspace, or of several revisions together.
+    #[command(subcommand)]
+    Plots(PlotsCommand),
+    /// Print the JSON Schema of a file that people write.
+    Schema(SchemaArgs),
     /// Print a script that completes commands in a shell.
     Completions(CompletionsArgs),
     /// Print the manual page, or write one for every command.

@@ -11,6 +11,7 @@ use clinpipe_stages::common::gate_rules::GateRule;
 use super::error::UsageError;
 use super::project::Opened;
 use super::snapshot::Snapshot;
+use crate::key::Content;
 use crate::metrics::table::DECIMALS;
 use crate::metrics::{Changes, Columns, MetricsSet, Table, direction_of, parse_bytes};
 use crate::util::RelPath;
@@ -63,6 +64,21 @@ impl<'a> Side<'a> {
         }
     }
 
+    /// What could not be read of this state.
+    pub(super) fn note(&self) -> Option<&str> {
+        self.snapshot.as_ref()?.note.as_deref()
+    }
+
+    /// The files below a directory, in order; none when this state does not have it.
+    pub(super) fn files_below(&self, dir: &RelPath) -> anyhow::Result<BTreeSet<RelPath>> {
+        if let Some(snapshot) = &self.snapshot {
+            return snapshot.files_below(self.present, dir);
+        }
+        let content = self.present.workspace().reader.content(dir)?;
+        let Content::Directory(_, entries) = content else { return Ok(BTreeSet::new()) };
+        Ok(entries.iter().filter_map(|entry| RelPath::resolve(dir, &entry.path)).collect())
+    }
+
     /// The bytes of a file; none when this state does not have it.
     pub(super) fn bytes(&self, file: &RelPath) -> anyhow::Result<Option<Vec<u8>>> {
         if let Some(snapshot) = &self.snapshot {
@@ -70,7 +86,7 @@ impl<'a> Side<'a> {
         }
         match fs::read(file.under(&self.present.project.pipeline.root)) {
             Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+            Err(error) if is_no_file(&error) => Ok(None),
             Err(error) => Err(error).with_context(|| format!("cannot read {file}")),
         }
     }
@@ -129,6 +145,11 @@ impl CompareArgs {
     pub(super) fn layout(&self, table: &Table) -> String {
         if self.md { table.to_markdown() } else { table.to_text() }
     }
+}
+
+/// Whether there is nothing at the path, or a directory.
+fn is_no_file(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::IsADirectory)
 }
 
 /// A file named on the command line, as a path of the project.

@@ -11,16 +11,19 @@ mod error;
 mod exit;
 mod freeze;
 mod init;
+mod lineage;
 mod log;
 mod man;
 mod metrics;
 mod output;
 mod params;
+mod plots;
 mod predict;
 mod project;
 mod remote;
 mod repro;
 mod revision;
+mod schema;
 mod serve;
 mod snapshot;
 mod status;
@@ -101,6 +104,9 @@ fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<u8> {
         Command::Log(args) => log::run(&global, &args, output)?,
         Command::Predict(args) => predict::run(&args, output)?,
         Command::Serve(args) => serve::run(&global, &args, output)?,
+        Command::Lineage(args) => lineage::run(&global, &args, output)?,
+        Command::Plots(command) => plots::run(&global, &command, output)?,
+        Command::Schema(args) => schema::run(&args, output)?,
         Command::Completions(args) => completions::run(&args, output)?,
         Command::Man(args) => man::run(&args, output)?,
     };

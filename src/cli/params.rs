@@ -92,16 +92,21 @@ fn state(side: &Side<'_>, sources: &Sources, args: &ParamsDiffArgs) -> anyhow::R
     Ok(set)
 }
 
-/// The mappings under `vars` of the pipeline file.
-fn inline(side: &Side<'_>) -> anyhow::Result<Option<(String, Result<Value, crate::metrics::MetricsError>)>> {
-    let Some(opened) = side.project() else { return Ok(None) };
-    let file = &opened.project.pipeline.file;
-    let text = side.bytes(file)?.unwrap_or_default();
-    let document = parse_value(&String::from_utf8_lossy(&text), file.as_str()).unwrap_or_default();
-    let vars = document.get("vars").and_then(Value::as_array).into_iter().flatten();
-    let values: Map<String, Value> =
-        vars.filter_map(Value::as_object).flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
-    Ok((!values.is_empty()).then(|| (file.to_string(), Ok(Value::Object(values)))))
+/// The mappings under `vars` of the pipeline files.
+fn inline(side: &Side<'_>) -> anyhow::Result<MetricsSet> {
+    let mut set = MetricsSet::new();
+    let Some(opened) = side.project() else { return Ok(set) };
+    for file in opened.project.pipeline.files() {
+        let text = side.bytes(file)?.unwrap_or_default();
+        let document = parse_value(&String::from_utf8_lossy(&text), file.as_str()).unwrap_or_default();
+        let vars = document.get("vars").and_then(Value::as_array).into_iter().flatten();
+        let values: Map<String, Value> =
+            vars.filter_map(Value::as_object).flatten().map(|(key, value)| (key.clone(), value.clone())).collect();
+        if !values.is_empty() {
+            set.insert(file.to_string(), Ok(Value::Object(values)));
+        }
+    }
+    Ok(set)
 }
 
 fn lookup<'a>(document: &'a Value, key: &str) -> Option<&'a Value> {

@@ -1,6 +1,7 @@
 //! Asking git: which commit a revision is, and what its files hold. Nothing is written to the repository.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Seek, Write};
 use std::path::Path;
@@ -28,6 +29,13 @@ pub(super) fn show(root: &Path, commit: &str, path: &RelPath) -> anyhow::Result<
     // `./` makes the path relative to the project, wherever in the repository it lies.
     let output = git(root, &["cat-file", "blob", &format!("{commit}:./{path}")], Stdio::null())?;
     Ok(output.status.success().then_some(output.stdout))
+}
+
+/// The files of a commit below a directory of the project.
+pub(super) fn list(root: &Path, commit: &str, dir: &RelPath) -> anyhow::Result<BTreeSet<RelPath>> {
+    let listing = git(root, &["ls-tree", "-r", "-z", "-l", commit, "--", dir.as_str()], Stdio::null())?;
+    let text = String::from_utf8_lossy(&listing.stdout);
+    Ok(text.split('\0').filter_map(blob).map(|blob| blob.path).filter(|path| path.is_within(dir)).collect())
 }
 
 /// Writes the project's files whose name is wanted and that are no larger than `limit` to `target`.

@@ -2,6 +2,7 @@
 //!
 //! Only small text files are taken out of git; data never are. The user's work tree and index are not touched.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::Context;
@@ -57,8 +58,32 @@ impl Snapshot {
         let Some(opened) = &self.opened else { return Ok(None) };
         let lock = opened.workspace().current_lock()?;
         let cas = present.workspace().store.cas();
-        let record = lock.stages.values().find_map(|stage| stage.outs.get(path));
-        Ok(record.and_then(|record| cas.read(record.digest).ok()))
+        let outs = lock.stages.values().flat_map(|stage| &stage.outs);
+        let Some((out, record)) = outs.into_iter().find(|(out, _)| path.is_within(out)) else { return Ok(None) };
+        if out == path {
+            return Ok(cas.read(record.digest).ok());
+        }
+        let entries = cas.entries(record.digest).unwrap_or_default();
+        let member = entries.iter().find(|entry| RelPath::resolve(out, &entry.path).as_ref() == Some(path));
+        Ok(member.and_then(|member| cas.read(member.digest).ok()))
+    }
+
+    /// The files below a directory: those in git and those that the revision's lock knows.
+    pub(super) fn files_below(&self, present: &Opened, dir: &RelPath) -> anyhow::Result<BTreeSet<RelPath>> {
+        let mut files = revision::list(&present.project.pipeline.root, &self.commit, dir)?;
+        let Some(opened) = &self.opened else { return Ok(files) };
+        let lock = opened.workspace().current_lock()?;
+        let cas = present.workspace().store.cas();
+        for (out, record) in lock.stages.values().flat_map(|stage| &stage.outs) {
+            if record.count.is_none() {
+                files.extend(out.is_within(dir).then(|| out.clone()));
+                continue;
+            }
+            let entries = cas.entries(record.digest).unwrap_or_default();
+            let members = entries.iter().filter_map(|entry| RelPath::resolve(out, &entry.path));
+            files.extend(members.filter(|member| member.is_within(dir)));
+        }
+        Ok(files)
     }
 }
 

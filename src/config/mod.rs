@@ -8,6 +8,7 @@ pub mod diagnostic;
 mod discover;
 pub mod dvc_config;
 pub mod edit;
+pub mod json_schema;
 mod load;
 pub mod overlap;
 pub mod params;

@@ -7,8 +7,10 @@
 
 mod assess;
 mod forecast;
+mod lineage;
 mod workspace;
 
 pub use assess::{Assessment, PlanError};
 pub use forecast::{Forecast, Plan, PlanOptions, PlannedStage};
+pub use lineage::{Artifact, Input, Lineage, LineageError, State, Step};
 pub use workspace::Workspace;

@@ -17,6 +17,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("sched", &["plan", "exec", "store", "key", "stage", "graph"]),
     ("console", &["sched"]),
     ("metrics", &[]),
+    ("plots", &["metrics"]),
     ("serve", &[]),
     ("templates", &[]),
 ];

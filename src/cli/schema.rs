@@ -1,0 +1,33 @@
+//! `clinpipe schema`: JSON Schemas of the files that people write.
+
+use clap::{Args, ValueEnum};
+
+use super::exit::Exit;
+use super::output::Output;
+use super::project::CATALOG;
+use crate::config::json_schema;
+
+/// `schema`.
+#[derive(Debug, Args)]
+pub struct SchemaArgs {
+    /// Of which file.
+    #[arg(value_enum)]
+    pub of: Described,
+}
+
+/// Files with a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Described {
+    /// pipeline.yaml and dvc.yaml.
+    Pipeline,
+    /// params.yaml of the built-in stages.
+    Params,
+}
+
+pub(super) fn run(args: &SchemaArgs, output: &Output) -> anyhow::Result<Exit> {
+    output.json(&match args.of {
+        Described::Pipeline => json_schema::pipeline(&CATALOG),
+        Described::Params => json_schema::params(&CATALOG),
+    })?;
+    Ok(Exit::Done)
+}
