@@ -138,9 +138,7 @@ impl ParamFiles {
             return set.source.error(set.tree.place(inner), message);
         }
         match self.files.get(file) {
-            Some(ParamFile { tree, source, .. }) if !source.name.ends_with(".json") => {
-                source.error(tree.place(key), message)
-            }
+            Some(ParamFile { tree, source, .. }) if !is_json(source) => source.error(tree.place(key), message),
             _ => ConfigError::of_file(file.as_str(), message),
         }
     }
@@ -224,6 +222,11 @@ fn shift_tree(mut node: Node, by: usize) -> Node {
         kind => kind,
     };
     node
+}
+
+/// Whether a file is JSON, whose values have no places.
+fn is_json(source: &Source) -> bool {
+    Path::new(&source.name).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"))
 }
 
 /// Whether a dotted key is `base` or lies below it.
