@@ -101,12 +101,12 @@ impl Graph {
 
     /// Everything a stage needs, itself excluded; a frozen stage needs nothing.
     pub fn upstream(&self, stage: &StageName) -> BTreeSet<StageName> {
-        self.reach(stage, false)
+        self.reach([stage], false)
     }
 
     /// Everything that needs a stage, itself excluded; a frozen stage needs nothing.
     pub fn downstream(&self, stage: &StageName) -> BTreeSet<StageName> {
-        self.reach(stage, true)
+        self.reach([stage], true)
     }
 
     /// The stages that write `path`, a part of it or something around it, in name order.
@@ -131,14 +131,29 @@ impl Graph {
         found.into_iter().map(|node| &self.stages[node]).collect()
     }
 
-    fn reach(&self, stage: &StageName, forward: bool) -> BTreeSet<StageName> {
-        let Some(start) = self.nodes.get(stage).copied() else { return BTreeSet::new() };
+    /// The nodes of those names that exist.
+    pub(super) fn indices<'n>(
+        &self,
+        stages: impl IntoIterator<Item = &'n StageName>,
+    ) -> impl Iterator<Item = NodeIndex> {
+        stages.into_iter().filter_map(|stage| self.nodes.get(stage).copied())
+    }
+
+    /// What one walk from all the stages finds. A stage itself is found only from another.
+    pub(super) fn reach<'n>(
+        &self,
+        stages: impl IntoIterator<Item = &'n StageName>,
+        forward: bool,
+    ) -> BTreeSet<StageName> {
         let mut reached = BTreeSet::new();
-        let mut visit = Dfs::new(&self.stages, start);
         let active = EdgeFiltered::from_fn(&self.stages, |edge| !self.frozen.contains(&self.stages[edge.target()]));
-        while let Some(node) = if forward { visit.next(&active) } else { visit.next(Reversed(&active)) } {
-            if node != start {
-                reached.insert(self.stages[node].clone());
+        let mut visit = Dfs::empty(&self.stages);
+        for start in self.indices(stages) {
+            visit.move_to(start);
+            while let Some(node) = if forward { visit.next(&active) } else { visit.next(Reversed(&active)) } {
+                if node != start {
+                    reached.insert(self.stages[node].clone());
+                }
             }
         }
         reached

@@ -68,15 +68,13 @@ impl Graph {
         if selection == Selection::Single {
             return Ok(named);
         }
-        let mut chosen: BTreeSet<StageName> = named.iter().cloned().collect();
-        for name in &named {
-            match selection {
-                Selection::Upstream => chosen.extend(self.upstream(name)),
-                Selection::Downstream => chosen.extend(self.downstream(name)),
-                Selection::Component => chosen.extend(self.component(name)),
-                Selection::Single | Selection::All => {}
-            }
-        }
+        let mut chosen = match selection {
+            Selection::Upstream => self.reach(&named, false),
+            Selection::Downstream => self.reach(&named, true),
+            Selection::Component => self.components(&named),
+            Selection::Single | Selection::All => BTreeSet::new(),
+        };
+        chosen.extend(named);
         Ok(self.sorted(&chosen))
     }
 
@@ -140,15 +138,14 @@ impl Graph {
         SelectError { target: target.to_owned(), nearest: nearest(target, words).map(str::to_owned) }
     }
 
-    fn component(&self, stage: &StageName) -> BTreeSet<StageName> {
+    /// Everything connected with one of the stages, whatever the direction.
+    fn components(&self, stages: &[StageName]) -> BTreeSet<StageName> {
         let mut sets = UnionFind::<usize>::new(self.stages.node_count());
         for edge in self.stages.edge_references() {
             sets.union(edge.source().index(), edge.target().index());
         }
-        let Some(home) = self.stages.node_indices().find(|node| self.stages[*node] == *stage) else {
-            return BTreeSet::new();
-        };
-        let together = self.stages.node_indices().filter(|node| sets.equiv(home.index(), node.index()));
+        let homes: BTreeSet<usize> = self.indices(stages).map(|node| sets.find(node.index())).collect();
+        let together = self.stages.node_indices().filter(|node| homes.contains(&sets.find(node.index())));
         together.map(|node| self.stages[node].clone()).collect()
     }
 }

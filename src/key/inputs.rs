@@ -85,12 +85,21 @@ impl Reader {
 
     /// What stands at `path`, with its digest.
     pub fn content(&self, path: &RelPath) -> Result<Content, InputError> {
+        self.look(path, true)
+    }
+
+    /// What stands at `path`, if trusted hints tell without reading it.
+    pub fn recall(&self, path: &RelPath) -> Option<Content> {
+        self.look(path, false).ok()
+    }
+
+    fn look(&self, path: &RelPath, read: bool) -> Result<Content, InputError> {
         let absolute = path.under(&self.root);
         match fs::metadata(&absolute) {
-            Ok(metadata) if metadata.is_dir() => self.directory(path, &absolute),
+            Ok(metadata) if metadata.is_dir() => self.directory(path, &absolute, read),
             Ok(metadata) => {
                 ensure_regular(&metadata).map_err(|source| InputError { path: path.to_string(), source })?;
-                let digest = self.file(path.as_str(), &absolute, &metadata)?;
+                let digest = self.file(path.as_str(), &absolute, &metadata, read)?;
                 let executable = is_executable(&metadata);
                 Ok(Content::File(ContentRecord { digest, size: metadata.size(), count: None, executable }))
             }
@@ -114,29 +123,29 @@ impl Reader {
             let path = self.root.join(name);
             // A file that has gone or turned unreadable since loses its hint, nothing more.
             match fs::metadata(&path) {
-                Ok(metadata) => drop(self.file(name, &path, &metadata)),
+                Ok(metadata) => drop(self.file(name, &path, &metadata, true)),
                 Err(_) => self.hints.forget(name),
             }
         });
     }
 
-    fn directory(&self, path: &RelPath, absolute: &Path) -> Result<Content, InputError> {
+    fn directory(&self, path: &RelPath, absolute: &Path, read: bool) -> Result<Content, InputError> {
         let fail = |source| InputError { path: path.to_string(), source };
         let entries = self
             .members(path, absolute)
             .map_err(fail)?
             .into_par_iter()
-            .map(|relative| self.member(path, absolute, relative))
+            .map(|relative| self.member(path, absolute, relative, read))
             .collect::<Result<Vec<_>, InputError>>()?;
         Ok(Content::Directory(directory_record(&entries), entries))
     }
 
-    fn member(&self, directory: &RelPath, absolute: &Path, relative: String) -> Result<Entry, InputError> {
+    fn member(&self, directory: &RelPath, absolute: &Path, relative: String, read: bool) -> Result<Entry, InputError> {
         let name = format!("{directory}/{relative}");
         let path = absolute.join(&relative);
         let metadata = fs::metadata(&path).and_then(|metadata| ensure_regular(&metadata).map(|()| metadata));
         let metadata = metadata.map_err(|source| InputError { path: name.clone(), source })?;
-        let digest = self.file(&name, &path, &metadata)?;
+        let digest = self.file(&name, &path, &metadata, read)?;
         Ok(Entry { path: relative, digest, size: metadata.size(), executable: is_executable(&metadata) })
     }
 
@@ -181,9 +190,13 @@ impl Reader {
         Ok(members)
     }
 
-    fn file(&self, name: &str, path: &Path, metadata: &Metadata) -> Result<Digest, InputError> {
+    /// The digest of a file; without `read` an error, unless a trusted hint tells it.
+    fn file(&self, name: &str, path: &Path, metadata: &Metadata, read: bool) -> Result<Digest, InputError> {
         if let Some(digest) = self.hints.lookup(name, metadata) {
             return Ok(digest);
+        }
+        if !read {
+            return Err(InputError { path: name.to_owned(), source: io::Error::from(io::ErrorKind::WouldBlock) });
         }
         let now_ns = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_nanos() as i64);
         let digest = hash_file(path).map_err(|source| InputError { path: name.to_owned(), source })?;

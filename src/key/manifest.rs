@@ -94,6 +94,10 @@ impl Manifest {
 
     /// Every entry that differs from an older manifest, in canonical order.
     pub fn explain(&self, old: &Self) -> Vec<StaleReason> {
+        // What is equal has equal entries.
+        if self == old {
+            return Vec::new();
+        }
         let (before, after) = (old.entries(), self.entries());
         let subjects: BTreeSet<_> = before.keys().chain(after.keys()).collect();
         subjects

@@ -34,6 +34,9 @@ pub struct Assessment {
     pub reasons: Vec<StaleReason>,
 }
 
+/// Tells what stands at a path, or why that is not known.
+pub(super) type Contents<'a> = &'a dyn Fn(&RelPath) -> Result<Option<ContentRecord>, InputError>;
+
 /// Input contents that are known although they are not in the workspace yet.
 pub(super) type Known = BTreeMap<RelPath, ContentRecord>;
 
@@ -51,6 +54,7 @@ impl Workspace<'_> {
         self.assess_with(stage, lock, allow_missing, &Known::new())
     }
 
+    /// [`Workspace::assess`] with some inputs known although they are not in the workspace.
     pub(super) fn assess_with(
         &self,
         stage: &StageDef,
@@ -58,8 +62,27 @@ impl Workspace<'_> {
         allow_missing: bool,
         known: &Known,
     ) -> Result<Assessment, PlanError> {
+        let input = |path: &RelPath| match known.get(path) {
+            Some(record) => Ok(Some(record.clone())),
+            None => self.read(path),
+        };
+        self.assess_by(stage, lock, allow_missing, (&input, &|path: &RelPath| self.read(path)))
+    }
+
+    fn read(&self, path: &RelPath) -> Result<Option<ContentRecord>, InputError> {
+        Ok(self.reader.content(path)?.record().cloned())
+    }
+
+    /// The comparison itself. `contents` tell what stands at the path of an input, and at that of an output.
+    pub(super) fn assess_by(
+        &self,
+        stage: &StageDef,
+        lock: &Lock,
+        allow_missing: bool,
+        (inputs, outputs): (Contents<'_>, Contents<'_>),
+    ) -> Result<Assessment, PlanError> {
         let locked = lock.stages.get(&stage.name);
-        let (mut manifest, missing) = self.manifest(stage, known)?;
+        let (mut manifest, missing) = self.manifest_by(stage, inputs)?;
         if allow_missing {
             for path in &missing {
                 manifest.deps.insert(path.clone(), self.recorded(stage, path, lock));
@@ -82,13 +105,13 @@ impl Workspace<'_> {
                 reasons.push(StaleReason::changed(ReasonKind::Param, subject.clone(), listed, None));
             }
         }
-        if record.key != record.manifest.key() {
+        if record.is_edited() {
             reasons.push(StaleReason::plain(ReasonKind::LockEdited, ""));
         }
         if is_always_changed(stage) {
             reasons.push(StaleReason::plain(ReasonKind::AlwaysChanged, ""));
         }
-        let outputs = self.changed_outputs(stage, record).into_iter();
+        let outputs = changed_outputs(stage, record, outputs).into_iter();
         reasons.extend(outputs.filter(|reason| !(allow_missing && reason.kind == ReasonKind::OutputMissing)));
         Ok(Assessment { manifest, missing, absent_params, reasons })
     }
@@ -103,18 +126,15 @@ impl Workspace<'_> {
     }
 
     /// The manifest of a stage as the files are now, and the required inputs that are missing.
-    pub fn manifest(
-        &self,
-        stage: &StageDef,
-        known: &BTreeMap<RelPath, ContentRecord>,
-    ) -> Result<(Manifest, Vec<RelPath>), PlanError> {
+    pub fn manifest(&self, stage: &StageDef) -> Result<(Manifest, Vec<RelPath>), PlanError> {
+        self.manifest_by(stage, &|path: &RelPath| self.read(path))
+    }
+
+    fn manifest_by(&self, stage: &StageDef, inputs: Contents<'_>) -> Result<(Manifest, Vec<RelPath>), PlanError> {
         let mut deps = BTreeMap::new();
         let mut missing = Vec::new();
         for dep in &stage.deps {
-            let record = match known.get(&dep.path) {
-                Some(record) => Some(record.clone()),
-                None => self.reader.content(&dep.path)?.record().cloned(),
-            };
+            let record = inputs(&dep.path)?;
             if record.is_none() && !dep.optional {
                 missing.push(dep.path.clone());
             }
@@ -164,33 +184,33 @@ impl Workspace<'_> {
         }
         Ok(params)
     }
+}
 
-    /// Outputs of the lock entry that are gone or different.
-    fn changed_outputs(&self, stage: &StageDef, record: &StageRecord) -> Vec<StaleReason> {
-        let mut reasons = Vec::new();
-        for out in &stage.outs {
-            let Some(locked) = record.outs.get(&out.path) else { continue };
-            let subject = String::from(out.path.relative_to(&stage.base()));
-            let content = match self.reader.content(&out.path) {
-                Ok(content) => content,
-                // Whatever it is, it is not what the stage wrote.
-                Err(error) => {
-                    let (old, new) = (locked.digest.to_string(), error.source.to_string());
-                    reasons.push(StaleReason::changed(ReasonKind::OutputModified, subject, Some(old), Some(new)));
-                    continue;
-                }
-            };
-            match content.record() {
-                None => reasons.push(StaleReason::plain(ReasonKind::OutputMissing, subject)),
-                Some(now) if now.digest != locked.digest => {
-                    let (old, new) = (locked.digest.to_string(), now.digest.to_string());
-                    reasons.push(StaleReason::changed(ReasonKind::OutputModified, subject, Some(old), Some(new)));
-                }
-                Some(_) => {}
+/// Outputs of the lock entry that are gone or different.
+fn changed_outputs(stage: &StageDef, record: &StageRecord, contents: Contents<'_>) -> Vec<StaleReason> {
+    let mut reasons = Vec::new();
+    for out in &stage.outs {
+        let Some(locked) = record.outs.get(&out.path) else { continue };
+        let subject = String::from(out.path.relative_to(&stage.base()));
+        let content = match contents(&out.path) {
+            Ok(content) => content,
+            // Whatever it is, it is not what the stage wrote.
+            Err(error) => {
+                let (old, new) = (locked.digest.to_string(), error.source.to_string());
+                reasons.push(StaleReason::changed(ReasonKind::OutputModified, subject, Some(old), Some(new)));
+                continue;
             }
+        };
+        match content {
+            None => reasons.push(StaleReason::plain(ReasonKind::OutputMissing, subject)),
+            Some(now) if now.digest != locked.digest => {
+                let (old, new) = (locked.digest.to_string(), now.digest.to_string());
+                reasons.push(StaleReason::changed(ReasonKind::OutputModified, subject, Some(old), Some(new)));
+            }
+            Some(_) => {}
         }
-        reasons
     }
+    reasons
 }
 
 /// What a stage lists under `params` and does not find. A file listed as a whole need only exist.

@@ -7,10 +7,12 @@
 
 mod assess;
 mod forecast;
+mod glance;
 mod lineage;
 mod workspace;
 
 pub use assess::{Assessment, PlanError};
 pub use forecast::{Forecast, Plan, PlanOptions, PlannedStage};
+pub use glance::Glance;
 pub use lineage::{Artifact, Input, Lineage, LineageError, State, Step};
 pub use workspace::Workspace;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::config::{BuiltinCatalog, Project, StageDef, StageName, Work};
 use crate::graph::Graph;
 use crate::key::{ActionKey, ContentRecord, HintTable, Reader};
-use crate::store::{Journal, Lock, Store, StoreError, lock_name, lock_path};
+use crate::store::{Journal, Lock, LockNews, Store, StoreError, lock_name, lock_path};
 use crate::util::RelPath;
 
 /// A loaded project with its graph, store and file reader.
@@ -27,6 +27,8 @@ pub struct Workspace<'a> {
     pub env: &'a BTreeMap<String, String>,
     /// Whether commands are confined to what they declare, and only results that were made so are believed.
     pub strict: bool,
+    /// How far the locks have been read by [`Workspace::lock_news`].
+    pub news: LockNews,
 }
 
 impl<'a> Workspace<'a> {
@@ -40,7 +42,7 @@ impl<'a> Workspace<'a> {
         hints: HintTable,
     ) -> Self {
         let reader = Reader::new(project.pipeline.root.clone(), hints);
-        Self { project, graph, catalog, store, reader, env, strict: false }
+        Self { project, graph, catalog, store, reader, env, strict: false, news: LockNews::default() }
     }
 
     /// The declaration of a stage of this pipeline.
@@ -75,6 +77,11 @@ impl<'a> Workspace<'a> {
         self.read_locks(|file| Lock::read(&self.lock_path(file), &file.parent()))
     }
 
+    /// Whether runs that did not end have left records that the lock files do not hold.
+    pub fn has_journals(&self) -> bool {
+        self.project.pipeline.files().any(|file| self.journal(file).exists())
+    }
+
     /// The lock files of the project as one, with what runs that did not end recorded after them.
     pub fn current_lock(&self) -> Result<Lock, StoreError> {
         self.read_locks(|file| self.file_lock(file))
@@ -92,6 +99,11 @@ impl<'a> Workspace<'a> {
                 return Ok(lock);
             }
         }
+    }
+
+    /// What was recorded for the stages of one pipeline file since this was last asked, by the names in that file.
+    pub fn lock_news(&self, file: &RelPath) -> Result<Lock, StoreError> {
+        self.news.read(file, &self.lock_path(file), &self.journal(file))
     }
 
     fn read_locks(&self, read: impl Fn(&RelPath) -> Result<Lock, StoreError>) -> Result<Lock, StoreError> {

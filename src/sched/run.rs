@@ -1,14 +1,15 @@
 //! The loop over a whole run.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Mutex;
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Instant;
 
 use super::events::{Event, EventSink, Outcome};
+use super::queue::Queue;
 use super::record::hold_lock;
-use super::stage_run::{StageEnd, StageOrder, StageRun};
+use super::stage_run::{Shared, StageEnd, StageOrder, StageRun};
 use crate::config::StageName;
 use crate::exec::{Cancel, ExecError, Executor};
 use crate::plan::{PlanError, PlanOptions, Workspace};
@@ -107,9 +108,9 @@ pub struct RunReport {
     /// Every selected stage.
     pub stages: BTreeMap<StageName, StageReport>,
     /// The lock file as it was before the run.
-    pub committed: Lock,
+    pub committed: Arc<Lock>,
     /// The lock after the run, whether or not it was written.
-    pub lock: Lock,
+    pub lock: Arc<Lock>,
     /// Wall time.
     pub seconds: f64,
     /// What stopped the run, if the machinery failed.
@@ -141,156 +142,133 @@ pub(super) enum Message {
     Done(StageName, Result<StageEnd, RunError>, f64),
 }
 
-/// The state of the loop.
-struct State {
-    waiting: VecDeque<StageName>,
-    settled: BTreeSet<StageName>,
-    running: BTreeSet<StageName>,
-    /// Stages that depend on a failed one and are tried all the same.
-    tainted: BTreeSet<StageName>,
-    pools: BTreeMap<String, u32>,
-    reports: BTreeMap<StageName, StageReport>,
-    error: Option<RunError>,
-    /// No further stage is started.
-    stopped: bool,
-}
-
 impl Runner<'_> {
     /// Runs the selected stages, given in topological order, and records what succeeded.
     pub fn run(&self, selected: &[StageName], sink: &mut dyn EventSink) -> Result<RunReport, RunError> {
         let start = Instant::now();
         sink.event(&Event::RunStarted { stages: selected.len(), jobs: self.options.jobs });
-        let committed = self.workspace.committed_lock()?;
-        let lock = Mutex::new(self.workspace.current_lock()?);
-        let state = self.run_all(selected, &lock, sink);
-        let lock = self.finish(&state, &committed)?;
+        let has_journals = self.workspace.has_journals();
+        let committed = Arc::new(self.workspace.committed_lock()?);
+        let current = if has_journals { Arc::new(self.workspace.current_lock()?) } else { Arc::clone(&committed) };
+        let mut queue = Queue::new(self.workspace.graph, selected);
+        self.settle_fresh(selected, &current, &mut queue, sink);
+        if !queue.is_done() {
+            self.run_all(&mut queue, Arc::unwrap_or_clone(current), sink);
+        }
+        let lock = self.finish(&queue, &committed)?;
         let seconds = start.elapsed().as_secs_f64();
         sink.event(&Event::RunFinished { seconds });
-        Ok(RunReport { stages: state.reports, committed, lock, seconds, error: state.error })
+        Ok(RunReport { stages: queue.reports, committed, lock, seconds, error: queue.error })
     }
 
-    fn run_all(&self, selected: &[StageName], lock: &Mutex<Lock>, sink: &mut dyn EventSink) -> State {
-        let mut state = State::new(selected);
+    fn run_all(&self, queue: &mut Queue<'_>, lock: Lock, sink: &mut dyn EventSink) {
         let (sender, receiver) = mpsc::channel();
+        let shared = Shared::new(lock);
         thread::scope(|scope| {
             loop {
-                state.stopped |= self.cancel.is_requested();
-                while let Some(name) = self.next(&mut state) {
-                    let sender = sender.clone();
+                queue.stopped |= self.cancel.is_requested();
+                while let Some(name) = self.next(queue) {
                     let order =
-                        StageOrder { forced: self.is_forced(&name, &state), recorded: !state.tainted.contains(&name) };
-                    scope.spawn(move || self.run_one(name, order, lock, &sender));
+                        StageOrder { forced: self.is_forced(name, queue), recorded: !queue.tainted.contains(name) };
+                    let run = StageRun {
+                        runner: self,
+                        stage: self.workspace.stage(name),
+                        order,
+                        shared: &shared,
+                        events: sender.clone(),
+                    };
+                    scope.spawn(move || run.report());
                 }
-                if state.running.is_empty() {
+                if queue.running() == 0 {
                     break;
                 }
-                self.receive(&receiver, &mut state, sink);
+                self.receive(&receiver, queue, sink);
             }
         });
-        for name in std::mem::take(&mut state.waiting) {
-            state.finish(&name, Outcome::Skipped, 0.0, String::new(), sink);
+        for name in queue.drain(|_| true) {
+            queue.finish(&name, Outcome::Skipped, 0.0, String::new(), sink);
         }
-        state
     }
 
     /// Takes the next stage that may start.
-    fn next(&self, state: &mut State) -> Option<StageName> {
-        if state.stopped || state.running.len() >= self.options.jobs.max(1) {
+    fn next<'q>(&self, queue: &mut Queue<'q>) -> Option<&'q StageName> {
+        if queue.stopped || queue.running() >= self.options.jobs.max(1) {
             return None;
         }
-        let index = if self.options.in_order {
-            (state.running.is_empty() && !state.waiting.is_empty()).then_some(0)?
+        let name = if self.options.in_order {
+            queue.first().filter(|_| queue.running() == 0)?
         } else {
-            state.waiting.iter().position(|name| self.may_start(name, state))?
+            queue.ready().find(|name| self.has_pool(name, queue))?
         };
-        let name = state.waiting.remove(index)?;
-        if let Some(pool) = &self.workspace.stage(&name).pool {
-            *state.pools.entry(pool.clone()).or_default() += 1;
+        if let Some(pool) = &self.workspace.stage(name).pool {
+            *queue.pools.entry(pool.clone()).or_default() += 1;
         }
-        state.running.insert(name.clone());
+        queue.start(name);
         Some(name)
     }
 
-    fn may_start(&self, name: &StageName, state: &State) -> bool {
-        let producers = self.workspace.graph.producers(name);
-        let inputs_settled = producers.into_iter().all(|producer| {
-            state.settled.contains(producer) || !(state.reports.contains_key(producer) || state.is_open(producer))
-        });
-        let pool_is_free = self.workspace.stage(name).pool.as_ref().is_none_or(|pool| {
+    fn has_pool(&self, name: &StageName, queue: &Queue<'_>) -> bool {
+        self.workspace.stage(name).pool.as_ref().is_none_or(|pool| {
             let slots = self.workspace.project.pipeline.pools.get(pool).map_or(1, |pool| pool.slots);
-            state.pools.get(pool).copied().unwrap_or(0) < slots
-        });
-        inputs_settled && pool_is_free
+            queue.pools.get(pool).copied().unwrap_or(0) < slots
+        })
     }
 
     /// Whether a stage runs although content does not ask for it.
-    fn is_forced(&self, name: &StageName, state: &State) -> bool {
-        let ran = |producer| state.reports.get(producer).is_some_and(|report| report.outcome == Outcome::Ran);
+    fn is_forced(&self, name: &StageName, queue: &Queue<'_>) -> bool {
+        let ran = |producer| queue.reports.get(producer).is_some_and(|report| report.outcome == Outcome::Ran);
         let follows = || self.workspace.graph.producers(name).into_iter().any(ran);
         self.options.plan.force || (self.options.plan.force_downstream && follows())
     }
 
-    fn run_one(&self, name: StageName, order: StageOrder, lock: &Mutex<Lock>, sender: &Sender<Message>) {
-        let start = Instant::now();
-        let run = StageRun { runner: self, stage: self.workspace.stage(&name), order, lock, events: sender };
-        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run.run()))
-            .unwrap_or_else(|_| Err(RunError::Panicked(name.clone())));
-        // The receiver outlives every stage's thread.
-        drop(sender.send(Message::Done(name, result, start.elapsed().as_secs_f64())));
-    }
-
-    fn receive(&self, receiver: &Receiver<Message>, state: &mut State, sink: &mut dyn EventSink) {
+    fn receive(&self, receiver: &Receiver<Message>, queue: &mut Queue<'_>, sink: &mut dyn EventSink) {
         let (name, result, seconds) = match receiver.recv() {
             Ok(Message::Done(name, result, seconds)) => (name, result, seconds),
             Ok(Message::Event(event)) => return sink.event(&event),
             Err(_) => return,
         };
-        state.running.remove(&name);
-        if let Some(used) = self.workspace.stage(&name).pool.as_ref().and_then(|pool| state.pools.get_mut(pool)) {
+        if let Some(used) = self.workspace.stage(&name).pool.as_ref().and_then(|pool| queue.pools.get_mut(pool)) {
             *used -= 1;
         }
         match result {
             Ok(end) => {
                 let bad = matches!(end.outcome, Outcome::Failed | Outcome::Interrupted);
-                state.finish(&name, end.outcome, seconds, end.detail, sink);
+                queue.finish(&name, end.outcome, seconds, end.detail, sink);
                 if bad {
-                    self.react(&name, end.outcome, state, sink);
+                    self.react(&name, end.outcome, queue, sink);
                 }
             }
             Err(error) => {
-                state.finish(&name, Outcome::Failed, seconds, error.to_string(), sink);
-                state.error.get_or_insert(error);
-                state.stopped = true;
+                queue.finish(&name, Outcome::Failed, seconds, error.to_string(), sink);
+                queue.error.get_or_insert(error);
+                queue.stopped = true;
             }
         }
     }
 
-    fn react(&self, failed: &StageName, outcome: Outcome, state: &mut State, sink: &mut dyn EventSink) {
+    fn react(&self, failed: &StageName, outcome: Outcome, queue: &mut Queue<'_>, sink: &mut dyn EventSink) {
         if self.options.on_failure == OnFailure::Ignore && outcome == Outcome::Failed {
-            state.settled.insert(failed.clone());
-            state.tainted.extend(self.workspace.graph.downstream(failed));
+            queue.settle(failed);
+            queue.tainted.extend(self.workspace.graph.downstream(failed));
             return;
         }
-        self.skip_consumers(failed, state, sink);
-        state.stopped |= self.options.on_failure == OnFailure::Stop || outcome == Outcome::Interrupted;
+        self.skip_consumers(failed, queue, sink);
+        queue.stopped |= self.options.on_failure == OnFailure::Stop || outcome == Outcome::Interrupted;
     }
 
     /// What depends on a failed stage is not tried.
-    fn skip_consumers(&self, failed: &StageName, state: &mut State, sink: &mut dyn EventSink) {
+    fn skip_consumers(&self, failed: &StageName, queue: &mut Queue<'_>, sink: &mut dyn EventSink) {
         let downstream = self.workspace.graph.downstream(failed);
-        let (skipped, waiting) = std::mem::take(&mut state.waiting).into_iter().partition(|n| downstream.contains(n));
-        state.waiting = waiting;
-        let skipped: VecDeque<StageName> = skipped;
-        for name in skipped {
-            state.finish(&name, Outcome::Skipped, 0.0, format!("needs {failed}, which failed"), sink);
+        for name in queue.drain(|name| downstream.contains(name)) {
+            queue.finish(&name, Outcome::Skipped, 0.0, format!("needs {failed}, which failed"), sink);
         }
     }
 
     /// Writes locks and hints, unless nothing happened. Returns the lock as it now is or would be.
-    fn finish(&self, state: &State, committed: &Lock) -> Result<Lock, RunError> {
+    fn finish(&self, queue: &Queue<'_>, committed: &Arc<Lock>) -> Result<Arc<Lock>, RunError> {
         let workspace = self.workspace;
         let worked = |report: &StageReport| !matches!(report.outcome, Outcome::Fresh | Outcome::Skipped);
-        let touched: BTreeSet<&RelPath> = state
+        let touched: BTreeSet<&RelPath> = queue
             .reports
             .iter()
             .filter(|(_, report)| worked(report))
@@ -299,22 +277,22 @@ impl Runner<'_> {
             .collect();
         if touched.is_empty() {
             self.save_hints_at_rest();
-            return Ok(committed.clone());
+            return Ok(Arc::clone(committed));
         }
         let _tmp = workspace.store.use_tmp()?;
         // Blobs and records before the lock that names them.
         workspace.store.sync()?;
-        let mut lock = committed.clone();
+        let mut lock = Lock::clone(committed);
         for file in touched {
-            self.write_lock(file, state, committed, &mut lock)?;
+            self.write_lock(file, queue, committed, &mut lock)?;
         }
         workspace.reader.settle();
         workspace.store.save_hints(workspace.reader.hints())?;
-        Ok(lock)
+        Ok(Arc::new(lock))
     }
 
     /// Brings the lock of one pipeline file up to its journal, and `all` up to both.
-    fn write_lock(&self, file: &RelPath, state: &State, committed: &Lock, all: &mut Lock) -> Result<(), RunError> {
+    fn write_lock(&self, file: &RelPath, queue: &Queue<'_>, committed: &Lock, all: &mut Lock) -> Result<(), RunError> {
         let workspace = self.workspace;
         let pipeline = &workspace.project.pipeline;
         let _writer = hold_lock(workspace, file)?;
@@ -324,7 +302,7 @@ impl Runner<'_> {
         all.stages.retain(|name, _| pipeline.stages.get(name).is_some_and(|stage| stage.file != *file));
         all.stages.extend(lock.stages.iter().map(|(name, record)| (address(name), record.clone())));
         if self.options.locked {
-            let selected = state.reports.keys().map(|name| workspace.stage(name)).filter(|stage| stage.file == *file);
+            let selected = queue.reports.keys().map(|name| workspace.stage(name)).filter(|stage| stage.file == *file);
             for stage in selected {
                 let name = StageName(stage.local.clone());
                 match committed.stages.get(&stage.name) {
@@ -346,33 +324,5 @@ impl Runner<'_> {
         {
             drop(store.save_hints(self.workspace.reader.hints()));
         }
-    }
-}
-
-impl State {
-    fn new(selected: &[StageName]) -> Self {
-        Self {
-            waiting: selected.iter().cloned().collect(),
-            settled: BTreeSet::new(),
-            running: BTreeSet::new(),
-            tainted: BTreeSet::new(),
-            pools: BTreeMap::new(),
-            reports: BTreeMap::new(),
-            error: None,
-            stopped: false,
-        }
-    }
-
-    /// Whether a stage is part of this run and has not ended.
-    fn is_open(&self, name: &StageName) -> bool {
-        self.waiting.contains(name) || self.running.contains(name)
-    }
-
-    fn finish(&mut self, name: &StageName, outcome: Outcome, seconds: f64, detail: String, sink: &mut dyn EventSink) {
-        if matches!(outcome, Outcome::Ran | Outcome::Fresh | Outcome::Restored) {
-            self.settled.insert(name.clone());
-        }
-        sink.event(&Event::StageFinished { stage: name.clone(), outcome, seconds, detail: detail.clone() });
-        self.reports.insert(name.clone(), StageReport { outcome, seconds, detail });
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::sync::mpsc::Sender;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::confine::Confined;
 use super::events::{Event, Outcome};
@@ -15,7 +15,7 @@ use crate::exec::{Attempt, Job, JobEnd, JobEnv, JobWork, descends_from};
 use crate::key::{ContentRecord, Manifest, ReasonKind, StaleReason};
 use crate::plan::{Assessment, PlanError};
 use crate::stage;
-use crate::store::{ActionRecord, Claim, Lock, RecordVerdict, StageRecord, StoreError, lock_name};
+use crate::store::{ActionRecord, Claim, Held, Lock, RecordVerdict, StageRecord, Store, StoreError, lock_name};
 use crate::util::RelPath;
 
 /// How often a waiting process looks whether the other one is done.
@@ -50,17 +50,66 @@ pub(super) struct StageOrder {
     pub(super) recorded: bool,
 }
 
+/// How long results may wait to be made durable together. A power cut costs what was recorded meanwhile; the death of
+/// the process costs nothing.
+const SYNC_INTERVAL: Duration = Duration::from_secs(2);
+
+/// What the stages of a run share.
+pub(super) struct Shared {
+    /// The lock as far as this run knows it.
+    lock: Mutex<Lock>,
+    /// Keeps `tmp/` from being tidied up by others.
+    tmp: OnceLock<Held>,
+    synced: Mutex<Instant>,
+}
+
+impl Shared {
+    pub(super) fn new(lock: Lock) -> Self {
+        Self { lock: Mutex::new(lock), tmp: OnceLock::new(), synced: Mutex::new(Instant::now()) }
+    }
+
+    fn use_tmp(&self, store: &Store) -> Result<(), StoreError> {
+        if self.tmp.get().is_none() {
+            // When another thread was faster, its hold is as good.
+            drop(self.tmp.set(store.use_tmp()?));
+        }
+        Ok(())
+    }
+
+    /// Makes what was recorded durable, unless that was done a moment ago or is being done.
+    fn sync(&self, store: &Store) -> Result<(), StoreError> {
+        match self.synced.try_lock() {
+            Ok(mut synced) if synced.elapsed() >= SYNC_INTERVAL => {
+                store.sync()?;
+                *synced = Instant::now();
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 /// One stage of a run.
 pub(super) struct StageRun<'a> {
     pub(super) runner: &'a Runner<'a>,
     pub(super) stage: &'a StageDef,
     pub(super) order: StageOrder,
-    pub(super) lock: &'a Mutex<Lock>,
-    pub(super) events: &'a Sender<Message>,
+    pub(super) shared: &'a Shared,
+    pub(super) events: Sender<Message>,
 }
 
 impl StageRun<'_> {
-    pub(super) fn run(&self) -> Result<StageEnd, RunError> {
+    /// Runs the stage and tells how it ended.
+    pub(super) fn report(&self) {
+        let start = Instant::now();
+        let name = &self.stage.name;
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.run()))
+            .unwrap_or_else(|_| Err(RunError::Panicked(name.clone())));
+        // The receiver outlives every stage's thread.
+        drop(self.events.send(Message::Done(name.clone(), result, start.elapsed().as_secs_f64())));
+    }
+
+    fn run(&self) -> Result<StageEnd, RunError> {
         if self.stage.frozen {
             self.note("frozen: taken as it is");
             return Ok(StageEnd::good(Outcome::Fresh));
@@ -75,7 +124,7 @@ impl StageRun<'_> {
             Ok(claim) => claim,
             Err(end) => return Ok(end),
         };
-        let _tmp = self.runner.workspace.store.use_tmp()?;
+        self.shared.use_tmp(&self.runner.workspace.store)?;
         // Another process may have done the work meanwhile.
         self.refresh()?;
         let assessment = self.assess()?;
@@ -132,7 +181,7 @@ impl StageRun<'_> {
     fn refresh(&self) -> Result<(), RunError> {
         let workspace = self.runner.workspace;
         let file = &self.stage.file;
-        let records = workspace.file_lock(file)?.stages.into_iter();
+        let records = workspace.lock_news(file)?.stages.into_iter();
         let pipeline = &workspace.project.pipeline;
         self.locked().stages.extend(records.map(|(name, record)| (pipeline.address(file, &name.0), record)));
         Ok(())
@@ -343,7 +392,7 @@ impl StageRun<'_> {
         attempt: &Attempt,
         start: SystemTime,
     ) -> Result<StageEnd, RunError> {
-        let (after, _) = self.runner.workspace.manifest(self.stage, &BTreeMap::new())?;
+        let (after, _) = self.runner.workspace.manifest(self.stage)?;
         if let Some(changed) = after.explain(&before.manifest).first() {
             return Ok(StageEnd::failed(format!(
                 "{changed} while the stage ran; its result was refused\nhelp: run again when nothing else writes it"
@@ -387,7 +436,8 @@ impl StageRun<'_> {
         let record = StageRecord::new(manifest, outs);
         super::record::journal(workspace, self.stage, &record)?;
         self.locked().stages.insert(self.stage.name.clone(), record);
-        Ok(claim.unmark()?)
+        claim.unmark()?;
+        Ok(self.shared.sync(&workspace.store)?)
     }
 
     /// What names the stage's pipeline file in the store.
@@ -409,7 +459,7 @@ impl StageRun<'_> {
     }
 
     fn locked(&self) -> std::sync::MutexGuard<'_, Lock> {
-        self.lock.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.lock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn note(&self, message: &str) {

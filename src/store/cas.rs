@@ -20,6 +20,9 @@ use crate::util::RelPath;
 /// How a file begins that stands among the blobs while it is written; `cache gc` removes what killed processes left.
 pub(super) const TEMPORARY: &str = ".tmp-";
 
+/// Up to this size, in bytes, a file is stored through memory: sharing blocks would save less than it takes to ask.
+const SMALL: u64 = 1 << 16;
+
 /// The blobs of a store.
 #[derive(Debug, Clone)]
 pub struct Cas {
@@ -133,11 +136,18 @@ impl Cas {
             return Ok(());
         }
         let fail = |error| StoreError::io("store", source, error);
-        let mut from = File::open(source).map_err(fail)?;
         let mut to = self.temporary()?;
-        copy(&mut from, to.as_file_mut(), self.link != Link::Copy).map_err(fail)?;
         // The copy is what will be read back, so the copy is what must have the digest.
-        if hash_file(to.path()).map_err(fail)? != digest {
+        let copied = if size <= SMALL {
+            let bytes = fs::read(source).map_err(fail)?;
+            to.write_all(&bytes).map_err(fail)?;
+            Digest::of(&bytes)
+        } else {
+            let mut from = File::open(source).map_err(fail)?;
+            copy(&mut from, to.as_file_mut(), self.link != Link::Copy).map_err(fail)?;
+            hash_file(to.path()).map_err(fail)?
+        };
+        if copied != digest {
             return Err(StoreError::Damaged {
                 path: source.display().to_string(),
                 message: "it changed while it was stored; run again when nothing else writes it".to_owned(),

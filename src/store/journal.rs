@@ -6,7 +6,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -61,9 +61,21 @@ impl Journal {
 
     /// Puts the journal's entries into the lock of a pipeline file in `base`. Returns whether there were any.
     pub fn replay(&self, lock: &mut Lock, base: &RelPath) -> Result<bool, StoreError> {
-        let bytes = match fs::read(&self.path) {
+        Ok(self.replay_from(0, lock, base)?.0)
+    }
+
+    /// The same for the entries after so many bytes. Also returns the bytes up to the end of the last whole line.
+    pub(super) fn replay_from(&self, offset: u64, lock: &mut Lock, base: &RelPath) -> Result<(bool, u64), StoreError> {
+        let read = || -> io::Result<Vec<u8>> {
+            let mut file = File::open(&self.path)?;
+            file.seek(SeekFrom::Start(offset))?;
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        let bytes = match read() {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((false, 0)),
             Err(error) => return Err(StoreError::io("read", &self.path, error)),
         };
         let mut found = false;
@@ -75,7 +87,12 @@ impl Journal {
                 found = true;
             }
         }
-        Ok(found)
+        let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at as u64 + 1);
+        Ok((found, offset + whole))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Removes the journal once the lock holds its entries.

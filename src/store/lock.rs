@@ -14,7 +14,7 @@ use crate::key::{ActionKey, ContentRecord, Manifest};
 use crate::util::{LocalPath, RelPath, atomic_write, json};
 
 /// One stage as it last succeeded.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct StageRecord {
     /// The digest of `manifest`.
     pub key: ActionKey,
@@ -22,12 +22,25 @@ pub struct StageRecord {
     pub manifest: Manifest,
     /// What it produced.
     pub outs: BTreeMap<RelPath, ContentRecord>,
+    /// Whether `key` is known to be that of `manifest`.
+    is_sound: bool,
+}
+
+impl PartialEq for StageRecord {
+    fn eq(&self, other: &Self) -> bool {
+        (self.key, &self.manifest, &self.outs) == (other.key, &other.manifest, &other.outs)
+    }
 }
 
 impl StageRecord {
     /// A record of a success.
     pub fn new(manifest: Manifest, outs: BTreeMap<RelPath, ContentRecord>) -> Self {
-        Self { key: manifest.key(), manifest, outs }
+        Self { key: manifest.key(), manifest, outs, is_sound: true }
+    }
+
+    /// Whether `key` is not that of `manifest`: somebody has edited the lock.
+    pub fn is_edited(&self) -> bool {
+        !self.is_sound && self.key != self.manifest.key()
     }
 }
 
@@ -58,11 +71,12 @@ impl Entry {
             key,
             manifest: Manifest { base: base.clone(), cmd, wdir, env, deps, params, outs: paths },
             outs,
+            is_sound: false,
         })
     }
 
     pub(super) fn of(record: &StageRecord) -> Self {
-        let StageRecord { key, manifest, outs } = record;
+        let StageRecord { key, manifest, outs, is_sound: _ } = record;
         let base = &manifest.base;
         Self {
             key: *key,
