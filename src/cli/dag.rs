@@ -13,8 +13,8 @@ use crate::graph::{Drawing, Format, Matching, Selection, render, to_json};
 pub struct DagArgs {
     /// Only these stages, or the outputs they write, and what they need.
     pub targets: Vec<String>,
-    /// With targets: everything connected with them.
-    #[arg(long, requires = "targets")]
+    /// Everything connected with the targets; without one, the stages of every pipeline file.
+    #[arg(long)]
     pub full: bool,
     /// How to draw it.
     #[arg(long, value_enum, default_value_t)]
@@ -52,7 +52,11 @@ pub enum DagFormat {
 
 pub(super) fn run(global: &Global, args: &DagArgs, output: &Output) -> anyhow::Result<Exit> {
     let Opened { project, graph, .. } = Opened::load(global, &[])?;
-    let reach = if args.full { Selection::Component } else { Selection::Upstream };
+    let reach = match (args.full, args.targets.is_empty()) {
+        (true, true) => Selection::All,
+        (true, false) => Selection::Component,
+        _ => Selection::Upstream,
+    };
     let stages = graph.select(&args.targets, reach, Matching::Exact)?;
     let format = args.chosen();
     if format == Format::Json && !args.outs && !args.collapse {

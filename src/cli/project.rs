@@ -96,6 +96,14 @@ pub fn jobs(given: Option<u16>) -> usize {
     given.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from)
 }
 
+/// Bytes of memory of this machine, or of the control group that clinpipe runs in.
+pub fn memory() -> Option<u64> {
+    let info = rustix::system::sysinfo();
+    let machine = u64::try_from(info.totalram).ok()?.checked_mul(u64::from(info.mem_unit))?;
+    let limit = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|text| text.trim().parse().ok());
+    Some(limit.map_or(machine, |limit: u64| limit.min(machine)))
+}
+
 /// Root and main pipeline file. The root is what `-C` names; else the nearest directory at or above the pipeline file
 /// that holds `.dvc` (a DVC project); else the directory of the pipeline file.
 fn locate(global: &Global) -> anyhow::Result<(PathBuf, RelPath)> {

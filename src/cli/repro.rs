@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::args::{Global, ReproArgs};
 use super::exit::Exit;
 use super::output::Output;
-use super::project::{Opened, jobs};
+use super::project::{Opened, jobs, memory};
 use super::watch;
 use crate::config::StageName;
 use crate::exec::{Cancel, LocalExecutor, ParentEnv, check_strict};
@@ -101,6 +101,7 @@ pub(super) fn conclude(report: RunReport, exit: Exit) -> anyhow::Result<Exit> {
 fn execute(opened: &Opened, selected: &[StageName], args: &ReproArgs, output: &Output) -> anyhow::Result<RunReport> {
     let options = RunOptions {
         jobs: jobs(args.jobs),
+        memory: memory(),
         plan: plan_options(args),
         in_order: args.single_item,
         on_failure: on_failure(args),

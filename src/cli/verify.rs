@@ -14,7 +14,7 @@ use super::args::{Global, VerifyArgs};
 use super::error::UsageError;
 use super::exit::Exit;
 use super::output::Output;
-use super::project::{Opened, jobs};
+use super::project::{Opened, jobs, memory};
 use super::repro::{conclude, run_stages};
 use super::watch;
 use crate::config::{Pipeline, StageName};
@@ -76,7 +76,7 @@ fn execute_copy(
     output: &Output,
 ) -> anyhow::Result<RunReport> {
     let copy = Opened::load_at(place, &opened.project.pipeline.file, &[])?;
-    let options = RunOptions { jobs: jobs(args.jobs), use_cache: false, ..RunOptions::default() };
+    let options = RunOptions { jobs: jobs(args.jobs), memory: memory(), use_cache: false, ..RunOptions::default() };
     let mut sink = watch::sink(output, None);
     run_stages(&copy, selected, &options, sink.as_mut())
 }

@@ -81,14 +81,21 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
+/// How many faults are shown at once: nobody reads more, and a damaged file may have thousands.
+const MOST_SHOWN: usize = 50;
+
 /// All faults found in one go; never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigErrors(pub Vec<ConfigError>);
 
 impl ConfigErrors {
-    /// The faults as text, with ANSI colours if `color`.
+    /// The faults as text, with ANSI colours if `color`; the first [`MOST_SHOWN`] of them and how many more there are.
     pub fn render(&self, color: bool) -> String {
-        self.0.iter().map(|error| error.render(color)).collect::<Vec<_>>().join("\n\n")
+        let mut shown: Vec<String> = self.0.iter().take(MOST_SHOWN).map(|error| error.render(color)).collect();
+        if self.0.len() > MOST_SHOWN {
+            shown.push(format!("… and {} more errors", self.0.len() - MOST_SHOWN));
+        }
+        shown.join("\n\n")
     }
 }
 

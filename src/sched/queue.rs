@@ -24,7 +24,6 @@ pub(super) struct Queue<'a> {
     running: BTreeSet<usize>,
     /// Stages that depend on a failed one and are tried all the same.
     pub(super) tainted: BTreeSet<StageName>,
-    pub(super) pools: BTreeMap<String, u32>,
     pub(super) reports: BTreeMap<StageName, StageReport>,
     pub(super) error: Option<RunError>,
     /// No further stage is started.
@@ -46,7 +45,6 @@ impl<'a> Queue<'a> {
             ready,
             running: BTreeSet::new(),
             tainted: BTreeSet::new(),
-            pools: BTreeMap::new(),
             reports: BTreeMap::new(),
             error: None,
             stopped: false,

@@ -6,6 +6,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Instant;
 
+use super::capacity::Capacity;
 use super::events::{Event, EventSink, Outcome};
 use super::queue::Queue;
 use super::record::hold_lock;
@@ -21,6 +22,8 @@ use crate::util::RelPath;
 pub struct RunOptions {
     /// How many stages may run at once; also the threads of a built-in that declares none.
     pub jobs: usize,
+    /// Bytes of memory that stages which declare theirs may use together; `None` = not known, no bound.
+    pub memory: Option<u64>,
     /// What is stale besides what content says.
     pub plan: PlanOptions,
     /// Run the stages one after the other as they were selected, whatever they need.
@@ -51,6 +54,7 @@ impl Default for RunOptions {
     fn default() -> Self {
         Self {
             jobs: 1,
+            memory: None,
             plan: PlanOptions::default(),
             in_order: false,
             on_failure: OnFailure::Stop,
@@ -151,9 +155,11 @@ impl Runner<'_> {
         let committed = Arc::new(self.workspace.committed_lock()?);
         let current = if has_journals { Arc::new(self.workspace.current_lock()?) } else { Arc::clone(&committed) };
         let mut queue = Queue::new(self.workspace.graph, selected);
+        let mut capacity =
+            Capacity::new(self.options.jobs, self.options.memory, &self.workspace.project.pipeline.pools);
         self.settle_fresh(selected, &current, &mut queue, sink);
         if !queue.is_done() {
-            self.run_all(&mut queue, Arc::unwrap_or_clone(current), sink);
+            self.run_all(&mut queue, &mut capacity, Arc::unwrap_or_clone(current), sink);
         }
         let lock = self.finish(&queue, &committed)?;
         let seconds = start.elapsed().as_secs_f64();
@@ -161,13 +167,13 @@ impl Runner<'_> {
         Ok(RunReport { stages: queue.reports, committed, lock, seconds, error: queue.error })
     }
 
-    fn run_all(&self, queue: &mut Queue<'_>, lock: Lock, sink: &mut dyn EventSink) {
+    fn run_all<'s>(&'s self, queue: &mut Queue<'_>, capacity: &mut Capacity<'s>, lock: Lock, sink: &mut dyn EventSink) {
         let (sender, receiver) = mpsc::channel();
         let shared = Shared::new(lock);
         thread::scope(|scope| {
             loop {
                 queue.stopped |= self.cancel.is_requested();
-                while let Some(name) = self.next(queue) {
+                while let Some(name) = self.next(queue, capacity) {
                     let order =
                         StageOrder { forced: self.is_forced(name, queue), recorded: !queue.tainted.contains(name) };
                     let run = StageRun {
@@ -182,7 +188,7 @@ impl Runner<'_> {
                 if queue.running() == 0 {
                     break;
                 }
-                self.receive(&receiver, queue, sink);
+                self.receive(&receiver, queue, capacity, sink);
             }
         });
         for name in queue.drain(|_| true) {
@@ -191,27 +197,18 @@ impl Runner<'_> {
     }
 
     /// Takes the next stage that may start.
-    fn next<'q>(&self, queue: &mut Queue<'q>) -> Option<&'q StageName> {
-        if queue.stopped || queue.running() >= self.options.jobs.max(1) {
+    fn next<'s, 'q>(&'s self, queue: &mut Queue<'q>, capacity: &mut Capacity<'s>) -> Option<&'q StageName> {
+        if queue.stopped || capacity.is_exhausted() {
             return None;
         }
         let name = if self.options.in_order {
             queue.first().filter(|_| queue.running() == 0)?
         } else {
-            queue.ready().find(|name| self.has_pool(name, queue))?
+            queue.ready().find(|name| capacity.has_room(self.workspace.stage(name)))?
         };
-        if let Some(pool) = &self.workspace.stage(name).pool {
-            *queue.pools.entry(pool.clone()).or_default() += 1;
-        }
+        capacity.take(self.workspace.stage(name));
         queue.start(name);
         Some(name)
-    }
-
-    fn has_pool(&self, name: &StageName, queue: &Queue<'_>) -> bool {
-        self.workspace.stage(name).pool.as_ref().is_none_or(|pool| {
-            let slots = self.workspace.project.pipeline.pools.get(pool).map_or(1, |pool| pool.slots);
-            queue.pools.get(pool).copied().unwrap_or(0) < slots
-        })
     }
 
     /// Whether a stage runs although content does not ask for it.
@@ -221,15 +218,19 @@ impl Runner<'_> {
         self.options.plan.force || (self.options.plan.force_downstream && follows())
     }
 
-    fn receive(&self, receiver: &Receiver<Message>, queue: &mut Queue<'_>, sink: &mut dyn EventSink) {
+    fn receive(
+        &self,
+        receiver: &Receiver<Message>,
+        queue: &mut Queue<'_>,
+        capacity: &mut Capacity<'_>,
+        sink: &mut dyn EventSink,
+    ) {
         let (name, result, seconds) = match receiver.recv() {
             Ok(Message::Done(name, result, seconds)) => (name, result, seconds),
             Ok(Message::Event(event)) => return sink.event(&event),
             Err(_) => return,
         };
-        if let Some(used) = self.workspace.stage(&name).pool.as_ref().and_then(|pool| queue.pools.get_mut(pool)) {
-            *used -= 1;
-        }
+        capacity.give_back(self.workspace.stage(&name));
         match result {
             Ok(end) => {
                 let bad = matches!(end.outcome, Outcome::Failed | Outcome::Interrupted);

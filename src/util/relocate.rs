@@ -51,8 +51,12 @@ fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
     if metadata.is_symlink() {
         return symlink(fs::read_link(from)?, to);
     }
-    if !metadata.is_dir() {
+    if metadata.is_file() {
         return fs::copy(from, to).map(drop);
+    }
+    if !metadata.is_dir() {
+        // Reading a pipe would wait for ever.
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a pipe, socket or device"));
     }
     fs::create_dir(to)?;
     for entry in fs::read_dir(from)? {

@@ -25,6 +25,7 @@ mod plots;
 mod project;
 mod regression;
 mod remote;
+mod resources;
 mod schema;
 mod service;
 mod store_commands;
