@@ -27,7 +27,7 @@ pub enum Described {
 pub(super) fn run(args: &SchemaArgs, output: &Output) -> anyhow::Result<Exit> {
     output.json(&match args.of {
         Described::Pipeline => json_schema::pipeline(&CATALOG),
-        Described::Params => json_schema::params(&CATALOG),
+        Described::Params => json_schema::params(&CATALOG, &clinpipe_stages::params_schema()),
     })?;
     Ok(Exit::Done)
 }

@@ -190,15 +190,20 @@ fn list(item: Value, about: &str) -> Value {
     json!({"type": ["array", "null"], "items": item, "description": about})
 }
 
-/// The schema of the parameters that the built-in stages read: their top-level keys and who reads them. The values
-/// below are checked by each stage's own types when a project is loaded; this schema does not describe them.
-pub fn params(catalog: &dyn BuiltinCatalog) -> Value {
+/// The schema of the parameters that the built-in stages read. `types` is what their own types say, as
+/// `{"properties", "$defs"}`; a key without a type is described in words alone.
+pub fn params(catalog: &dyn BuiltinCatalog, types: &Value) -> Value {
     let mut keys: Map<String, Value> = Map::new();
     for name in catalog.names() {
         let Some(spec) = catalog.spec(&name) else { continue };
         for role in &spec.params {
-            let told =
-                keys.entry(role.name.clone()).or_insert_with(|| json!({"description": role.about, "x-stages": []}));
+            let told = keys.entry(role.name.clone()).or_insert_with(|| {
+                let mut told = json!({"description": role.about, "x-stages": []});
+                if let Some(schema) = types["properties"].get(&role.name) {
+                    told["allOf"] = json!([schema]);
+                }
+                told
+            });
             if let Some(stages) = told["x-stages"].as_array_mut() {
                 stages.push(json!({"stage": name, "required": role.required}));
             }
@@ -207,9 +212,10 @@ pub fn params(catalog: &dyn BuiltinCatalog) -> Value {
     json!({
         "$schema": DRAFT,
         "title": "clinpipe parameters",
-        "description": "params.yaml of the built-in stages. Only the top-level keys are described; clinpipe checks the values below them when it loads a project.",
+        "description": "params.yaml of the built-in stages; further keys are for commands and templates",
         "$comment": "x-stages: which built-in stages read the key, and whether they need it",
         "type": "object",
         "properties": keys,
+        "$defs": types["$defs"],
     })
 }

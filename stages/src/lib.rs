@@ -18,6 +18,7 @@ pub mod gate;
 pub mod generate;
 pub mod ingest;
 mod params;
+mod params_schema;
 pub mod split;
 #[cfg(test)]
 mod testing;
@@ -28,6 +29,7 @@ pub mod validate;
 pub use context::{Progress, StageContext, StageFile, StageRequest};
 pub use error::StageError;
 pub use params::{ParamError, ParamSet};
+pub use params_schema::params_schema;
 
 /// A named input or output of a stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -23,7 +23,9 @@ impl Checker<'_> {
     fn keyword(&self, keyword: &str, rule: &Value, schema: &Value, value: &Value) -> bool {
         let all = |rule: &Value| rule.as_array().unwrap().iter().filter(|one| self.accepts(one, value)).count();
         match keyword {
-            "$schema" | "$defs" | "$comment" | "title" | "description" | "then" | "x-stages" => true,
+            "$schema" | "$defs" | "$comment" | "title" | "description" | "default" | "format" | "then" | "x-stages" => {
+                true
+            }
             "$ref" => self.accepts(self.root.pointer(rule.as_str().unwrap().trim_start_matches('#')).unwrap(), value),
             "type" => match rule {
                 Value::Array(types) => types.iter().any(|one| is_type(value, one.as_str().unwrap())),
@@ -50,6 +52,7 @@ impl Checker<'_> {
             }),
             "items" => value.as_array().is_none_or(|items| items.iter().all(|item| self.accepts(rule, item))),
             "minItems" => value.as_array().is_none_or(|items| items.len() as u64 >= rule.as_u64().unwrap()),
+            "maxItems" => value.as_array().is_none_or(|items| items.len() as u64 <= rule.as_u64().unwrap()),
             "minLength" => value.as_str().is_none_or(|text| text.len() as u64 >= rule.as_u64().unwrap()),
             "minimum" => value.as_f64().is_none_or(|number| number >= rule.as_f64().unwrap()),
             "maximum" => value.as_f64().is_none_or(|number| number <= rule.as_f64().unwrap()),
@@ -144,6 +147,25 @@ fn the_schema_refuses_what_the_loader_refuses() {
         let project = Project::new(text);
         project.run(&["status"]).exits(2);
     }
+}
+
+#[test]
+fn parameters_have_the_types_of_the_stages() {
+    let schema = schema("params");
+    for text in [
+        "seed: x",
+        "train: {models: [tree]}",
+        "train: {gbdt: {roundz: 3}}",
+        "validate: {rules: [{name: n}]}",
+        "featurize: {derive: [{op: rate, name: n}]}",
+        "featurize: {derive: [{op: root, name: n, of: m}]}",
+        "generate: {kind: nothing}",
+        "split: {kind: sometimes}",
+    ] {
+        assert!(!accepted(&schema, text), "{text}");
+    }
+    assert!(accepted(&schema, "seed: 1\nown: {anything: [1]}\nfeaturize: {derive: [{op: missing, name: n, of: m}]}\n"));
+    assert!(accepted(&schema, "generate: {kind: dropout_causal, n: 10}\n"));
 }
 
 /// The loader names the keys it knows when one is far from all of them.

@@ -1,12 +1,13 @@
 //! Risk levels: which level a calibrated probability falls into, what to do there and what that costs.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::ParamError;
 
 /// `tiers` in params.yaml, and tiers.json.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Tiers {
     /// The site's version of this table.
@@ -16,7 +17,7 @@ pub struct Tiers {
 }
 
 /// One risk level.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Level {
     /// Its name.

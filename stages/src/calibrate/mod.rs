@@ -6,6 +6,7 @@
 
 mod calibrator;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use calibrator::Calibrator;
@@ -20,7 +21,7 @@ const ISOTONIC_ROWS: usize = 1000;
 const ISOTONIC_EVENTS: usize = 100;
 
 /// `calibrate` in params.yaml.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CalibrateParams {
     /// How.
@@ -28,7 +29,7 @@ pub struct CalibrateParams {
 }
 
 /// How probabilities are calibrated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Method {
     /// Platt below 1,000 rows or 100 events, isotonic otherwise.

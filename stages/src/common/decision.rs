@@ -2,6 +2,7 @@
 //!
 //! "Flagged" means p ≥ t everywhere. A quantity whose denominator is empty is `None`, never NaN.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A confusion matrix; rows, or weighted rows, in each cell.
@@ -81,7 +82,7 @@ impl Counts {
 }
 
 /// What each outcome of a decision costs, in any one unit of money.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CostTable {
     /// Acting on a patient who would not have had the event.

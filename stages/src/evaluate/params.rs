@@ -1,11 +1,12 @@
 //! `evaluate` in params.yaml.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{ParamError, ParamSet};
 
 /// How intervals are made.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EvaluateParams {
     /// Resamples of the patient bootstrap; at least 100.

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::spec::FeatureError;
@@ -11,8 +12,9 @@ use crate::common::frame::Column;
 use crate::common::tagged;
 
 /// One derived column.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(remote = "Self", rename_all = "snake_case", deny_unknown_fields)]
+#[schemars(rename = "Derivation", tag = "op")]
 pub enum Derivation {
     /// `of / (per / scale + offset)`: events per unit of exposure.
     Rate {

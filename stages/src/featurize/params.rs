@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::derive::Derivation;
@@ -14,7 +15,7 @@ use crate::common::schema::{AvailableAt, ColumnSchema, ColumnType, Schema};
 use crate::common::text::suggestion;
 
 /// `featurize` in params.yaml.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FeaturizeParams {
     /// Derived columns, in the order of their computation.

@@ -3,6 +3,7 @@
 //! In mode `mark` a failed rule makes the model not promotable and the stage succeeds; in mode `enforce` the verdict is
 //! written and the stage then fails. It reads metrics only: it never sees data or a model.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -11,7 +12,7 @@ use crate::common::gate_rules::{GateRule, RuleOutcome, evaluate};
 use crate::{ParamError, ParamSet, Role, Stage, StageContext, StageError};
 
 /// What a failed rule does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum GateMode {
     /// The model is marked as not promotable.
@@ -22,7 +23,7 @@ pub enum GateMode {
 }
 
 /// `gate` in params.yaml.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GateParams {
     /// What a failed rule does.

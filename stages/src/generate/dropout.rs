@@ -4,13 +4,14 @@
 //! events, missed visits, the trial's phase, the arm and youth; a normal deviate stands for what nobody measured. So no
 //! model can do better than the noiseless risk, whose AUROC is about 0.71.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::cohort::{Cohort, check_rows, check_share, choose};
 use crate::common::rng::Stream;
 
 /// `generate` for `kind: dropout_causal`.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DropoutParams {
     /// Patients.

@@ -10,14 +10,16 @@ mod stroke;
 #[cfg(test)]
 mod tests;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
 use crate::common::tagged;
 use crate::{ParamError, ParamSet, Role, Stage, StageContext, StageError};
 
 /// `generate` in params.yaml.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(remote = "Self", rename_all = "snake_case")]
+#[schemars(rename = "GenerateParams", tag = "kind")]
 pub enum GenerateParams {
     /// Patients of a clinical trial, some of whom drop out.
     DropoutCausal(dropout::DropoutParams),

@@ -4,13 +4,14 @@
 //! 0.08, one single `Other`, children who all work as `children`, two glucose populations, cases standing first in the
 //! file. Distribution parameters were read off the public file's marginals by ten-year age band; no row is taken from it.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::cohort::{Cohort, check_rows, check_share, choose, exactly};
 use crate::common::rng::Stream;
 
 /// `generate` for `kind: stroke`.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StrokeParams {
     /// People.

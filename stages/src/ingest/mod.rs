@@ -13,6 +13,7 @@ mod sample;
 #[cfg(test)]
 mod tests;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::common::canonical_json;
@@ -21,7 +22,7 @@ use crate::common::table::Table;
 use crate::{ParamError, ParamSet, Role, Stage, StageContext, StageError, StageFile};
 
 /// `ingest` in params.yaml.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct IngestParams {
     /// Cells that mean missing. A text that is one of its column's levels is that level, not missing.
@@ -42,7 +43,7 @@ pub struct IngestParams {
 }
 
 /// A random part of the data, drawn from the study's seed.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Sample {
     /// Share of the patients (`schema.group`; without it, of the rows) that stay, each with all rows.
@@ -50,7 +51,7 @@ pub struct Sample {
 }
 
 /// How raw files of a study are written; the bundle keeps it, so that files to be scored are read alike.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawFormat {
     /// Cells that mean missing.
@@ -66,7 +67,7 @@ impl Default for RawFormat {
 }
 
 /// Which rows count as repeated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Dedupe {
     /// None.
@@ -79,7 +80,7 @@ pub enum Dedupe {
 }
 
 /// What to do with columns that the schema does not know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ExtraColumns {
     /// Fail and name them: a renamed column must not vanish.

@@ -9,6 +9,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::assign::{Assignment, Units};
@@ -21,7 +22,7 @@ use crate::{ParamError, ParamSet, Role, Stage, StageContext, StageError};
 const SCHEMA_VERSION: u32 = 1;
 
 /// `split` in params.yaml.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SplitParams {
     /// What is kept together and what is kept in proportion.
@@ -35,7 +36,7 @@ pub struct SplitParams {
 }
 
 /// How rows are assigned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SplitKind {
     /// Rows, at random.

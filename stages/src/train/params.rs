@@ -1,11 +1,12 @@
 //! `train` in params.yaml: which learners compete, how each is set up, how one is chosen.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ParamError;
 
 /// A learner that can compete, from the simplest to the most complex.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LearnerName {
     /// Penalised logistic regression.
@@ -28,7 +29,7 @@ impl LearnerName {
 }
 
 /// The score by which candidates are compared on the outer folds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SelectionMetric {
     /// Mean negative log likelihood; lower is better. Rewards honest probabilities as well as ranking.
@@ -39,7 +40,7 @@ pub enum SelectionMetric {
 }
 
 /// All of `train`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainParams {
     /// The candidates.
@@ -73,7 +74,7 @@ impl Default for TrainParams {
 }
 
 /// `train.preprocess`. Boosted trees take missing values as they are and need no scale; they ignore both.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PreprocessParams {
     /// What stands in for missing values.
@@ -85,7 +86,7 @@ pub struct PreprocessParams {
 }
 
 /// `train.preprocess.impute`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ImputeParams {
     /// Which value fills a missing number.
@@ -103,7 +104,7 @@ impl Default for ImputeParams {
 }
 
 /// The value that fills a missing number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ImputeNumeric {
     /// The median of the training rows.
@@ -115,7 +116,7 @@ pub enum ImputeNumeric {
 }
 
 /// How numbers are scaled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Scale {
     /// Not at all.
@@ -130,7 +131,7 @@ pub enum Scale {
 }
 
 /// How categories become numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Encode {
     /// One 0/1 column per level seen in training; an unknown level is 0 in all of them.
@@ -139,7 +140,7 @@ pub enum Encode {
 }
 
 /// `train.logistic`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LogisticParams {
     /// Ridge penalty λ of ½ λ Σ β²; scikit-learn's 1 / C.
@@ -153,7 +154,7 @@ impl Default for LogisticParams {
 }
 
 /// `train.forest`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ForestParams {
     /// How many trees.
@@ -173,7 +174,7 @@ impl Default for ForestParams {
 }
 
 /// How boosted trees see categories.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum GbdtCategories {
     /// Splits on sets of levels.
@@ -184,7 +185,7 @@ pub enum GbdtCategories {
 }
 
 /// `train.gbdt`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct GbdtParams {
     /// Most boosting rounds.

@@ -1,12 +1,13 @@
 //! The policy that picks the threshold, as written in params.yaml.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::common::decision::{CostTable, Counts};
 use crate::{ParamError, ParamSet};
 
 /// What the threshold optimises.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PolicyKind {
     /// The lowest mean cost under `cost`.
@@ -16,7 +17,7 @@ pub enum PolicyKind {
 }
 
 /// `tune_threshold` in params.yaml.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Policy {
     /// What is optimised.

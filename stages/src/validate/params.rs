@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::compare::Comparison;
@@ -10,7 +11,7 @@ use crate::common::schema::Schema;
 use crate::common::text::suggestion;
 
 /// `validate` in params.yaml.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ValidateParams {
     /// Share of rows that may break a rule of a measurement before the run fails. Rules of the id, the patient and the
@@ -26,7 +27,7 @@ pub struct ValidateParams {
 }
 
 /// How strict the rules of a column are.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Strictness {
     /// What a failure means.
@@ -38,7 +39,7 @@ pub struct Strictness {
 }
 
 /// What a failing row means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
     /// It is reported; the row stays.
@@ -49,7 +50,7 @@ pub enum Level {
 }
 
 /// A rule across columns: `check: last_visit_day <= days_in_trial`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CrossRule {
     /// What the report calls it.
