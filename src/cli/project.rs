@@ -11,6 +11,7 @@ use super::error::UsageError;
 use crate::config::StageName;
 use crate::config::{self, Project};
 use crate::graph::{Graph, Matching, Selection};
+use crate::key::Digest;
 use crate::plan::Workspace;
 use crate::serve::{ServeParams, Settings};
 use crate::stage::{Catalog, SERVICE};
@@ -47,8 +48,8 @@ impl Opened {
 
     /// Loads the project of a pipeline file below `root`.
     pub fn load_at(root: &Path, file: &RelPath, overrides: &[(String, String)]) -> anyhow::Result<Self> {
-        let project = config::load(root, file, overrides, &CATALOG)?;
-        let graph = Graph::build(&project.pipeline)?;
+        let project = load_kept(root, file, overrides)?;
+        let graph = Graph::with_edges(&project.pipeline, &project.edges)?;
         Ok(Self { project, graph, env: environment(), strict: false })
     }
 
@@ -91,6 +92,28 @@ impl Opened {
     }
 }
 
+/// From so many stages on, reading a project takes long enough to keep what was read.
+const KEPT_FROM: usize = 100;
+
+/// [`config::load`], or the same result from what an earlier command kept of an unchanged large project.
+fn load_kept(root: &Path, file: &RelPath, overrides: &[(String, String)]) -> anyhow::Result<Project> {
+    let store = Store::new(root);
+    let (name, source) = (format!("project-{}", file.as_str()), Digest::of(file.as_str().as_bytes()));
+    if overrides.is_empty()
+        && let Some(project) =
+            store.derived::<config::Kept<'_>>(&name, source).and_then(|kept| kept.project(root, file))
+    {
+        return Ok(project);
+    }
+    let project = config::load(root, file, overrides, &CATALOG)?;
+    if project.pipeline.stages.len() >= KEPT_FROM
+        && let Some(kept) = config::Kept::of(&project)
+    {
+        store.keep_derived(&name, source, &kept);
+    }
+    Ok(project)
+}
+
 /// How many stages may run at once.
 pub fn jobs(given: Option<u16>) -> usize {
     given.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from)
@@ -99,7 +122,7 @@ pub fn jobs(given: Option<u16>) -> usize {
 /// Bytes of memory of this machine, or of the control group that clinpipe runs in.
 pub fn memory() -> Option<u64> {
     let info = rustix::system::sysinfo();
-    let machine = u64::try_from(info.totalram).ok()?.checked_mul(u64::from(info.mem_unit))?;
+    let machine = info.totalram.checked_mul(u64::from(info.mem_unit))?;
     let limit = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|text| text.trim().parse().ok());
     Some(limit.map_or(machine, |limit: u64| limit.min(machine)))
 }

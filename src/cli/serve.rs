@@ -83,7 +83,7 @@ impl Declared {
             return Ok(declared);
         }
         let opened = declared.opened.insert(Opened::load(global, &[])?);
-        let Project { pipeline, params } = &opened.project;
+        let Project { pipeline, params, .. } = &opened.project;
         let Some(service) = pipeline.stages.values().find(|stage| stage.service) else { return Ok(declared) };
         if let Some(dep) = service.deps.iter().find(|dep| dep.role.as_deref() == Some("bundle")) {
             declared.bundle = dep.path.under(&pipeline.root);

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use configparser::ini::{Ini, IniDefault};
 
 use super::diagnostic::{ConfigError, ConfigErrors, Source};
+use super::kept::{Fingerprint, fingerprint};
 use super::pipeline::Span;
 use crate::util::RelPath;
 
@@ -51,10 +52,17 @@ pub struct DvcConfig {
 impl DvcConfig {
     /// Reads both files of the project at `root`; a file that is absent says nothing.
     pub fn read(root: &Path) -> Result<Self, ConfigErrors> {
+        Self::read_noting(root, &mut BTreeMap::new())
+    }
+
+    /// The same, noting what the files were.
+    pub(super) fn read_noting(root: &Path, seen: &mut BTreeMap<RelPath, Fingerprint>) -> Result<Self, ConfigErrors> {
         let mut config = Self::default();
         for name in FILES {
             let file = RelPath::parse(name).unwrap_or_default();
-            if let Some(source) = Source::read(root, &file)? {
+            let source = Source::read(root, &file)?;
+            seen.insert(file, fingerprint(source.as_ref()));
+            if let Some(source) = source {
                 config.add(&source, &root.join(".dvc"))?;
             }
         }

@@ -33,13 +33,14 @@ pub struct Kept<'a> {
     main_params: RelPath,
     params: Vec<RelPath>,
     pipeline: Cow<'a, Pipeline>,
+    edges: Cow<'a, [(usize, usize)]>,
 }
 
 impl<'a> Kept<'a> {
     /// A project as it can be kept, if it can: not when `--set` has changed parameters, and not when ignore files have a
     /// say in which outputs are valid.
     pub fn of(project: &'a Project) -> Option<Self> {
-        let Project { pipeline, params, sources } = project;
+        let Project { pipeline, params, edges, sources } = project;
         if params.has_overrides() {
             return None;
         }
@@ -53,12 +54,12 @@ impl<'a> Kept<'a> {
             }
             sources.insert(file, fingerprint(source.as_ref()));
         }
-        let main_params = params.main().clone();
         Some(Self {
             sources,
-            main_params,
+            main_params: params.main().clone(),
             params: params.paths().cloned().collect(),
             pipeline: Cow::Borrowed(pipeline),
+            edges: Cow::Borrowed(edges),
         })
     }
 
@@ -78,7 +79,8 @@ impl<'a> Kept<'a> {
         }
         let mut report = Report::default();
         load_params(&pipeline, &mut params, &mut report);
-        report.is_clean().then_some(Project { pipeline, params, sources: self.sources })
+        let edges = self.edges.into_owned();
+        report.is_clean().then_some(Project { pipeline, params, edges, sources: self.sources })
     }
 }
 

@@ -6,7 +6,8 @@ use std::path::Path;
 use super::diagnostic::{ConfigError, ConfigErrors, Source};
 use super::discover::others;
 use super::dvc_config::{DvcConfig, FlagStyle};
-use super::overlap::OutputIndex;
+use super::kept::{Fingerprint, fingerprint};
+use super::overlap::{OutputIndex, edges};
 use super::params::ParamFiles;
 use super::pipeline::{BuiltinCatalog, Pipeline, Pool, StageDef, Work};
 use super::report::Report;
@@ -27,6 +28,10 @@ pub struct Project {
     pub pipeline: Pipeline,
     /// The parameter files they read.
     pub params: ParamFiles,
+    /// Which stage reads from which: (producer, consumer) by their places in `pipeline.order`.
+    pub edges: Vec<(usize, usize)>,
+    /// The other files that were looked at.
+    pub(super) sources: BTreeMap<RelPath, Fingerprint>,
 }
 
 /// Loads a project: its main pipeline file, those of other directories below `root`, and the parameter files they name;
@@ -55,8 +60,9 @@ pub fn load(
         params: Vec::new(),
         plots: Vec::new(),
     };
-    let flags = DvcConfig::read(root)?.flags;
-    let mut loader = Loader { catalog, flags, params, pipeline, report: Report::default() };
+    let mut sources = BTreeMap::new();
+    let flags = DvcConfig::read_noting(root, &mut sources)?.flags;
+    let mut loader = Loader { catalog, flags, params, pipeline, sources, report: Report::default() };
     loader.read(file)?;
     for other in loader.pipeline.others.clone() {
         // A fault of this file must not hide those of the next.
@@ -74,6 +80,7 @@ struct Loader<'a> {
     flags: FlagStyle,
     params: ParamFiles,
     pipeline: Pipeline,
+    sources: BTreeMap<RelPath, Fingerprint>,
     report: Report,
 }
 
@@ -84,6 +91,7 @@ impl Loader<'_> {
         let Some(source) = Source::read(&root, file)? else {
             return Err(ConfigError::of_file(file.as_str(), "the pipeline file does not exist").into());
         };
+        self.sources.insert(file.clone(), fingerprint(Some(&source)));
         let tree = yaml::parse(&source)?;
         let base = file.parent();
         let main = RelPath::resolve(&base, PARAMS).unwrap_or_default();
@@ -149,7 +157,8 @@ impl Loader<'_> {
             validate(&self.pipeline, &self.params, self.catalog, &mut self.report);
         }
         self.report.finish()?;
-        Ok(Project { pipeline: self.pipeline, params: self.params })
+        let edges = edges(&self.pipeline);
+        Ok(Project { pipeline: self.pipeline, params: self.params, edges, sources: self.sources })
     }
 }
 
@@ -175,7 +184,10 @@ fn check_names(stage: &StageDef, body: &Node, top: &Top, catalog: &dyn BuiltinCa
 
 /// Loads what stages list under `params`. Files that stages write are read too if they are there, whatever their
 /// state; a fault in those is for the run to find.
-fn load_params(pipeline: &Pipeline, params: &mut ParamFiles, report: &mut Report) {
+pub(super) fn load_params(pipeline: &Pipeline, params: &mut ParamFiles, report: &mut Report) {
+    if pipeline.stages.values().all(|stage| stage.params.is_empty()) {
+        return;
+    }
     let index = OutputIndex::new(pipeline);
     let mut failed: Vec<&RelPath> = Vec::new();
     for source in pipeline.stages.values().flat_map(|stage| &stage.params) {

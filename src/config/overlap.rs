@@ -3,7 +3,7 @@
 //! A path touches an output when they are equal or one lies within the other. Found by sorted lookup, so that
 //! thousands of stages stay cheap.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::pipeline::{Output, Pipeline, StageDef, StageName};
 use crate::util::RelPath;
@@ -56,16 +56,23 @@ pub fn reads(stage: &StageDef) -> impl Iterator<Item = &RelPath> {
     stage.deps.iter().map(|dep| &dep.path).chain(stage.params.iter().map(|source| &source.file))
 }
 
-/// All (producer, consumer) pairs, without a stage's own.
-pub fn edges(pipeline: &Pipeline) -> BTreeSet<(StageName, StageName)> {
+/// All (producer, consumer) pairs, without a stage's own, by their places in `pipeline.order`; in order of consumer, then
+/// producer.
+pub fn edges(pipeline: &Pipeline) -> Vec<(usize, usize)> {
     let index = OutputIndex::new(pipeline);
-    let mut edges = BTreeSet::new();
-    for stage in pipeline.stages.values() {
-        for producer in reads(stage).flat_map(|path| index.producers(path)) {
-            if *producer != stage.name {
-                edges.insert((producer.clone(), stage.name.clone()));
-            }
-        }
+    let places: HashMap<&StageName, usize> = pipeline.order.iter().enumerate().map(|(at, name)| (name, at)).collect();
+    let mut edges = Vec::new();
+    for (consumer, stage) in
+        pipeline.order.iter().enumerate().filter_map(|(at, name)| Some((at, pipeline.stages.get(name)?)))
+    {
+        let touched = reads(stage).flat_map(|path| index.touching(path));
+        let mut producers: Vec<usize> =
+            touched.filter_map(|(producer, _)| places.get(&producer.name).copied()).collect();
+        producers.sort_unstable();
+        producers.dedup();
+        edges.extend(
+            producers.into_iter().filter(|producer| *producer != consumer).map(|producer| (producer, consumer)),
+        );
     }
     edges
 }

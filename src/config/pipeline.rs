@@ -24,7 +24,7 @@ impl fmt::Display for StageName {
 }
 
 /// A place in a text file; lines and columns count from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Span {
     /// Line.
     pub line: usize,
@@ -33,9 +33,10 @@ pub struct Span {
 }
 
 /// A loaded, valid project: the main pipeline file and all others below the root. Paths are relative to `root`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Pipeline {
     /// The project: the absolute directory of the pipeline file, or what `-C` names.
+    #[serde(skip)]
     pub root: PathBuf,
     /// The main pipeline file, as `pipeline.yaml`: what commands without a target mean.
     pub file: RelPath,
@@ -70,7 +71,7 @@ impl Pipeline {
 }
 
 /// How many stages of a pool may run at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pool {
     /// At least 1.
     pub slots: u32,
@@ -84,7 +85,7 @@ impl StageDef {
 }
 
 /// What a stage executes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Work {
     /// Shell commands, run in order, each in its own shell.
     Command(Vec<String>),
@@ -93,7 +94,7 @@ pub enum Work {
 }
 
 /// One stage as declared.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct StageDef {
     /// Its address in the project.
     pub name: StageName,
@@ -134,7 +135,7 @@ pub struct StageDef {
 }
 
 /// One input.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dep {
     /// Its role, for built-in stages.
     pub role: Option<String>,
@@ -147,7 +148,7 @@ pub struct Dep {
 }
 
 /// Parameters of one file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ParamSource {
     /// The file, usually `params.yaml`.
     pub file: RelPath,
@@ -170,7 +171,7 @@ pub enum OutClass {
 }
 
 /// One output.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Output {
     /// Its role, for built-in stages.
     pub role: Option<String>,
@@ -201,7 +202,7 @@ impl Output {
 }
 
 /// What a stage may use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Resources {
     /// Threads; the default for built-ins is the run's `-j`.
     pub threads: Option<usize>,

@@ -1,9 +1,11 @@
 //! What a pipeline file says of its plots.
 
+use serde::{Deserialize, Serialize};
+
 use crate::util::RelPath;
 
 /// A plot: where its numbers stand and how they are drawn.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlotDef {
     /// The path of its data, or a name when it draws several files.
     pub id: String,
@@ -14,7 +16,7 @@ pub struct PlotDef {
 }
 
 /// Columns of one data file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlotSource {
     /// The file, or a directory of files.
     pub file: RelPath,
@@ -25,7 +27,7 @@ pub struct PlotSource {
 }
 
 /// How a plot is drawn.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlotStyle {
     /// `linear`, `simple`, `scatter`, `smooth`, `confusion` …; `linear` when absent.
     pub template: Option<String>,

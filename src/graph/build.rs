@@ -1,7 +1,7 @@
 //! The graph and its order.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
 
 use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
@@ -14,7 +14,8 @@ use crate::util::RelPath;
 #[derive(Debug, Clone)]
 pub struct Graph {
     pub(super) stages: DiGraph<StageName, ()>,
-    nodes: BTreeMap<StageName, NodeIndex>,
+    /// Looked up, never listed.
+    nodes: HashMap<StageName, NodeIndex>,
     /// Position of each node in the topological order.
     rank: Vec<usize>,
     order: Vec<StageName>,
@@ -42,14 +43,20 @@ fn names(stages: &[StageName]) -> String {
 impl Graph {
     /// Builds the graph of a pipeline.
     pub fn build(pipeline: &Pipeline) -> Result<Self, GraphError> {
+        Self::with_edges(pipeline, &overlap::edges(pipeline))
+    }
+
+    /// [`Graph::build`] when the edges are known already, by places in `pipeline.order`.
+    pub fn with_edges(pipeline: &Pipeline, edges: &[(usize, usize)]) -> Result<Self, GraphError> {
         let mut graph = DiGraph::new();
-        let mut nodes = BTreeMap::new();
+        let mut nodes = HashMap::with_capacity(pipeline.order.len());
         for name in &pipeline.order {
             nodes.insert(name.clone(), graph.add_node(name.clone()));
         }
-        for (producer, consumer) in overlap::edges(pipeline) {
-            if let (Some(from), Some(to)) = (nodes.get(&producer), nodes.get(&consumer)) {
-                graph.add_edge(*from, *to, ());
+        let node = |place: usize| Some(NodeIndex::new(place)).filter(|_| place < pipeline.order.len());
+        for (producer, consumer) in edges {
+            if let (Some(from), Some(to)) = (node(*producer), node(*consumer)) {
+                graph.add_edge(from, to, ());
             }
         }
         let sorted = sort(&graph);

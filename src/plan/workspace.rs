@@ -74,7 +74,7 @@ impl<'a> Workspace<'a> {
 
     /// The lock files of the project as one, without what journals add.
     pub fn committed_lock(&self) -> Result<Lock, StoreError> {
-        self.read_locks(|file| Lock::read(&self.lock_path(file), &file.parent()))
+        self.read_locks(|file| self.store.lock(&self.lock_path(file), file))
     }
 
     /// Whether runs that did not end have left records that the lock files do not hold.

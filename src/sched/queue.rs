@@ -3,7 +3,7 @@
 //! A stage becomes ready when the last of the selected stages it reads from has settled. That is counted, not searched
 //! for: a run of many stages must not look at all of them each time one ends.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::events::{Event, EventSink, Outcome};
 use super::run::{RunError, StageReport};
@@ -15,7 +15,7 @@ pub(super) struct Queue<'a> {
     graph: &'a Graph,
     /// The selected stages in the order in which they were selected; a stage's position is its number below.
     selected: &'a [StageName],
-    numbers: BTreeMap<&'a StageName, usize>,
+    numbers: HashMap<&'a StageName, usize>,
     /// How many selected producers of a stage have not settled.
     unsettled: Vec<usize>,
     waiting: BTreeSet<usize>,
@@ -32,7 +32,7 @@ pub(super) struct Queue<'a> {
 
 impl<'a> Queue<'a> {
     pub(super) fn new(graph: &'a Graph, selected: &'a [StageName]) -> Self {
-        let numbers: BTreeMap<_, _> = selected.iter().enumerate().map(|(number, name)| (name, number)).collect();
+        let numbers: HashMap<_, _> = selected.iter().enumerate().map(|(number, name)| (name, number)).collect();
         let count = |name| graph.producers(name).into_iter().filter(|producer| numbers.contains_key(producer)).count();
         let unsettled: Vec<usize> = selected.iter().map(count).collect();
         let ready = (0..selected.len()).filter(|number| unsettled[*number] == 0).collect();

@@ -23,10 +23,12 @@ impl Store {
         decode(&fs::read(self.derived_path(name)).ok()?, source)
     }
 
-    /// Keeps a value that was computed from `source`. Failure costs only time later. The caller holds
-    /// [`Store::use_tmp`].
+    /// Keeps a value that was computed from `source`, if there is a store. Failure costs only time later.
     pub fn keep_derived<T: Serialize>(&self, name: &str, source: Digest, value: &T) {
-        if let Some(bytes) = encode(source, value) {
+        if self.dir.is_dir()
+            && let Some(bytes) = encode(source, value)
+            && let Ok(_tmp) = self.use_tmp()
+        {
             drop(atomic_write::write_soon(&self.tmp(), &self.derived_path(name), &bytes));
         }
     }
@@ -60,6 +62,7 @@ mod tests {
     fn a_value_is_given_back_for_its_source_only() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let store = Store::new(dir.path());
+        fs::create_dir(&store.dir).expect("created");
         let source = Digest::of(b"one");
         let value = vec![(String::from("a"), Some(1u64)), (String::new(), None)];
         assert_eq!(store.derived::<Vec<(String, Option<u64>)>>("x", source), None);

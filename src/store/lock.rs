@@ -33,6 +33,11 @@ impl PartialEq for StageRecord {
 }
 
 impl StageRecord {
+    /// A record whose key is known to be that of its manifest.
+    pub(super) fn sound(key: ActionKey, manifest: Manifest, outs: BTreeMap<RelPath, ContentRecord>) -> Self {
+        Self { key, manifest, outs, is_sound: true }
+    }
+
     /// A record of a success.
     pub fn new(manifest: Manifest, outs: BTreeMap<RelPath, ContentRecord>) -> Self {
         Self { key: manifest.key(), manifest, outs, is_sound: true }
@@ -107,7 +112,8 @@ pub struct Lock {
     pub stages: BTreeMap<StageName, StageRecord>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(Serialize))]
 #[serde(deny_unknown_fields)]
 struct LockFile {
     schema_version: u32,
@@ -142,10 +148,20 @@ impl Lock {
         Ok(Self { stages })
     }
 
-    /// The bytes of the lock file.
+    /// The bytes of the lock file: canonical JSON, made stage by stage, because the whole as one tree of values would
+    /// take many times its size.
     pub fn to_text(&self) -> serde_json::Result<String> {
-        let stages = self.stages.iter().map(|(name, record)| (name.clone(), Entry::of(record))).collect();
-        json::canonical(&LockFile { schema_version: SCHEMA_VERSION, stages })
+        let mut text = format!("{{\n  \"schema_version\": {SCHEMA_VERSION},\n  \"stages\": {{");
+        for (at, (name, record)) in self.stages.iter().enumerate() {
+            let entry = json::canonical(&Entry::of(record))?;
+            text.push_str(if at == 0 { "\n    " } else { ",\n    " });
+            text.push_str(&serde_json::to_string(&name.0)?);
+            text.push_str(": ");
+            // A line feed inside a text is escaped, so each of these begins a line.
+            text.push_str(&entry.trim_end().replace('\n', "\n    "));
+        }
+        text.push_str(if self.stages.is_empty() { "}\n}\n" } else { "\n  }\n}\n" });
+        Ok(text)
     }
 
     /// Writes the lock file unless its bytes are already these. Returns whether it wrote. The lock stands where the
@@ -183,6 +199,11 @@ mod tests {
         let lock = Lock { stages: BTreeMap::from([(StageName("train".to_owned()), record)]) };
         let text = lock.to_text().expect("JSON");
         assert_eq!(Lock::parse(&text, &RelPath::default(), "lock").expect("parses"), lock);
+        for lock in [&lock, &Lock::default()] {
+            let stages = lock.stages.iter().map(|(name, record)| (name.clone(), Entry::of(record))).collect();
+            let whole = json::canonical(&LockFile { schema_version: SCHEMA_VERSION, stages }).expect("JSON");
+            assert_eq!(lock.to_text().expect("JSON"), whole);
+        }
         let stage = &lock.stages[&StageName("train".to_owned())];
         assert_eq!(stage.manifest.key(), stage.key);
     }

@@ -12,6 +12,7 @@ mod claim;
 mod derived;
 mod gc;
 mod journal;
+mod kept_lock;
 mod lock;
 mod locks;
 mod news;

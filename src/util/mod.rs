@@ -10,6 +10,6 @@ pub mod relocate;
 pub mod shell;
 pub mod utc;
 
-pub use ignore_rules::IgnoreRules;
+pub use ignore_rules::{IGNORE_FILES, IgnoreRules};
 pub use nearest::nearest;
 pub use rel_path::{LocalPath, RelPath};

@@ -21,7 +21,8 @@ impl TryFrom<String> for RelPath {
     type Error = NotInside;
 
     fn try_from(text: String) -> Result<Self, NotInside> {
-        Self::parse(&text).filter(|path| path.0 == text).ok_or(NotInside(text))
+        let is_part = |part: &str| !matches!(part, "" | "." | "..") && !part.contains('\0');
+        if text.is_empty() || text.split('/').all(is_part) { Ok(Self(text)) } else { Err(NotInside(text)) }
     }
 }
 

@@ -16,6 +16,7 @@ mod exec;
 mod files;
 mod fuzz;
 mod help;
+mod kept;
 mod layering;
 mod lineage;
 mod metrics;

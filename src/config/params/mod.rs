@@ -12,6 +12,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use super::diagnostic::{ConfigError, ConfigErrors, Source};
+use super::kept::{Fingerprint, fingerprint};
 use super::pipeline::{ParamSource, Span, StageDef};
 use super::yaml::{self, Node};
 use crate::util::{RelPath, nearest};
@@ -30,6 +31,8 @@ struct ParamFile {
 pub struct ParamFiles {
     main: RelPath,
     files: BTreeMap<RelPath, ParamFile>,
+    /// Files that were looked for in vain.
+    absent: BTreeSet<RelPath>,
     /// Files that a stage writes: what they hold is only known when their readers begin.
     generated: BTreeSet<RelPath>,
     overrides: Vec<Override>,
@@ -58,10 +61,24 @@ impl ParamFiles {
         if self.files.contains_key(file) {
             return Ok(true);
         }
-        let Some(source) = Source::read(root, file)? else { return Ok(false) };
+        let Some(source) = Source::read(root, file)? else {
+            self.absent.insert(file.clone());
+            return Ok(false);
+        };
         let tree = parse::parse(&source)?;
         self.files.insert(file.clone(), ParamFile { value: tree.to_json(), tree, source });
         Ok(true)
+    }
+
+    /// What every file was that was looked for.
+    pub(super) fn fingerprints(&self) -> impl Iterator<Item = (RelPath, Fingerprint)> {
+        let absent = self.absent.iter().map(|path| (path.clone(), None));
+        absent.chain(self.files.iter().map(|(path, file)| (path.clone(), fingerprint(Some(&file.source)))))
+    }
+
+    /// Whether `--set` has changed a value.
+    pub(super) fn has_overrides(&self) -> bool {
+        !self.overrides.is_empty()
     }
 
     /// Marks a file that a stage writes.

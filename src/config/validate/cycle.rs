@@ -30,8 +30,9 @@ fn find(pipeline: &Pipeline) -> Option<Vec<StageName>> {
     let mut consumers: BTreeMap<StageName, BTreeSet<StageName>> = BTreeMap::new();
     let mut producers: BTreeMap<StageName, BTreeSet<StageName>> = BTreeMap::new();
     for (from, to) in edges(pipeline) {
+        let (Some(from), Some(to)) = (pipeline.order.get(from), pipeline.order.get(to)) else { continue };
         consumers.entry(from.clone()).or_default().insert(to.clone());
-        producers.entry(to).or_default().insert(from);
+        producers.entry(to.clone()).or_default().insert(from.clone());
     }
     // Strip stages that wait for nobody, again and again; what stays lies on a cycle or behind one.
     let mut free: Vec<StageName> =
