@@ -11,7 +11,6 @@ use super::outputs::{Outputs, file_error};
 use super::record;
 use super::run::RunError;
 use crate::config::StageName;
-use crate::key::inputs::directory_record;
 use crate::key::{Content, ContentRecord, Entry};
 use crate::plan::Workspace;
 use crate::store::{Claim, Lock, StoreError};
@@ -128,7 +127,9 @@ impl<'a> Search<'a> {
             } else if *path == out.path {
                 items.push(Item { outputs, path: path.clone(), record: recorded.clone(), members: None });
             } else {
-                match part(&outputs, recorded, &out.path, path)? {
+                let inner = path.as_str().get(out.path.as_str().len() + 1..).unwrap_or_default();
+                let cas = outputs.workspace.store.cas();
+                match recorded.count.and_then(|_| cas.part(recorded.digest, inner)) {
                     Some((record, members)) => items.push(Item { outputs, path: path.clone(), record, members }),
                     None => report.missing.push(path.clone()),
                 }
@@ -136,38 +137,6 @@ impl<'a> Search<'a> {
         }
         Ok(())
     }
-}
-
-/// What is wanted of a stored directory, and its members if it is itself a directory.
-type Part = (ContentRecord, Option<Vec<Entry>>);
-
-/// What the stored directory at `out` holds at `path`; nothing when it holds nothing there, or is not held itself.
-fn part(
-    outputs: &Outputs<'_>,
-    recorded: &ContentRecord,
-    out: &RelPath,
-    path: &RelPath,
-) -> Result<Option<Part>, RunError> {
-    let inner = path.as_str().get(out.as_str().len()..).unwrap_or_default().trim_start_matches('/');
-    if recorded.count.is_none() {
-        return Ok(None);
-    }
-    let entries = match outputs.workspace.store.cas().entries(recorded.digest) {
-        Ok(entries) => entries,
-        Err(StoreError::Missing(_) | StoreError::Damaged { .. }) => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
-    if let Some(entry) = entries.iter().find(|entry| entry.path == inner) {
-        let Entry { digest, size, executable, .. } = *entry;
-        return Ok(Some((ContentRecord { digest, size, count: None, executable }, None)));
-    }
-    let below = format!("{inner}/");
-    let members: Vec<Entry> = entries
-        .into_iter()
-        .filter_map(|entry| Some(Entry { path: entry.path.strip_prefix(&below)?.to_owned(), ..entry }))
-        .collect();
-    let record = directory_record(&members);
-    Ok((!members.is_empty()).then_some((record, Some(members))))
 }
 
 /// Brings everything that differs to the staging directory, whole and verified.

@@ -109,7 +109,8 @@ impl Cas {
             Content::File(record) => self.link_file(path, record.digest, record.executable),
             Content::Directory(_, entries) => {
                 let link = |entry: &Entry| self.link_file(&path.join(&entry.path), entry.digest, entry.executable);
-                entries.iter().try_fold(false, |any, entry| Ok(link(entry)? || any))
+                let own = entries.iter().filter(|entry| is_reached_without_links(path, &entry.path));
+                own.map(link).try_fold(false, |any, linked| Ok(linked? || any))
             }
         }
     }
@@ -118,7 +119,7 @@ impl Cas {
     pub fn read(&self, digest: Digest) -> Result<Vec<u8>, StoreError> {
         let path = self.path(digest);
         let bytes = fs::read(&path).map_err(|error| self.absent_or(digest, error))?;
-        if Digest::of(&bytes) == digest { Ok(bytes) } else { Err(discard(&path)) }
+        if Digest::of(&bytes) == digest { Ok(bytes) } else { Err(self.discard(digest)) }
     }
 
     pub(super) fn path(&self, digest: Digest) -> PathBuf {
@@ -233,7 +234,7 @@ impl Cas {
         }
         if hash_file(target).map_err(fail)? != digest {
             drop(fs::remove_file(target));
-            return Err(discard(&path));
+            return Err(self.discard(digest));
         }
         if executable {
             fs::set_permissions(target, fs::Permissions::from_mode(0o755)).map_err(fail)?;
@@ -245,12 +246,42 @@ impl Cas {
     pub fn entries(&self, digest: Digest) -> Result<Vec<Entry>, StoreError> {
         let path = self.path(digest);
         let bytes = fs::read(&path).map_err(|error| self.absent_or(digest, error))?;
-        parse_list(&bytes, digest).ok_or_else(|| discard(&path))
+        parse_list(&bytes, digest).ok_or_else(|| self.discard(digest))
     }
 
     /// The members of a stored directory, if its list is held and sound. Removes nothing.
     pub(super) fn list_of(&self, digest: Digest) -> Option<Vec<Entry>> {
         parse_list(&fs::read(self.path(digest)).ok()?, digest)
+    }
+
+    /// What a stored directory holds at a path within it: its record, and its members when that is a directory itself.
+    /// Nothing when the directory's list is not held, or names nothing there.
+    pub fn part(&self, directory: Digest, inner: &str) -> Option<(ContentRecord, Option<Vec<Entry>>)> {
+        let entries = self.list_of(directory)?;
+        if let Some(entry) = entries.iter().find(|entry| entry.path == inner) {
+            let Entry { digest, size, executable, .. } = *entry;
+            return Some((ContentRecord { digest, size, count: None, executable }, None));
+        }
+        let below = format!("{inner}/");
+        let members: Vec<Entry> = entries
+            .into_iter()
+            .filter_map(|entry| Some(Entry { path: entry.path.strip_prefix(&below)?.to_owned(), ..entry }))
+            .collect();
+        (!members.is_empty()).then(|| (directory_record(&members), Some(members)))
+    }
+
+    /// A damaged blob is removed, so that it is computed again instead of failing for ever. One that is what its name
+    /// says stays: then the mistake is in the record, which takes a file for a directory or the reverse.
+    fn discard(&self, digest: Digest) -> StoreError {
+        let path = self.path(digest);
+        let message = match self.judge(digest, &path) {
+            Ok(false) if fs::remove_file(&path).is_ok() => {
+                "its bytes no longer have its digest; it was removed, run again to rebuild it"
+            }
+            Ok(true) => "it is sound, but the record that names it takes a file for a directory or the reverse",
+            _ => "its bytes no longer have its digest; remove it and run again",
+        };
+        StoreError::Damaged { path: path.display().to_string(), message: message.to_owned() }
     }
 
     fn absent_or(&self, digest: Digest, error: io::Error) -> StoreError {
@@ -270,15 +301,11 @@ pub(super) fn parse_list(bytes: &[u8], digest: Digest) -> Option<Vec<Entry>> {
     (safe && directory_record(&entries).digest == digest).then_some(entries)
 }
 
-/// A damaged blob is removed, so that it is computed again instead of failing for ever.
-fn discard(path: &Path) -> StoreError {
-    let removed = fs::remove_file(path).is_ok();
-    let message = if removed {
-        "its bytes no longer have its digest; it was removed, run again to rebuild it"
-    } else {
-        "its bytes no longer have its digest; remove it and run again"
-    };
-    StoreError::Damaged { path: path.display().to_string(), message: message.to_owned() }
+/// Whether no link leads from a directory to its member: a file beyond one may be anybody's.
+fn is_reached_without_links(directory: &Path, member: &str) -> bool {
+    let is_directory = |path: &Path| fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir());
+    let mut between = Path::new(member).ancestors().skip(1).filter(|above| !above.as_os_str().is_empty());
+    is_directory(directory) && between.all(|above| is_directory(&directory.join(above)))
 }
 
 /// Whether two names are one file.

@@ -103,7 +103,7 @@ impl Store {
 
 impl Cas {
     /// Whether a blob is what its name says: a file of that digest, or the list of a directory of that digest.
-    fn judge(&self, digest: Digest, path: &Path) -> Result<bool, StoreError> {
+    pub(super) fn judge(&self, digest: Digest, path: &Path) -> Result<bool, StoreError> {
         match hash_file(path) {
             Ok(now) => Ok(now == digest || self.list_of(digest).is_some()),
             Err(error) => Err(StoreError::io("read", path, error)),
