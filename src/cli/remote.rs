@@ -191,7 +191,7 @@ fn directory(opened: &Opened, given: Option<&str>) -> anyhow::Result<PathBuf> {
     }
     if let Some(remote) = dvc.remotes.get(&name) {
         return remote.directory.clone().ok_or_else(|| {
-            let message = format!("the remote `{name}` is `{}`, but only directories can be used", remote.url);
+            let message = format!("the remote `{name}` is `{}`, but only directories can be used", public(&remote.url));
             UsageError::new(message, "mount it and give the directory with `--remote DIR`").into()
         });
     }
@@ -204,4 +204,14 @@ fn directory(opened: &Opened, given: Option<&str>) -> anyhow::Result<PathBuf> {
         |near| format!("did you mean `{near}`?"),
     );
     Err(UsageError::new(format!("no remote is called `{name}`"), help).into())
+}
+
+/// An address without the user and password that it may hold.
+fn public(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let host = rest.find('/').unwrap_or(rest.len());
+    match rest[..host].rsplit_once('@') {
+        Some((_, place)) => format!("{scheme}://{place}{}", &rest[host..]),
+        None => url.to_owned(),
+    }
 }

@@ -80,20 +80,20 @@ impl fmt::Display for DirectoryRemote {
 impl Remote for DirectoryRemote {
     fn has(&self, name: ObjectName) -> Result<bool, RemoteError> {
         match fs::metadata(self.path(name)) {
-            Ok(metadata) => Ok(metadata.is_file()),
+            Ok(metadata) if metadata.is_file() => Ok(true),
+            // Who else can write there decides what stands there: a pipe would never answer, a device never end.
+            Ok(_) => Err(self.error("read", name, io::Error::other("it is not a file; remove it there"))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(self.error("read", name, error)),
         }
     }
 
     fn get(&self, name: ObjectName, into: &Path) -> Result<bool, RemoteError> {
-        let mut from = match File::open(self.path(name)) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            Err(error) => return Err(self.error("read", name, error)),
-        };
-        let copied = File::create(into).and_then(|mut to| io::copy(&mut from, &mut to));
-        copied.map(|_| true).map_err(|error| self.error("read", name, error))
+        if !self.has(name)? {
+            return Ok(false);
+        }
+        let copy = || io::copy(&mut File::open(self.path(name))?, &mut File::create(into)?);
+        copy().map(|_| true).map_err(|error| self.error("read", name, error))
     }
 
     fn put_if_absent(&self, name: ObjectName, from: &Path) -> Result<bool, RemoteError> {
