@@ -8,13 +8,14 @@ use super::diagnostic::{ConfigError, ConfigErrors};
 use crate::util::RelPath;
 
 /// File names of a directory's pipeline, the first that is there.
-const NAMES: [&str; 2] = ["pipeline.yaml", "dvc.yaml"];
+pub const PIPELINE_FILES: [&str; 2] = ["pipeline.yaml", "dvc.yaml"];
 
 /// The pipeline file of a directory: `pipeline.yaml`, else `dvc.yaml`.
 pub fn discover(directory: &Path) -> Result<RelPath, ConfigErrors> {
-    let found = NAMES.iter().filter(|name| directory.join(name).is_file()).find_map(|name| RelPath::parse(name));
+    let found =
+        PIPELINE_FILES.iter().filter(|name| directory.join(name).is_file()).find_map(|name| RelPath::parse(name));
     found.ok_or_else(|| {
-        ConfigError::of_file(NAMES[0], "there is neither pipeline.yaml nor dvc.yaml in this directory")
+        ConfigError::of_file(PIPELINE_FILES[0], "there is neither pipeline.yaml nor dvc.yaml in this directory")
             .help("start a project with `clinpipe init`, or name the file with `--file`")
             .into()
     })
@@ -30,7 +31,7 @@ pub(super) fn others(root: &Path, main: &RelPath) -> Vec<RelPath> {
     let mut found: Vec<RelPath> = walk
         .build()
         .flatten()
-        .filter(|entry| NAMES.iter().any(|name| entry.file_name() == *name) && entry.path().is_file())
+        .filter(|entry| PIPELINE_FILES.iter().any(|name| entry.file_name() == *name) && entry.path().is_file())
         .filter_map(|entry| RelPath::parse(entry.path().strip_prefix(root).ok()?.to_str()?))
         .filter(|file| file.parent() != main.parent())
         .collect();

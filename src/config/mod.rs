@@ -25,7 +25,7 @@ mod validate;
 pub mod yaml;
 
 pub use diagnostic::{ConfigError, ConfigErrors, Source};
-pub use discover::discover;
+pub use discover::{PIPELINE_FILES, discover};
 pub use dvc_config::{DvcConfig, DvcRemote, FlagStyle};
 pub use kept::Kept;
 pub use load::{Project, load};

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::hash::hash_file;
 use super::{ContentRecord, Digest, HintTable};
+use crate::config::PIPELINE_FILES;
 use crate::util::ignore_rules::IGNORE_FILES;
 use crate::util::{IgnoreRules, RelPath};
 
@@ -161,6 +162,7 @@ impl Reader {
             let is_directory = entry.file_type().is_some_and(|kind| kind.is_dir());
             entry.depth() == 0
                 || !(is_litter(&entry.file_name().to_string_lossy())
+                    || (is_directory && is_lock_directory(entry.path()))
                     || rules.ignoring(entry.path(), is_directory).is_some())
         });
         let mut members = Vec::new();
@@ -241,8 +243,14 @@ fn is_absence(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-/// What interpreters and desktops leave in directories.
+/// Where the locks of a directory's pipeline lie, which change whenever a stage has run.
+fn is_lock_directory(path: &Path) -> bool {
+    let is_beside_pipeline = |parent: &Path| PIPELINE_FILES.iter().any(|name| parent.join(name).is_file());
+    path.file_name().is_some_and(|name| name == "lockfiles") && path.parent().is_some_and(is_beside_pipeline)
+}
+
+/// What interpreters, desktops, version control and clinpipe itself leave in directories.
 fn is_litter(name: &str) -> bool {
-    matches!(name, "__pycache__" | ".ipynb_checkpoints" | ".DS_Store")
+    matches!(name, "__pycache__" | ".ipynb_checkpoints" | ".DS_Store" | ".git" | ".hg" | ".dvc" | ".clinpipe")
         || Path::new(name).extension().is_some_and(|extension| extension == "pyc")
 }

@@ -69,9 +69,13 @@ impl Manifest {
             add(ReasonKind::Dep, local(path).as_str(), &value);
         }
         for (file, keys) in &self.params {
-            let file = local(file);
+            // A colon in the name would make it another file's key.
+            let file = match local(file).as_str() {
+                plain if !plain.contains(':') => plain.to_owned(),
+                name => format!("{name:?}"),
+            };
             for (key, value) in keys {
-                add_value(&format!("{}:{key}", file.as_str()), value, true, &mut add);
+                add_value(&format!("{file}:{key}"), value, true, &mut add);
             }
         }
         for path in &self.outs {
@@ -94,8 +98,8 @@ impl Manifest {
 
     /// Every entry that differs from an older manifest, in canonical order.
     pub fn explain(&self, old: &Self) -> Vec<StaleReason> {
-        // What is equal has equal entries.
-        if self == old {
+        // What is equal has equal entries; of numbers only 0.0 and -0.0 are equal and read differently.
+        if self == old && !self.params.values().flat_map(BTreeMap::values).any(has_zero) {
             return Vec::new();
         }
         let (before, after) = (old.entries(), self.entries());
@@ -132,6 +136,15 @@ fn add_value(subject: &str, value: &Value, is_declared: bool, add: &mut impl FnM
     }
 }
 
+/// Whether a floating-point zero stands in a value.
+fn has_zero(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => items.iter().any(has_zero),
+        Value::Object(map) => map.values().any(has_zero),
+        leaf => leaf.as_f64() == Some(0.0) && leaf.is_f64(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,9 +166,24 @@ mod tests {
 
     #[test]
     fn the_type_of_a_parameter_is_part_of_the_key() {
-        let values = [json!(1), json!(1.0), json!(true), json!("1")];
-        let keys: BTreeSet<_> = values.map(|value| manifest(value).key()).into();
-        assert_eq!(keys.len(), 4);
+        let values = [json!(1), json!(1.0), json!(true), json!("1"), json!(0), json!(0.0), json!(-0.0)];
+        let keys: BTreeSet<_> = values.clone().map(|value| manifest(value).key()).into();
+        assert_eq!(keys.len(), values.len());
+        for (one, other) in values.iter().flat_map(|one| values.iter().map(move |other| (one, other))) {
+            let reasons = manifest(json!([one])).explain(&manifest(json!([other])));
+            assert_eq!(reasons.is_empty(), one.to_string() == other.to_string(), "{one} and {other}");
+        }
+    }
+
+    #[test]
+    fn a_file_and_a_key_are_told_apart_whatever_their_names() {
+        let file = |name| RelPath::parse(name).expect("inside");
+        let work = |name, key: &str, value| {
+            let mut manifest = manifest(json!(1));
+            manifest.params = BTreeMap::from([(file(name), BTreeMap::from([(key.to_owned(), value)]))]);
+            manifest.key()
+        };
+        assert_ne!(work("p.yaml", "x.yaml:k", json!(1)), work("p.yaml:x.yaml", "k", json!(1)));
     }
 
     #[test]
