@@ -34,7 +34,10 @@ pub fn render(error: &anyhow::Error, color: bool) -> String {
             text.push_str(&cause);
         }
     }
-    let usage = error.downcast_ref::<UsageError>().map(|error| error.help.as_str());
+    let usage = match error.downcast_ref::<SelectError>() {
+        Some(_) => Some("`clinpipe dag` lists the stages; an output, a group or a pipeline file can be named as well"),
+        None => error.downcast_ref::<UsageError>().map(|error| error.help.as_str()),
+    };
     if let Some(help) = usage.or_else(|| environment_help(error)).filter(|help| !help.is_empty()) {
         text.push_str("\nhelp: ");
         text.push_str(help);

@@ -148,6 +148,10 @@ fn locate(global: &Global) -> anyhow::Result<(PathBuf, RelPath)> {
         None => directory.ancestors().find(|above| above.join(".dvc").is_dir()).unwrap_or(&directory).to_owned(),
     };
     let file = directory.join(name);
+    if file.is_dir() {
+        let message = format!("{} is a directory, not a pipeline file", file.display());
+        return Err(UsageError::new(message, "name the file with --file, or the directory with -C").into());
+    }
     let local = file.strip_prefix(&root).ok().and_then(Path::to_str).and_then(RelPath::parse).ok_or_else(|| {
         let message = format!("the pipeline file {} lies outside the project", file.display());
         UsageError::new(message, "give a path below the project's directory")

@@ -7,11 +7,12 @@ use anyhow::Context;
 use serde::Serialize;
 
 use super::args::{Global, ReproArgs};
+use super::error::UsageError;
 use super::exit::Exit;
 use super::output::Output;
 use super::project::{Opened, jobs, memory};
 use super::watch;
-use crate::config::StageName;
+use crate::config::{StageName, Work};
 use crate::exec::{Cancel, LocalExecutor, ParentEnv, check_strict};
 use crate::graph::{Matching, Selection};
 use crate::key::StaleReason;
@@ -39,6 +40,7 @@ pub(super) fn run(global: &Global, args: &ReproArgs, output: &Output) -> anyhow:
     opened.strict = args.strict;
     let matching = if args.glob { Matching::Glob } else { Matching::Exact };
     let selected = opened.select_matching(&args.targets, selection(args), matching)?;
+    refuse_unseen_overrides(&opened, &selected)?;
     if args.dry_run {
         return dry_run(&opened, &selected, args, output);
     }
@@ -64,6 +66,20 @@ pub(super) fn run(global: &Global, args: &ReproArgs, output: &Output) -> anyhow:
     conclude(report, exit)
 }
 
+/// A command reads its parameter files itself, so `--set` cannot reach it there: its result would be recorded for a value
+/// it never saw.
+fn refuse_unseen_overrides(opened: &Opened, selected: &[StageName]) -> anyhow::Result<()> {
+    let (pipeline, params) = (&opened.project.pipeline, &opened.project.params);
+    for stage in selected.iter().map(|name| &pipeline.stages[name]).filter(|stage| !stage.frozen) {
+        if let (Work::Command(_), Some(param)) = (&stage.work, params.override_of(stage)) {
+            let message = format!("--set cannot change {param} for stage {}, whose command reads the file", stage.name);
+            let help = "edit the file; or hand the value over with `${…}` in `cmd` and take it out of `params`";
+            return Err(UsageError::new(message, help).into());
+        }
+    }
+    Ok(())
+}
+
 fn selection(args: &ReproArgs) -> Selection {
     match (args.single_item, args.pipeline, args.all_pipelines, args.downstream) {
         (true, ..) => Selection::Single,
@@ -75,7 +91,12 @@ fn selection(args: &ReproArgs) -> Selection {
 }
 
 fn plan_options(args: &ReproArgs) -> PlanOptions {
-    PlanOptions { force: args.force, force_downstream: args.force_downstream, allow_missing: args.allow_missing }
+    PlanOptions {
+        force: args.force,
+        force_downstream: args.force_downstream,
+        allow_missing: args.allow_missing,
+        no_run_cache: args.no_run_cache,
+    }
 }
 
 fn on_failure(args: &ReproArgs) -> OnFailure {
@@ -106,7 +127,6 @@ fn execute(opened: &Opened, selected: &[StageName], args: &ReproArgs, output: &O
         in_order: args.single_item,
         on_failure: on_failure(args),
         commit: !args.no_commit,
-        use_cache: !args.no_run_cache,
         locked: args.locked,
     };
     let events = args.events.as_deref().map(watch::events).transpose()?;

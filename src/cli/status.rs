@@ -11,7 +11,7 @@ use super::output::Output;
 use super::project::Opened;
 use crate::graph::Selection;
 use crate::key::StaleReason;
-use crate::plan::{Plan, PlanOptions, PlannedStage};
+use crate::plan::{Forecast, Plan, PlanOptions, PlannedStage};
 
 /// `{"stages": {NAME: {"state", "reasons"}}}`.
 #[derive(Serialize)]
@@ -42,12 +42,18 @@ pub(super) fn run(global: &Global, args: &StatusArgs, output: &Output) -> anyhow
 }
 
 fn state(stage: &PlannedStage) -> StageState<'_> {
-    let state = match (stage.reasons.is_empty(), stage.is_stale()) {
+    let state = match (is_settled(stage), stage.is_stale()) {
+        // What is amiss with a frozen stage is told, but no run will change it.
         (true, _) => "fresh",
         (false, true) => "stale",
         (false, false) => "upstream",
     };
     StageState { state, reasons: &stage.reasons }
+}
+
+/// Whether a run would leave a stage as it is.
+fn is_settled(stage: &PlannedStage) -> bool {
+    stage.reasons.is_empty() || stage.forecast == Forecast::Frozen
 }
 
 fn text(plan: &Plan, verbose: bool) -> String {
@@ -57,12 +63,13 @@ fn text(plan: &Plan, verbose: bool) -> String {
             continue;
         }
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "{:<9} {}", state(stage).state, stage.name);
+        let word = if stage.forecast == Forecast::Frozen { "frozen" } else { state(stage).state };
+        let _ = writeln!(text, "{word:<9} {}", stage.name);
         for reason in &stage.reasons {
             let _ = writeln!(text, "            {reason}");
         }
     }
-    let stale = plan.stages.iter().filter(|stage| !stage.reasons.is_empty()).count();
+    let stale = plan.stages.iter().filter(|stage| !is_settled(stage)).count();
     let total = plan.stages.len();
     let _ = if stale == 0 {
         writeln!(text, "All {total} stages are up to date.")

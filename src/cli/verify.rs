@@ -19,6 +19,7 @@ use super::repro::{conclude, run_stages};
 use super::watch;
 use crate::config::{Pipeline, StageName};
 use crate::graph::Selection;
+use crate::plan::PlanOptions;
 use crate::sched::events::Outcome;
 use crate::sched::{RunOptions, RunReport};
 use crate::store::{Lock, lock_path};
@@ -76,7 +77,8 @@ fn execute_copy(
     output: &Output,
 ) -> anyhow::Result<RunReport> {
     let copy = Opened::load_at(place, &opened.project.pipeline.file, &[])?;
-    let options = RunOptions { jobs: jobs(args.jobs), memory: memory(), use_cache: false, ..RunOptions::default() };
+    let plan = PlanOptions { no_run_cache: true, ..PlanOptions::default() };
+    let options = RunOptions { jobs: jobs(args.jobs), memory: memory(), plan, ..RunOptions::default() };
     let mut sink = watch::sink(output, None);
     run_stages(&copy, selected, &options, sink.as_mut())
 }

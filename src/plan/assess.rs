@@ -37,6 +37,9 @@ pub struct Assessment {
 /// Tells what stands at a path, or why that is not known.
 pub(super) type Contents<'a> = &'a dyn Fn(&RelPath) -> Result<Option<ContentRecord>, InputError>;
 
+/// Parameter file → dotted key → value.
+pub type Params = BTreeMap<RelPath, BTreeMap<String, Value>>;
+
 /// Input contents that are known although they are not in the workspace yet.
 pub(super) type Known = BTreeMap<RelPath, ContentRecord>;
 
@@ -116,12 +119,19 @@ impl Workspace<'_> {
         Ok(Assessment { manifest, missing, absent_params, reasons })
     }
 
-    /// What the lock says of an input that is not there: as its producer wrote it, else as the stage last read it.
+    /// What the lock says of an input that is not there: as its producer wrote it, else as the stage last read it. What
+    /// lies within a directory that was written is known if the store holds the list of its files.
     fn recorded(&self, stage: &StageDef, path: &RelPath, lock: &Lock) -> Option<ContentRecord> {
-        let mut producers = self.graph.producers(&stage.name).into_iter();
-        let written = producers.find_map(|producer| lock.stages.get(producer)?.outs.get(path));
-        let read = || lock.stages.get(&stage.name)?.manifest.deps.get(path)?.as_ref();
-        let record = written.or_else(read).cloned()?;
+        let producers = self.graph.producers(&stage.name).into_iter().filter_map(|name| lock.stages.get(name));
+        let written = producers.flat_map(|record| &record.outs).find_map(|(out, record)| {
+            let inner = path.as_str().strip_prefix(out.as_str())?;
+            match inner.strip_prefix('/') {
+                Some(inner) => self.store.cas().part(record.digest, inner).map(|(record, _)| record),
+                None => inner.is_empty().then(|| record.clone()),
+            }
+        });
+        let read = || lock.stages.get(&stage.name)?.manifest.deps.get(path)?.clone();
+        let record = written.or_else(read)?;
         Some(ContentRecord { executable: false, ..record })
     }
 
@@ -174,15 +184,17 @@ impl Workspace<'_> {
         Some(env)
     }
 
-    fn params(&self, stage: &StageDef) -> Result<BTreeMap<RelPath, BTreeMap<String, Value>>, PlanError> {
-        let files = self.project.params.current(&self.project.pipeline.root, stage)?;
-        let mut params: BTreeMap<RelPath, BTreeMap<String, Value>> = BTreeMap::new();
-        for source in &stage.params {
-            // A key that is absent is not listed, so adding it later is a change.
-            let values = files.select(source).into_iter().map(|(key, value)| (key, value.clone()));
-            params.entry(source.file.clone()).or_default().extend(values);
+    fn params(&self, stage: &StageDef) -> Result<Params, PlanError> {
+        Ok(selected(stage, &*self.project.params.current(&self.project.pipeline.root, stage)?))
+    }
+
+    /// The parameters that a command finds when it reads its files now; nothing for a stage that is handed its
+    /// parameters, or has none.
+    pub fn params_on_disk(&self, stage: &StageDef) -> Result<Option<Params>, PlanError> {
+        if stage.params.is_empty() || matches!(stage.work, Work::Builtin(_)) {
+            return Ok(None);
         }
-        Ok(params)
+        Ok(Some(selected(stage, &ParamFiles::on_disk(&self.project.pipeline.root, stage)?)))
     }
 }
 
@@ -211,6 +223,17 @@ fn changed_outputs(stage: &StageDef, record: &StageRecord, contents: Contents<'_
         }
     }
     reasons
+}
+
+/// What a stage sees of parameter files.
+fn selected(stage: &StageDef, files: &ParamFiles) -> Params {
+    let mut params = Params::new();
+    for source in &stage.params {
+        // A key that is absent is not listed, so adding it later is a change.
+        let values = files.select(source).into_iter().map(|(key, value)| (key, value.clone()));
+        params.entry(source.file.clone()).or_default().extend(values);
+    }
+    params
 }
 
 /// What a stage lists under `params` and does not find. A file listed as a whole need only exist.

@@ -63,6 +63,8 @@ pub struct PlanOptions {
     pub force_downstream: bool,
     /// Files that are not there count as what the lock says of them.
     pub allow_missing: bool,
+    /// No result comes from the action cache.
+    pub no_run_cache: bool,
 }
 
 impl Plan {
@@ -172,10 +174,13 @@ impl Planner<'_> {
         if reasons.is_empty() {
             return Forecast::Fresh;
         }
-        if is_forced || !assessment.missing.is_empty() || !self.workspace.is_cacheable(stage) {
+        let is_looked_up = !is_forced && !self.options.no_run_cache && self.workspace.is_cacheable(stage);
+        if !is_looked_up || !assessment.missing.is_empty() {
             return Forecast::Run;
         }
-        match self.workspace.cached(stage, assessment.manifest.key()) {
+        let kept = self.workspace.kept(stage, reasons, self.lock.stages.get(&stage.name));
+        let cached = || self.workspace.cached(stage, assessment.manifest.key());
+        match kept.or_else(cached) {
             Some(outs) => {
                 self.known.extend(outs);
                 self.restored.insert(stage.name.clone());

@@ -11,7 +11,7 @@ mod glance;
 mod lineage;
 mod workspace;
 
-pub use assess::{Assessment, PlanError};
+pub use assess::{Assessment, Params, PlanError};
 pub use forecast::{Forecast, Plan, PlanOptions, PlannedStage};
 pub use glance::Glance;
 pub use lineage::{Artifact, Input, Lineage, LineageError, State, Step};

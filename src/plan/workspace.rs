@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{BuiltinCatalog, Project, StageDef, StageName, Work};
 use crate::graph::Graph;
-use crate::key::{ActionKey, ContentRecord, HintTable, Reader};
-use crate::store::{Journal, Lock, LockNews, Store, StoreError, lock_name, lock_path};
+use crate::key::{ActionKey, ContentRecord, HintTable, Reader, ReasonKind, StaleReason};
+use crate::store::{Journal, Lock, LockNews, StageRecord, Store, StoreError, lock_name, lock_path};
 use crate::util::RelPath;
 
 /// A loaded project with its graph, store and file reader.
@@ -70,6 +70,23 @@ impl<'a> Workspace<'a> {
         let own: BTreeSet<&RelPath> = stage.outs.iter().map(|out| &out.path).collect();
         let is_own = outs.keys().collect::<BTreeSet<_>>() == own;
         (is_own && outs.values().all(|out| self.store.cas().holds(out))).then_some(outs)
+    }
+
+    /// What the lock names as the outputs of a stage that lacks nothing but those, if the store holds it all. It goes
+    /// before what the action cache says: a person may have committed another result, and work that is not
+    /// deterministic has several.
+    pub fn kept(
+        &self,
+        stage: &StageDef,
+        reasons: &[StaleReason],
+        record: Option<&StageRecord>,
+    ) -> Option<BTreeMap<RelPath, ContentRecord>> {
+        let is_output =
+            |reason: &StaleReason| matches!(reason.kind, ReasonKind::OutputMissing | ReasonKind::OutputModified);
+        let outs = &record?.outs;
+        let is_whole = stage.outs.iter().all(|out| outs.contains_key(&out.path)) && outs.len() == stage.outs.len();
+        let is_held = || outs.values().all(|out| self.store.cas().holds(out));
+        (reasons.iter().all(is_output) && is_whole && is_held()).then(|| outs.clone())
     }
 
     /// The lock files of the project as one, without what journals add.

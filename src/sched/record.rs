@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::run::RunError;
-use super::stage_run::LOCK_POLL;
+use super::stage_run::{LOCK_POLL, is_ancestor};
 use crate::config::{StageDef, StageName};
 use crate::plan::Workspace;
 use crate::store::{Claim, Held, Lock, StageRecord, file_name, lock_name};
@@ -59,6 +59,10 @@ pub(super) fn claim_stages<'n>(
             match lock.try_claim()? {
                 Ok(claim) => break claim,
                 Err(holder) => {
+                    // That one waits for this process, so this process must not wait for it.
+                    if is_ancestor(&holder) {
+                        return Err(RunError::Nested(stage.clone()));
+                    }
                     if !std::mem::replace(&mut told, true) {
                         waiting(&format!("waiting for {holder}, which runs {stage}"));
                     }

@@ -30,8 +30,6 @@ pub struct RunOptions {
     pub in_order: bool,
     /// What happens after a failure.
     pub on_failure: OnFailure,
-    /// Whether results may come from the action cache.
-    pub use_cache: bool,
     /// Whether outputs and results are put into the store.
     pub commit: bool,
     /// Leave the lock file as committed, for a caller that compares with it.
@@ -58,7 +56,6 @@ impl Default for RunOptions {
             plan: PlanOptions::default(),
             in_order: false,
             on_failure: OnFailure::Stop,
-            use_cache: true,
             commit: true,
             locked: false,
         }
@@ -90,6 +87,11 @@ pub enum RunError {
     /// An output vanished while it was recorded.
     #[error("{0} vanished while it was recorded; try again when nothing else changes it")]
     Gone(RelPath),
+    /// A command of a stage asks for what the clinpipe that runs it is working on.
+    #[error(
+        "the clinpipe that runs this command is running stage {0} itself\nhelp: let a command of a stage name the other stages it means, or call it outside of the run"
+    )]
+    Nested(StageName),
     /// A thread of the engine panicked: a defect of clinpipe.
     #[error("internal error while running {0}; please report it")]
     Panicked(StageName),

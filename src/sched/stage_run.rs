@@ -144,11 +144,14 @@ impl StageRun<'_> {
     fn obstacle(&self, assessment: &Assessment) -> Option<String> {
         let name = &self.stage.name;
         if let Some(path) = assessment.missing.first() {
-            return Some(format!(
-                "input {path} is missing and no stage of this run wrote it\nhelp: create it, or correct the path under `deps` of stage {name}",
-            ));
+            let help = if self.runner.options.plan.allow_missing {
+                format!("stage {name} must run: bring it with `clinpipe pull`, or leave --allow-missing out")
+            } else {
+                format!("create it, or correct the path under `deps` of stage {name}")
+            };
+            return Some(format!("input {path} is missing and no stage of this run wrote it\nhelp: {help}"));
         }
-        let param = assessment.absent_params.first()?;
+        let Some(param) = assessment.absent_params.first() else { return self.edited_params(assessment) };
         let (file, key) = param.split_once(':').unwrap_or((param, ""));
         let what = if key.is_empty() { "the parameter file".to_owned() } else { format!("parameter {key} of") };
         let params = &self.runner.workspace.project.params;
@@ -158,6 +161,17 @@ impl StageRun<'_> {
             |word| format!("did you mean `{word}`?"),
         );
         Some(format!("{what} {file} is missing\nhelp: {help}"))
+    }
+
+    /// Parameters that a command would find otherwise than they were when this run read them.
+    fn edited_params(&self, assessment: &Assessment) -> Option<String> {
+        let now = match self.runner.workspace.params_on_disk(self.stage) {
+            Ok(Some(params)) => Manifest { params, ..assessment.manifest.clone() },
+            Ok(None) => return None,
+            Err(error) => return Some(error.to_string()),
+        };
+        let changed = now.explain(&assessment.manifest).into_iter().next()?;
+        Some(format!("{changed} since this run read it\nhelp: run again"))
     }
 
     fn assess(&self) -> Result<Assessment, RunError> {
@@ -212,22 +226,37 @@ impl StageRun<'_> {
         }
     }
 
-    /// Brings the outputs from the action cache, if it has them.
+    /// Brings the outputs as the lock has them when nothing else is amiss, else from the action cache; if the store can.
     fn restore(&self, assessment: &Assessment, claim: &Claim) -> Result<bool, RunError> {
         let workspace = self.runner.workspace;
-        if self.order.forced || !self.runner.options.use_cache || !workspace.is_cacheable(self.stage) {
+        if self.order.forced || self.runner.options.plan.no_run_cache || !workspace.is_cacheable(self.stage) {
             return Ok(false);
         }
+        let record = self.locked().stages.get(&self.stage.name).cloned();
+        if let Some(outs) = workspace.kept(self.stage, &assessment.reasons, record.as_ref())
+            && self.bring(&outs, claim)?
+        {
+            claim.unmark()?;
+            return Ok(true);
+        }
         let Some(outs) = workspace.cached(self.stage, assessment.manifest.key()) else { return Ok(false) };
-        match self.outputs(claim).restore(&outs) {
-            Ok(()) => self.record(assessment.manifest.clone(), outs, claim)?,
+        let is_brought = self.bring(&outs, claim)?;
+        if is_brought {
+            self.record(assessment.manifest.clone(), outs, claim)?;
+        }
+        Ok(is_brought)
+    }
+
+    /// Brings outputs from the store; `false` when it turns out to be damaged.
+    fn bring(&self, outs: &BTreeMap<RelPath, ContentRecord>, claim: &Claim) -> Result<bool, RunError> {
+        match self.outputs(claim).restore(outs) {
+            Ok(()) => Ok(true),
             Err(RunError::Store(StoreError::Damaged { path, .. })) => {
                 self.note(&format!("the stored result is damaged ({path}); running instead"));
-                return Ok(false);
+                Ok(false)
             }
-            Err(error) => return Err(error),
+            Err(error) => Err(error),
         }
-        Ok(true)
     }
 
     fn attempts(&self, assessment: &Assessment, claim: &Claim) -> Result<StageEnd, RunError> {
@@ -392,7 +421,11 @@ impl StageRun<'_> {
         attempt: &Attempt,
         start: SystemTime,
     ) -> Result<StageEnd, RunError> {
-        let (after, _) = self.runner.workspace.manifest(self.stage)?;
+        let (mut after, _) = self.runner.workspace.manifest(self.stage)?;
+        match self.runner.workspace.params_on_disk(self.stage) {
+            Ok(params) => after.params = params.unwrap_or(after.params),
+            Err(error) => return Ok(StageEnd::failed(error.to_string())),
+        }
         if let Some(changed) = after.explain(&before.manifest).first() {
             return Ok(StageEnd::failed(format!(
                 "{changed} while the stage ran; its result was refused\nhelp: run again when nothing else writes it"
@@ -477,7 +510,7 @@ impl StageRun<'_> {
 const NESTED: &str = "the clinpipe that runs this command is running this stage itself\nhelp: let no command of a stage reproduce the stage it belongs to; declare what it needs under `deps`";
 
 /// Whether a lock is held by a process that this one was started by.
-fn is_ancestor(holder: &str) -> bool {
+pub(super) fn is_ancestor(holder: &str) -> bool {
     let number = holder.strip_prefix("process ").and_then(|rest| rest.split_whitespace().next());
     number.and_then(|number| number.parse().ok()).is_some_and(descends_from)
 }

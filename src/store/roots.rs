@@ -35,7 +35,7 @@ struct Line {
 pub fn lock_outputs(text: &str, name: &str) -> Result<Vec<ContentRecord>, StoreError> {
     let damaged = |message: String| StoreError::Damaged { path: name.to_owned(), message };
     let file: LockFile = serde_json::from_str(text)
-        .map_err(|error| damaged(format!("{error}; what it names cannot be told from what nobody needs")))?;
+        .map_err(|error| damaged(format!("{error}; what it names cannot be told from what nobody needs: repair, rename or remove it; for one in the git history, choose what to keep with --workspace or --rev")))?;
     if file.schema_version != SCHEMA_VERSION {
         let version = file.schema_version;
         return Err(damaged(format!("its schema version is {version}, this clinpipe writes {SCHEMA_VERSION}")));

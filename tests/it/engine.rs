@@ -249,9 +249,9 @@ fn locked_fails_on_other_bytes_and_leaves_the_lock() {
 #[test]
 fn set_replaces_a_parameter_for_one_run() {
     let project = Project::new(
-        "stages:\n  a: {cmd: 'true', params: [unit], outs: []}\n  b: {cmd: 'echo ${unit} > out', outs: [out]}\n",
+        "stages:\n  a: {cmd: 'true', params: [seed], outs: []}\n  b: {cmd: 'echo ${unit} > out', outs: [out]}\n",
     );
-    project.write("params.yaml", "unit: bytes\n");
+    project.write("params.yaml", "unit: bytes\nseed: 1\n");
     project.run(&["repro", "--set", "unit=lines"]).succeeds();
     assert_eq!(project.read("out"), "lines\n");
     let run = project.run(&["repro", "--set", "unti=x"]).exits(2);

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails in a helper should fail the test")]
 
+mod attack;
 mod bombs;
 mod chance;
 mod compare;

@@ -101,6 +101,27 @@ impl ParamFiles {
         Ok(Cow::Owned(now))
     }
 
+    /// The files of a stage as they are on the disk now: what its command finds, whatever was loaded before or set for
+    /// this run.
+    pub fn on_disk(root: &Path, stage: &StageDef) -> Result<Self, ConfigErrors> {
+        let mut now = Self::default();
+        for source in &stage.params {
+            now.load(root, &source.file)?;
+        }
+        Ok(now)
+    }
+
+    /// A `--set` that replaces what a stage lists under `params`, as `FILE:KEY`.
+    pub fn override_of(&self, stage: &StageDef) -> Option<String> {
+        let listed = |set: &&Override| {
+            stage.params.iter().any(|source| {
+                let is_it = |key: &String| is_below(key, &set.key) || is_below(&set.key, key);
+                source.file == set.file && source.keys.as_ref().is_none_or(|keys| keys.iter().any(is_it))
+            })
+        };
+        self.overrides.iter().find(listed).map(|set| format!("{}:{}", set.file, set.key))
+    }
+
     /// The main file's path.
     pub fn main(&self) -> &RelPath {
         &self.main

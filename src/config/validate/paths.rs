@@ -85,6 +85,12 @@ fn protected(pipeline: &Pipeline, stage: &StageDef, output: &Output, report: &mu
         return false;
     };
     let message = format!("output `{}` of stage `{}` {what}", output.path, stage.name);
-    report.fault_with_help(output.span, message, "write below a directory of its own, such as `artifacts/`");
+    let is_found = pipeline.others.iter().any(|file| file.is_within(&output.path));
+    let help = if is_found {
+        "write below a directory of its own, such as `artifacts/`; if the stage itself writes that pipeline file, name the output in .gitignore, and it is no part of this project"
+    } else {
+        "write below a directory of its own, such as `artifacts/`"
+    };
+    report.fault_with_help(output.span, message, help);
     true
 }
