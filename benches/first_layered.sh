@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The first run of a layered graph of trivial commands with two jobs: `clinpipe repro -q -j 2` against `ninja -j 2`.
-# Both start from nothing each time; clinpipe also hashes, stores and records. Interleaved; medians.
+# Both start from nothing each time; clinpipe also hashes, stores and records. Interleaved; medians. Nothing is deleted
+# until the end: ext4 is slow to make files where many were deleted a moment ago.
 # Usage: benches/first_layered.sh [CLINPIPE] [STAGES] [ROUNDS]
 set -euo pipefail
 here=$(dirname "$(realpath "$0")")
@@ -10,18 +11,16 @@ rounds=${3:-5}
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
 now() { date +%s%N; }
-for _ in $(seq "$rounds"); do
-    rm -rf "$place/c" "$place/n"
-    python3 "$here/layered_project.py" "$n" "$place/c" "$place/n"
+for round in $(seq "$rounds"); do
+    python3 "$here/layered_project.py" "$n" "$place/c$round" "$place/n$round"
     sync -f "$place"
     t0=$(now)
-    ninja -C "$place/n" --quiet -j 2
+    ninja -C "$place/n$round" --quiet -j 2
     t1=$(now)
-    "$clinpipe" -q -C "$place/c" repro -j 2
+    "$clinpipe" -q -C "$place/c$round" repro -j 2
     t2=$(now)
     echo "$((t1 - t0)) $((t2 - t1))" >> "$place/times"
 done
-rm -rf "$place/c"
 python3 "$here/layered_project.py" "$n" "$place/c" "$place/m"
 rss=$(python3 "$here/peak_memory.py" "$clinpipe" -q -C "$place/c" repro -j 2)
 echo "| stages | ninja -j 2 | clinpipe repro -j 2 | ratio | peak memory |"

@@ -18,7 +18,7 @@ for _ in $(seq "$rounds"); do
     t0=$(now)
     "$b3sum" big > /dev/null
     t1=$(now)
-    "$clinpipe" -q status > /dev/null
+    "$clinpipe" status > /dev/null
     t2=$(now)
     echo "$((t1 - t0)) $((t2 - t1))" >> times
 done

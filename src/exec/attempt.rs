@@ -34,18 +34,30 @@ pub struct ExitRecord {
     pub max_rss: Option<u64>,
 }
 
+/// Letters that tell one attempt's directory from another's.
+const RANDOM: usize = 8;
+
 impl Attempt {
     /// Makes `attempt-<stage>-<random>/` below `tmp_root`, which is created when missing.
     pub fn create(tmp_root: &Path, stage: &str) -> io::Result<Self> {
         fs::create_dir_all(tmp_root)?;
-        // A stage name may hold anything a YAML key may hold, and be longer than a file name.
-        let safe: String = stage
-            .chars()
-            .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '@') { c } else { '_' })
-            .take(60)
-            .collect();
-        let dir = tempfile::Builder::new().prefix(&format!("attempt-{safe}-")).rand_bytes(8).tempdir_in(tmp_root)?;
+        let dir = tempfile::Builder::new().prefix(&prefix(stage)).rand_bytes(RANDOM).tempdir_in(tmp_root)?;
         Ok(Self { dir: dir.keep() })
+    }
+
+    /// Gives an attempt that has [left nothing](Attempt::is_empty) to another stage. A run of many short stages would
+    /// otherwise make and delete as many directories, which some file systems are slow at.
+    pub fn hand_over(self, stage: &str) -> io::Result<Self> {
+        let name = self.dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let random = name.len().checked_sub(RANDOM).and_then(|at| name.get(at..)).unwrap_or(&name);
+        let dir = self.dir.with_file_name(prefix(stage) + random);
+        fs::rename(&self.dir, &dir)?;
+        Ok(Self { dir })
+    }
+
+    /// Whether the directory holds nothing.
+    pub fn is_empty(&self) -> bool {
+        fs::read_dir(&self.dir).is_ok_and(|mut entries| entries.next().is_none())
     }
 
     /// The directory.
@@ -106,6 +118,12 @@ impl Attempt {
     }
 }
 
+/// A stage name may hold anything a YAML key may hold, and be longer than a file name.
+fn prefix(stage: &str) -> String {
+    let safe = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '@') { c } else { '_' };
+    format!("attempt-{}-", stage.chars().map(safe).take(60).collect::<String>())
+}
+
 /// Renames, or copies when `to` is on another file system.
 fn move_file(from: &Path, to: &Path) -> io::Result<()> {
     match fs::rename(from, to) {
@@ -132,6 +150,24 @@ mod tests {
         let dir = first.dir().to_owned();
         first.remove().unwrap();
         assert!(!dir.exists() && second.dir().exists());
+    }
+
+    #[test]
+    fn an_empty_attempt_can_be_handed_over() {
+        let root = tempfile::tempdir().unwrap();
+        let first = Attempt::create(root.path(), "train").unwrap();
+        let second = Attempt::create(root.path(), "train").unwrap();
+        fs::write(first.log_path(), "round 1\n").unwrap();
+        assert!(!first.is_empty() && second.is_empty());
+        let old = second.dir().to_owned();
+        let second = second.hand_over("evaluate/x").unwrap();
+        assert!(second.is_empty() && !old.exists());
+        let name = second.dir().file_name().unwrap().to_str().unwrap();
+        assert!(
+            name.starts_with("attempt-evaluate_x-") && name.len() == "attempt-evaluate_x-".len() + RANDOM,
+            "{name}"
+        );
+        assert_ne!(first.dir(), second.dir());
     }
 
     #[test]

@@ -188,7 +188,7 @@ impl Reader {
             })?;
             members.push(relative.to_owned());
         }
-        members.sort_unstable();
+        members.par_sort_unstable();
         Ok(members)
     }
 

@@ -14,6 +14,7 @@ mod outputs;
 mod queue;
 mod record;
 mod run;
+mod shared;
 mod stage_run;
 
 pub use accept::{AcceptReport, Objection, accept};

@@ -10,7 +10,8 @@ use super::capacity::Capacity;
 use super::events::{Event, EventSink, Outcome};
 use super::queue::Queue;
 use super::record::hold_lock;
-use super::stage_run::{Shared, StageEnd, StageOrder, StageRun};
+use super::shared::Shared;
+use super::stage_run::{StageEnd, StageOrder, StageRun};
 use crate::config::StageName;
 use crate::exec::{Cancel, ExecError, Executor};
 use crate::plan::{PlanError, PlanOptions, Workspace};
@@ -193,6 +194,7 @@ impl Runner<'_> {
                 self.receive(&receiver, queue, capacity, sink);
             }
         });
+        shared.clear();
         for name in queue.drain(|_| true) {
             queue.finish(&name, Outcome::Skipped, 0.0, String::new(), sink);
         }

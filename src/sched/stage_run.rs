@@ -3,19 +3,19 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::sync::mpsc::Sender;
-use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::confine::Confined;
 use super::events::{Event, Outcome};
 use super::outputs::Outputs;
 use super::run::{Message, OnFailure, RunError, Runner};
+use super::shared::Shared;
 use crate::config::{StageDef, Work};
 use crate::exec::{Attempt, Job, JobEnd, JobEnv, JobWork, descends_from};
 use crate::key::{ContentRecord, Manifest, ReasonKind, StaleReason};
 use crate::plan::{Assessment, PlanError};
 use crate::stage;
-use crate::store::{ActionRecord, Claim, Held, Lock, RecordVerdict, StageRecord, Store, StoreError, lock_name};
+use crate::store::{ActionRecord, Claim, Lock, RecordVerdict, StageRecord, StoreError, lock_name};
 use crate::util::RelPath;
 
 /// How often a waiting process looks whether the other one is done.
@@ -48,45 +48,6 @@ pub(super) struct StageOrder {
     pub(super) forced: bool,
     /// Whether its result may be recorded: not if it was made from what a failed stage left.
     pub(super) recorded: bool,
-}
-
-/// How long results may wait to be made durable together. A power cut costs what was recorded meanwhile; the death of
-/// the process costs nothing.
-const SYNC_INTERVAL: Duration = Duration::from_secs(2);
-
-/// What the stages of a run share.
-pub(super) struct Shared {
-    /// The lock as far as this run knows it.
-    lock: Mutex<Lock>,
-    /// Keeps `tmp/` from being tidied up by others.
-    tmp: OnceLock<Held>,
-    synced: Mutex<Instant>,
-}
-
-impl Shared {
-    pub(super) fn new(lock: Lock) -> Self {
-        Self { lock: Mutex::new(lock), tmp: OnceLock::new(), synced: Mutex::new(Instant::now()) }
-    }
-
-    fn use_tmp(&self, store: &Store) -> Result<(), StoreError> {
-        if self.tmp.get().is_none() {
-            // When another thread was faster, its hold is as good.
-            drop(self.tmp.set(store.use_tmp()?));
-        }
-        Ok(())
-    }
-
-    /// Makes what was recorded durable, unless that was done a moment ago or is being done.
-    fn sync(&self, store: &Store) -> Result<(), StoreError> {
-        match self.synced.try_lock() {
-            Ok(mut synced) if synced.elapsed() >= SYNC_INTERVAL => {
-                store.sync()?;
-                *synced = Instant::now();
-                Ok(())
-            }
-            _ => Ok(()),
-        }
-    }
 }
 
 /// One stage of a run.
@@ -293,14 +254,14 @@ impl StageRun<'_> {
         let workspace = self.runner.workspace;
         let stem = self.lock_name();
         let attempts = workspace.store.attempts(&stem);
-        let attempt = Attempt::create(&attempts, &self.stage.local).map_err(|source| RunError::File {
+        let attempt = self.shared.attempt(&attempts, &self.stage.local).map_err(|source| RunError::File {
             action: "create",
             path: attempts.display().to_string(),
             source,
         })?;
         let end = self.execute(assessment, claim, &attempt);
         let log = workspace.store.log(&stem, &self.stage.local);
-        attempt.keep_log(&log).and_then(|()| attempt.remove()).map_err(|source| RunError::File {
+        attempt.keep_log(&log).and_then(|()| self.shared.put_back(attempt)).map_err(|source| RunError::File {
             action: "keep",
             path: log.display().to_string(),
             source,
@@ -492,7 +453,7 @@ impl StageRun<'_> {
     }
 
     fn locked(&self) -> std::sync::MutexGuard<'_, Lock> {
-        self.shared.lock.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.lock()
     }
 
     fn note(&self, message: &str) {

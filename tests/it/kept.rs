@@ -11,7 +11,6 @@ stages:
       outs: ['${item}.txt']
   flags:
     cmd: echo ${flags} > flags.txt
-    params: [word]
     outs: [flags.txt]
 ";
 
