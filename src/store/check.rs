@@ -66,7 +66,14 @@ impl Store {
                 fault(&blob.path, Damage::Altered);
             }
         }
-        let lacks = |records: &[ContentRecord]| !cas.named_by(records).is_subset(&sound);
+        let listed: BTreeSet<Digest> = blobs.held.iter().map(|blob| blob.digest).collect();
+        // What is named may have been stored since the blobs were listed: a run may be at work.
+        let is_new = |digest: &Digest| {
+            !listed.contains(digest) && cas.judge(*digest, &cas.path(*digest)).is_ok_and(|is_sound| is_sound)
+        };
+        let lacks = |records: &[ContentRecord]| {
+            !cas.named_by(records).iter().all(|digest| sound.contains(digest) || is_new(digest))
+        };
         for blob in blobs.held.iter().filter(|blob| sound.contains(&blob.digest)) {
             // A file whose bytes happen to be a list has another digest than the directory it would list.
             let is_list = cas.list_of(blob.digest).is_some();

@@ -27,7 +27,8 @@ impl Store {
     pub fn keep_derived<T: Serialize>(&self, name: &str, source: Digest, value: &T) {
         if self.dir.is_dir()
             && let Some(bytes) = encode(source, value)
-            && let Ok(_tmp) = self.use_tmp()
+            // Those who only read must not wait for anybody.
+            && let Some(_tmp) = self.file_lock("tmp").try_share()
         {
             drop(atomic_write::write_soon(&self.tmp(), &self.derived_path(name), &bytes));
         }

@@ -50,6 +50,13 @@ impl FileLock {
         }
     }
 
+    /// Holds the lock together with others, unless somebody holds it alone.
+    pub fn try_share(&self) -> Option<Held> {
+        let file = self.open().ok()?;
+        flock(&file, FlockOperation::NonBlockingLockShared).ok()?;
+        Some(Held { _file: file })
+    }
+
     /// Takes the lock, waiting as long as it takes; for locks that are held for moments only.
     pub fn hold(&self) -> Result<Held, StoreError> {
         let mut file = self.open()?;
