@@ -60,7 +60,7 @@ impl<'a> Workspace<'a> {
 
     /// The journal of a pipeline file.
     pub fn journal(&self, file: &RelPath) -> Journal {
-        self.store.journal(&lock_name(file))
+        self.store.journal(&lock_name(file), self.lock_path(file))
     }
 
     /// What the action cache holds for a stage, if it is complete and is what this stage would write. A record is

@@ -42,6 +42,7 @@ pub fn accept<'a>(
 ) -> Result<AcceptReport, RunError> {
     let claims = record::claim_stages(workspace, stages, note)?;
     let _tmp = workspace.store.use_tmp()?;
+    record::drop_outdated(workspace)?;
     let lock = workspace.current_lock()?;
     let mut report = AcceptReport::default();
     let mut assessed = Vec::new();

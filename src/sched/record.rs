@@ -15,6 +15,15 @@ pub(super) fn journal(workspace: &Workspace<'_>, stage: &StageDef, record: &Stag
     Ok(workspace.journal(&stage.file).append(&stage.local, record)?)
 }
 
+/// Drops journals of runs that did not end if the lock they continue has been replaced by another revision since.
+pub(super) fn drop_outdated(workspace: &Workspace<'_>) -> Result<(), RunError> {
+    for file in workspace.project.pipeline.files().filter(|file| workspace.journal(file).exists()) {
+        let _writer = hold_lock(workspace, file)?;
+        workspace.journal(file).clear_if_outdated()?;
+    }
+    Ok(())
+}
+
 /// Waits for the right to write the lock and the journal of a pipeline file.
 pub(super) fn hold_lock(workspace: &Workspace<'_>, file: &RelPath) -> Result<Held, RunError> {
     Ok(workspace.store.file_lock(&format!("{}.lock", lock_name(file))).hold()?)

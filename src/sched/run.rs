@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::capacity::Capacity;
 use super::events::{Event, EventSink, Outcome};
 use super::queue::Queue;
-use super::record::hold_lock;
+use super::record::{drop_outdated, hold_lock};
 use super::shared::Shared;
 use super::stage_run::{StageEnd, StageOrder, StageRun};
 use crate::config::StageName;
@@ -154,6 +154,7 @@ impl Runner<'_> {
     pub fn run(&self, selected: &[StageName], sink: &mut dyn EventSink) -> Result<RunReport, RunError> {
         let start = Instant::now();
         sink.event(&Event::RunStarted { stages: selected.len(), jobs: self.options.jobs });
+        drop_outdated(self.workspace)?;
         let has_journals = self.workspace.has_journals();
         let committed = Arc::new(self.workspace.committed_lock()?);
         let current = if has_journals { Arc::new(self.workspace.current_lock()?) } else { Arc::clone(&committed) };

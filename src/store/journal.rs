@@ -3,9 +3,13 @@
 //!
 //! A run that ends writes the lock and clears the journal; after a crash the next run finds the lines and loses
 //! nothing. A torn last line is what a crash leaves and is dropped.
+//!
+//! A journal continues the lock file as it was when the journal was begun, and says so in its first line. When somebody
+//! else than clinpipe has changed that file since (a checkout of another revision, say), the lock is what counts: what
+//! is left of the journal is about another state of the project. Its results stay in the action cache.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::lock::Entry;
 use super::{Lock, StageRecord, StoreError};
 use crate::config::StageName;
+use crate::key::Digest;
 use crate::util::RelPath;
 
 /// One success.
@@ -25,15 +30,34 @@ struct JournalLine {
     record: Entry,
 }
 
+/// The first line.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Beginning {
+    /// The digest of the lock file's bytes; `None` when there was none.
+    lock: Option<Digest>,
+}
+
 /// The journal of one lock file. Callers hold the lock file's writer lock.
 #[derive(Debug, Clone)]
 pub struct Journal {
     path: PathBuf,
+    /// The lock file that it continues.
+    lock_path: PathBuf,
 }
 
 impl Journal {
-    pub(super) fn new(path: PathBuf) -> Self {
-        Self { path }
+    pub(super) fn new(path: PathBuf, lock_path: PathBuf) -> Self {
+        Self { path, lock_path }
+    }
+
+    /// The digest of the lock file as it is.
+    fn lock_digest(&self) -> Result<Option<Digest>, StoreError> {
+        match fs::read(&self.lock_path) {
+            Ok(bytes) => Ok(Some(Digest::of(&bytes))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(StoreError::io("read", &self.lock_path, error)),
+        }
     }
 
     /// Whether there are entries that a lock may not hold yet.
@@ -51,9 +75,14 @@ impl Journal {
             fs::create_dir_all(parent).map_err(fail)?;
         }
         let mut file = OpenOptions::new().create(true).read(true).append(true).open(&self.path).map_err(fail)?;
-        // After a torn line, a fresh line keeps the new entry readable.
-        if ends_torn(&mut file).map_err(fail)? {
-            file.write_all(b"\n").map_err(fail)?;
+        if file.metadata().map_err(fail)?.len() == 0 {
+            let first = serde_json::to_vec(&Beginning { lock: self.lock_digest()? });
+            let mut first = first.map_err(|error| fail(io::Error::other(error)))?;
+            first.push(b'\n');
+            line.splice(..0, first);
+        } else if ends_torn(&mut file).map_err(fail)? {
+            // After a torn line, a fresh line keeps the new entry readable.
+            line.insert(0, b'\n');
         }
         file.write_all(&line).map_err(fail)?;
         Ok(())
@@ -78,8 +107,15 @@ impl Journal {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((false, 0)),
             Err(error) => return Err(StoreError::io("read", &self.path, error)),
         };
+        let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at as u64 + 1);
         let mut found = false;
         for line in bytes.split(|byte| *byte == b'\n') {
+            if let Ok(Beginning { lock }) = serde_json::from_slice(line) {
+                if lock != self.lock_digest()? {
+                    return Ok((false, offset + whole));
+                }
+                continue;
+            }
             if let Ok(JournalLine { stage, record }) = serde_json::from_slice(line)
                 && let Ok(record) = record.record(base)
             {
@@ -87,12 +123,27 @@ impl Journal {
                 found = true;
             }
         }
-        let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at as u64 + 1);
         Ok((found, offset + whole))
     }
 
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Removes the journal if it continues another lock file than the one that is there. Whoever is going to append calls
+    /// this first.
+    pub fn clear_if_outdated(&self) -> Result<(), StoreError> {
+        let fail = |error| StoreError::io("read", &self.path, error);
+        let mut first = Vec::new();
+        match File::open(&self.path) {
+            Ok(file) => drop(BufReader::new(file).read_until(b'\n', &mut first).map_err(fail)?),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(fail(error)),
+        }
+        match serde_json::from_slice(&first) {
+            Ok(Beginning { lock }) if lock != self.lock_digest()? => self.clear(),
+            _ => Ok(()),
+        }
     }
 
     /// Removes the journal once the lock holds its entries.
@@ -137,7 +188,7 @@ mod tests {
     #[test]
     fn a_torn_line_loses_only_itself() {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let journal = Journal::new(dir.path().join("journal/pipeline.jsonl"));
+        let journal = Journal::new(dir.path().join("journal/pipeline.jsonl"), dir.path().join("pipeline.lock"));
         journal.append("a", &record("a")).expect("written");
         let torn = &fs::read(&journal.path).expect("written")[..20];
         OpenOptions::new().append(true).open(&journal.path).and_then(|mut f| f.write_all(torn)).expect("written");
@@ -148,5 +199,32 @@ mod tests {
         assert_eq!(names, ["a", "c"]);
         journal.clear().expect("removed");
         assert!(!journal.replay(&mut Lock::default(), &RelPath::default()).expect("nothing to read"));
+    }
+
+    #[test]
+    fn a_lock_that_somebody_else_has_changed_counts_alone() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let lock_path = dir.path().join("pipeline.lock");
+        let journal = Journal::new(dir.path().join("journal/pipeline.jsonl"), lock_path.clone());
+        let replayed = || {
+            let mut lock = Lock::default();
+            journal.replay(&mut lock, &RelPath::default()).expect("readable");
+            lock.stages.len()
+        };
+        fs::write(&lock_path, "one").expect("written");
+        journal.append("a", &record("a")).expect("written");
+        assert_eq!(replayed(), 1);
+        fs::write(&lock_path, "two").expect("written");
+        journal.append("b", &record("b")).expect("written");
+        assert_eq!(replayed(), 0);
+        fs::write(&lock_path, "one").expect("written");
+        assert_eq!(replayed(), 2);
+        journal.clear_if_outdated().expect("readable");
+        assert_eq!(replayed(), 2);
+        fs::remove_file(&lock_path).expect("removed");
+        assert_eq!(replayed(), 0);
+        journal.clear_if_outdated().expect("removed");
+        journal.append("c", &record("c")).expect("written");
+        assert_eq!(replayed(), 1);
     }
 }

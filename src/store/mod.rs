@@ -141,8 +141,8 @@ impl Store {
     }
 
     /// The journal of a lock file.
-    pub fn journal(&self, lock_stem: &str) -> Journal {
-        Journal::new(self.dir.join("journal").join(format!("{lock_stem}.jsonl")))
+    pub fn journal(&self, lock_stem: &str, lock_path: PathBuf) -> Journal {
+        Journal::new(self.dir.join("journal").join(format!("{lock_stem}.jsonl")), lock_path)
     }
 
     /// A lock between processes.

@@ -105,7 +105,8 @@ mod tests {
     fn each_record_is_new_once_and_all_are_when_the_lock_was_replaced() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let store = Store::new(dir.path());
-        let (journal, lock_path) = (store.journal("dvc"), dir.path().join("lockfiles/dvc.lock"));
+        let lock_path = dir.path().join("lockfiles/dvc.lock");
+        let journal = store.journal("dvc", lock_path.clone());
         let file = RelPath::parse("dvc.yaml").expect("inside");
         let news = LockNews::default();
         let names = || -> Vec<String> {
@@ -133,7 +134,8 @@ mod tests {
     fn a_line_that_is_not_whole_yet_is_read_when_it_is() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let store = Store::new(dir.path());
-        let (journal, lock_path) = (store.journal("dvc"), dir.path().join("lockfiles/dvc.lock"));
+        let lock_path = dir.path().join("lockfiles/dvc.lock");
+        let journal = store.journal("dvc", lock_path.clone());
         let file = RelPath::parse("dvc.yaml").expect("inside");
         let news = LockNews::default();
         journal.append("a", &record("a")).expect("written");

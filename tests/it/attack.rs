@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::process::Stdio;
 
 use serde_json::{Value, json};
 
@@ -238,4 +239,39 @@ fn a_password_in_the_address_of_a_remote_is_not_printed() {
     project.write(".dvc/config", "[core]\n    remote = r\n['remote \"r\"']\n    url = https://me:secret@host/data@1\n");
     let run = project.run(&["push"]).exits(2);
     assert!(run.stderr.contains("`https://host/data@1`") && !run.stderr.contains("secret"), "{}", run.stderr);
+}
+
+#[test]
+fn what_a_killed_run_recorded_does_not_outlive_another_revision_of_the_lock() {
+    let stages = "stages:\n  a: {cmd: cat in > out, deps: [in], outs: [out]}\n  b: {cmd: 'touch started; cat wait; cp out b', deps: [out], outs: [b]}\n";
+    let project = Project::new(stages);
+    project.write("wait", "");
+    let mut locks = Vec::new();
+    for text in ["1", "2"] {
+        project.write("in", text);
+        project.run(&["-q", "repro"]).succeeds();
+        locks.push(project.read("lockfiles/pipeline.lock"));
+    }
+    project.write("in", "3");
+    project.remove("wait");
+    project.remove("started");
+    assert!(std::process::Command::new("mkfifo").arg(project.path("wait")).status().unwrap().success());
+    let mut run = project.command(&["-q", "repro"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    while !project.exists("started") {
+        std::thread::yield_now();
+    }
+    run.kill().unwrap();
+    run.wait().unwrap();
+    assert_eq!(project.read("out"), "3");
+    project.run(&["checkout"]).succeeds();
+    assert_eq!(project.read("out"), "3", "the lock is as it was, so what was done counts");
+    project.write("lockfiles/pipeline.lock", &locks[0]);
+    project.run(&["checkout"]).succeeds();
+    assert_eq!((project.read("out"), project.read("b")), ("1".to_owned(), "1".to_owned()));
+    project.remove("wait");
+    project.write("wait", "");
+    project.write("in", "1");
+    project.run(&["status", "--check"]).succeeds();
+    project.run(&["repro"]).succeeds();
+    assert_eq!(project.read("lockfiles/pipeline.lock"), locks[0]);
 }

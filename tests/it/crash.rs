@@ -89,8 +89,9 @@ impl Crashed {
 
     /// Which stages are recorded as done.
     fn recorded(&self) -> BTreeSet<String> {
-        let mut lock = Lock::read(&self.project.path("lockfiles/pipeline.lock"), &RelPath::default()).unwrap();
-        Store::new(&self.project.path("")).journal("pipeline").replay(&mut lock, &RelPath::default()).unwrap();
+        let path = self.project.path("lockfiles/pipeline.lock");
+        let mut lock = Lock::read(&path, &RelPath::default()).unwrap();
+        Store::new(&self.project.path("")).journal("pipeline", path).replay(&mut lock, &RelPath::default()).unwrap();
         lock.stages.keys().map(ToString::to_string).collect()
     }
 

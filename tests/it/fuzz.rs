@@ -397,7 +397,7 @@ fn store() {
     let claim = ".clinpipe/locks/pipeline.stage.a";
     let files = [".clinpipe/journal/pipeline.jsonl", &action, ".clinpipe/stat", claim, &list];
     for _ in 0..2 {
-        store.journal("pipeline").append(&name.0, record).unwrap();
+        store.journal("pipeline", project.path("lockfiles/pipeline.lock")).append(&name.0, record).unwrap();
     }
     let mark = format!(
         "process 1              \n{}",
