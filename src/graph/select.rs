@@ -7,7 +7,7 @@ use petgraph::visit::EdgeRef;
 
 use super::build::Graph;
 use crate::config::StageName;
-use crate::util::{RelPath, nearest};
+use crate::util::{LocalPath, RelPath, nearest};
 
 /// How far a selection reaches beyond its targets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -134,7 +134,10 @@ impl Graph {
 
     fn unknown(&self, target: &str) -> SelectError {
         let stages = self.order().iter().map(|name| name.0.as_str());
-        let words = stages.chain(self.outputs.keys().map(RelPath::as_str));
+        // Spelled as a target is: as seen from the main pipeline file.
+        let base = self.main_file.parent();
+        let outputs: Vec<_> = self.outputs.keys().map(|path| path.relative_to(&base)).collect();
+        let words = stages.chain(outputs.iter().map(LocalPath::as_str));
         SelectError { target: target.to_owned(), nearest: nearest(target, words).map(str::to_owned) }
     }
 

@@ -169,9 +169,11 @@ mod tests {
         let values = [json!(1), json!(1.0), json!(true), json!("1"), json!(0), json!(0.0), json!(-0.0)];
         let keys: BTreeSet<_> = values.clone().map(|value| manifest(value).key()).into();
         assert_eq!(keys.len(), values.len());
-        for (one, other) in values.iter().flat_map(|one| values.iter().map(move |other| (one, other))) {
-            let reasons = manifest(json!([one])).explain(&manifest(json!([other])));
-            assert_eq!(reasons.is_empty(), one.to_string() == other.to_string(), "{one} and {other}");
+        for (at, one) in values.iter().enumerate() {
+            for (other_at, other) in values.iter().enumerate() {
+                let reasons = manifest(json!([one])).explain(&manifest(json!([other])));
+                assert_eq!(reasons.is_empty(), at == other_at, "{one} and {other}");
+            }
         }
     }
 

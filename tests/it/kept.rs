@@ -84,10 +84,11 @@ fn every_change_of_a_file_that_loading_looks_at_is_seen() {
 fn a_value_given_on_the_command_line_wins_and_is_not_kept() {
     let project = project();
     let run = |args: &[&str]| project.run(args).succeeds().stdout;
-    let plain = run(&["repro", "--dry-run", "--json"]);
-    let given = run(&["repro", "--dry-run", "--json", "--set", "word=two"]);
+    let plan = ["repro", "--dry-run", "--json", "many"];
+    let plain = run(&plan);
+    let given = run(&[&plan[..], &["--set", "word=two"]].concat());
     assert_ne!(plain, given);
-    assert_eq!(run(&["repro", "--dry-run", "--json"]), plain);
+    assert_eq!(run(&plan), plain);
 }
 
 #[test]

@@ -3,12 +3,11 @@
 use crate::project::Project;
 
 fn project(cmd: &str, extra: &str) -> Project {
-    let mut text = String::from("pools: {one: 1}\nstages:\n");
-    for name in ["a", "b", "c"] {
+    let stages = ["a", "b", "c"].map(|name| {
         let cmd = cmd.replace("NAME", name);
-        text += &format!("  {name}:\n    cmd: {cmd}; touch {name}.out\n    outs: [{name}.out]\n{extra}");
-    }
-    Project::new(&text)
+        format!("  {name}:\n    cmd: {cmd}; touch {name}.out\n    outs: [{name}.out]\n{extra}")
+    });
+    Project::new(&format!("pools: {{one: 1}}\nstages:\n{}", stages.concat()))
 }
 
 /// How many of three stages ran at the same time.
