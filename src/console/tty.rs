@@ -82,6 +82,7 @@ impl EventSink for TtyConsole {
             Event::RunStarted { stages, .. } => {
                 let total = self.lines.add(ProgressBar::new(*stages as u64));
                 total.set_style(template(TOTAL));
+                total.enable_steady_tick(TICK);
                 self.total = Some(total);
             }
             Event::Waiting { holder } => self.line(&format!("waiting for {}", one_line(holder))),
