@@ -12,8 +12,10 @@ use super::exit::Exit;
 use super::output::Output;
 use super::project::Opened;
 use super::revision;
+use crate::config::{self, StageName};
 use crate::plan::Workspace;
 use crate::store::{CheckReport, Damage, Survey, Sweep};
+use crate::util::RelPath;
 use crate::util::human::bytes;
 
 /// `cache`.
@@ -84,8 +86,15 @@ pub(super) fn run(global: &Global, command: &CacheCommand, output: &Output) -> a
 
 fn du(workspace: &Workspace<'_>, args: &DuArgs, output: &Output) -> anyhow::Result<Exit> {
     let lock = workspace.current_lock()?;
-    let owners: BTreeMap<String, _> =
-        lock.stages.into_iter().map(|(name, record)| (name.0, record.outs.into_values().collect())).collect();
+    let is_stored = |stage: &StageName, path: &RelPath| {
+        let declared = workspace.project.pipeline.stages.get(stage).map(|stage| &stage.outs);
+        declared.and_then(|outs| outs.iter().find(|out| out.path == *path)).is_none_or(config::Output::is_stored)
+    };
+    let mut owners: BTreeMap<String, _> = BTreeMap::new();
+    for (name, record) in lock.stages {
+        let outs = record.outs.into_iter().filter(|(path, _)| is_stored(&name, path));
+        owners.insert(name.0.clone(), outs.map(|(_, record)| record).collect());
+    }
     let survey = workspace.store.survey(&owners)?;
     if args.json {
         output.json(&survey)?;
@@ -223,9 +232,9 @@ fn faults_text(report: &CheckReport, repaired: bool) -> String {
         let _ = writeln!(text, "{}: {what}", fault.path.display());
     }
     text.push_str(if repaired {
-        "what was damaged is removed; `clinpipe repro` or `clinpipe pull` brings it again when it is needed"
+        "what was damaged is removed; `clinpipe commit` stores again what the workspace still has, `clinpipe pull` or `clinpipe repro` brings the rest"
     } else {
-        "help: --repair removes what is damaged; `clinpipe repro` or `clinpipe pull` brings it again"
+        "help: --repair removes what is damaged; then `clinpipe commit` stores again what the workspace still has, `clinpipe pull` or `clinpipe repro` brings the rest"
     });
     text
 }

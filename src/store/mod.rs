@@ -21,8 +21,8 @@ mod roots;
 mod stat;
 mod survey;
 
-use std::fs;
-use std::io;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -44,6 +44,9 @@ use crate::util::{RelPath, atomic_write};
 
 /// The version of every format written by this room.
 pub const SCHEMA_VERSION: u32 = 1;
+
+/// Names everything in the store, itself included.
+const GITIGNORE: &str = ".gitignore";
 
 /// What can go wrong with the store.
 #[derive(Debug, thiserror::Error)]
@@ -110,11 +113,14 @@ impl Store {
         self.dir.join("tmp")
     }
 
-    /// Takes part in the use of `tmp/`. Who finds nobody else there removes what killed processes left.
+    /// Takes part in the use of `tmp/`. Who finds nobody else there removes what killed processes left, and sees to it
+    /// that git leaves the store alone, also in a project whose `.gitignore` does not know it.
     pub fn use_tmp(&self) -> Result<Held, StoreError> {
         self.file_lock("tmp").share(|| {
-            // Litter that cannot be removed harms nobody.
+            // Litter that cannot be removed harms nobody; nor does a file that somebody wrote there.
             drop(fs::remove_dir_all(self.tmp()));
+            let mine = OpenOptions::new().write(true).create_new(true).open(self.dir.join(GITIGNORE));
+            drop(mine.and_then(|mut file| file.write_all(b"*\n")));
         })
     }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::cas::TEMPORARY;
-use super::{Store, StoreError};
+use super::{GITIGNORE, Store, StoreError};
 use crate::key::{ContentRecord, Digest};
 
 /// One file that is named by a digest.
@@ -90,7 +90,7 @@ impl Store {
     /// Measures the store; `owners` are the records of each owner by name.
     pub fn survey(&self, owners: &BTreeMap<String, Vec<ContentRecord>>) -> Result<Survey, StoreError> {
         let mut survey = Survey::default();
-        for entry in read_dir(&self.dir)? {
+        for entry in read_dir(&self.dir)?.iter().filter(|entry| entry.file_name() != GITIGNORE) {
             let mut size = Size::default();
             measure(&entry.path(), &mut size)?;
             survey.kinds.insert(entry.file_name().to_string_lossy().into_owned(), size);

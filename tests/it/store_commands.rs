@@ -47,6 +47,28 @@ fn write_through(project: &Project, name: &str, text: &str) {
 }
 
 #[test]
+fn git_leaves_the_store_alone_and_du_misses_only_what_is_kept() {
+    let project = Project::new(
+        "stages:\n  a: {cmd: cp in.txt kept && cp in.txt loose, deps: [in.txt], outs: [kept, {loose: {cache: false}}]}\n",
+    );
+    git(&project, &["init", "-q"]);
+    project.write("in.txt", "hello\n");
+    project.run(&["repro", "-q"]).succeeds();
+    let status =
+        Command::new("git").args(["status", "--short", "-uall"]).current_dir(project.path(".")).output().unwrap();
+    let untracked = String::from_utf8(status.stdout).unwrap();
+    assert!(untracked.contains("?? kept") && !untracked.contains(".clinpipe"), "{untracked}");
+    project.write("in.txt", "other\n");
+    project.run(&["repro", "-q"]).succeeds();
+    project.write(".clinpipe/.gitignore", "mine\n");
+    let du: serde_json::Value =
+        serde_json::from_str(&project.run(&["cache", "du", "--json"]).succeeds().stdout).unwrap();
+    assert_eq!(du["owners"]["a"]["missing"], 0, "{du}");
+    project.run(&["repro", "-q", "--force"]).succeeds();
+    assert_eq!(project.read(".clinpipe/.gitignore"), "mine\n");
+}
+
+#[test]
 fn checkout_brings_back_what_is_gone_and_saves_what_was_edited() {
     let project = project();
     project.remove("d");
