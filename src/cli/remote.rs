@@ -79,7 +79,8 @@ pub(super) fn push(global: &Global, args: &PushArgs, output: &Output) -> anyhow:
     }
     let _tmp = workspace.store.use_tmp()?;
     let transfer = remote::push(&workspace.store, &remote, &wants, &actions, jobs(args.common.jobs))?;
-    conclude(&transfer, "sent", "the store here does not hold", &remote, output)
+    let help = "\nhelp: `clinpipe commit` stores again what the workspace still has; `clinpipe repro` makes the rest";
+    conclude(&transfer, "sent", "the store here does not hold", help, &remote, output)
 }
 
 pub(super) fn fetch(global: &Global, args: &FetchArgs, output: &Output) -> anyhow::Result<Exit> {
@@ -120,7 +121,7 @@ fn get(
         wants.extend(remote::action_outputs(&workspace.store, &remote, &actions)?);
     }
     let transfer = remote::fetch(&workspace.store, &remote, &wants, &actions, jobs(args.jobs))?;
-    conclude(&transfer, "fetched", "the remote does not hold", &remote, output)
+    conclude(&transfer, "fetched", "the remote does not hold", "", &remote, output)
 }
 
 /// What the lock names of the wanted stages: outputs that the store keeps, and the keys of their actions.
@@ -151,6 +152,7 @@ fn conclude(
     transfer: &Transfer,
     verb: &str,
     lacking: &str,
+    help: &str,
     remote: &DirectoryRemote,
     output: &Output,
 ) -> anyhow::Result<Exit> {
@@ -171,7 +173,7 @@ fn conclude(
         return Ok(Exit::Done);
     }
     let count = transfer.failed.len() + transfer.missing.len();
-    output.error(&format!("error: {count} of what the lock names could not be {verb}"));
+    output.error(&format!("error: {count} of what the lock names could not be {verb}{help}"));
     Ok(Exit::Environment)
 }
 

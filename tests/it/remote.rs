@@ -135,6 +135,17 @@ fn damaged_blobs_are_never_believed() {
 }
 
 #[test]
+fn what_the_store_lost_is_stored_again_from_the_workspace() {
+    let project = project();
+    fs::remove_dir_all(project.path(".clinpipe")).unwrap();
+    let run = project.run(&["push"]).exits(4);
+    assert!(run.stderr.contains("does not hold upper.txt") && run.stderr.contains("clinpipe commit"), "{}", run.stderr);
+    project.run(&["commit"]).succeeds();
+    project.run(&["push"]).succeeds();
+    clone(&project).run(&["pull"]).succeeds();
+}
+
+#[test]
 fn two_results_of_one_action_are_an_alarm_and_the_first_stays() {
     let project = Project::new(
         "store: {remote: main, remotes: {main: remote}}\nstages:\n  dice: {cmd: cat ../seed > out, wdir: w, deps: [../in.txt], outs: [out]}\n",

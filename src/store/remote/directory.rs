@@ -29,7 +29,7 @@ impl DirectoryRemote {
     /// Opens a remote for reading; it must exist.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
         match fs::metadata(dir) {
-            Ok(metadata) if metadata.is_dir() => Ok(Self { dir: dir.to_owned(), _writing: None }),
+            Ok(metadata) if metadata.is_dir() => Ok(Self { dir: plain(dir), _writing: None }),
             Ok(_) => Err(StoreError::io("open the remote", dir, io::Error::from(io::ErrorKind::NotADirectory))),
             Err(error) => Err(StoreError::io("open the remote", dir, error)),
         }
@@ -45,7 +45,7 @@ impl DirectoryRemote {
         fs::create_dir_all(&tmp).map_err(fail)?;
         // Whether it can be written shows before anything is sent.
         tempfile::tempfile_in(&tmp).map_err(fail)?;
-        Ok(Self { dir: dir.to_owned(), _writing: Some(writing) })
+        Ok(Self { dir: plain(dir), _writing: Some(writing) })
     }
 
     fn path(&self, name: ObjectName) -> PathBuf {
@@ -116,6 +116,11 @@ impl Remote for DirectoryRemote {
         };
         Ok(listing.held.into_iter().map(|object| name(object.digest)).collect())
     }
+}
+
+/// A directory's path without `..` and links, as messages show it.
+fn plain(dir: &Path) -> PathBuf {
+    dir.canonicalize().unwrap_or_else(|_| dir.to_owned())
 }
 
 /// Gives a file its name unless the name is taken. Returns whether it did.
