@@ -32,23 +32,26 @@ pub struct Cli {
     pub command: Command,
 }
 
+/// What the help calls the options of every command.
+const GLOBAL: &str = "Options of every command";
+
 /// Options that every command takes.
 #[derive(Debug, Args)]
 pub struct Global {
     /// Work in this directory.
-    #[arg(short = 'C', long = "directory", value_name = "DIR", global = true)]
+    #[arg(short = 'C', long = "directory", value_name = "DIR", global = true, help_heading = GLOBAL)]
     pub directory: Option<PathBuf>,
     /// The pipeline file; otherwise pipeline.yaml, else dvc.yaml.
-    #[arg(long, value_name = "FILE", global = true)]
+    #[arg(long, value_name = "FILE", global = true, help_heading = GLOBAL)]
     pub file: Option<PathBuf>,
     /// When to use colours.
-    #[arg(long, value_enum, default_value_t, global = true)]
+    #[arg(long, value_enum, default_value_t, global = true, help_heading = GLOBAL)]
     pub color: Color,
     /// Say nothing but errors.
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, help_heading = GLOBAL)]
     pub quiet: bool,
     /// Say more: every fresh stage, every reason.
-    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    #[arg(short, long, global = true, help_heading = GLOBAL, conflicts_with = "quiet")]
     pub verbose: bool,
 }
 
@@ -147,7 +150,7 @@ pub enum Study {
 /// `repro`.
 #[derive(Debug, Args)]
 pub struct ReproArgs {
-    /// Stages, or the outputs they write; everything when none is given.
+    /// Stages, groups, outputs or pipeline files; the stages of the main pipeline file when none is given.
     pub targets: Vec<String>,
     /// How many stages may run at once; the number of cores when absent.
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
@@ -214,8 +217,11 @@ pub struct ReproArgs {
 /// `status`.
 #[derive(Debug, Args)]
 pub struct StatusArgs {
-    /// Stages, or the outputs they write; everything when none is given.
+    /// Stages, groups, outputs or pipeline files; the stages of the main pipeline file when none is given.
     pub targets: Vec<String>,
+    /// Every stage of every pipeline file below the root.
+    #[arg(short = 'P', long)]
+    pub all_pipelines: bool,
     /// Exit 1 when something is stale; --quiet implies it.
     #[arg(long)]
     pub check: bool,
@@ -268,7 +274,7 @@ pub struct MetricsDiffArgs {
 /// `verify`.
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
-    /// Stages, or the outputs they write; everything when none is given.
+    /// Stages, groups, outputs or pipeline files; the stages of the main pipeline file when none is given.
     pub targets: Vec<String>,
     /// How many stages may run at once; the number of cores when absent.
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]

@@ -109,7 +109,10 @@ fn text(report: &CheckoutReport) -> String {
     lines.extend(report.missing.iter().map(|path| format!("missing  {path}\n")));
     let (restored, unchanged) = (report.restored.len(), report.unchanged.len());
     lines.push(if restored == 0 && report.missing.is_empty() {
-        format!("Nothing to do: {unchanged} outputs are as the lock has them.\n")
+        match unchanged {
+            1 => "Nothing to do: 1 output is as the lock has it.\n".to_owned(),
+            _ => format!("Nothing to do: {unchanged} outputs are as the lock has them.\n"),
+        }
     } else {
         format!("{restored} restored, {unchanged} right already, {} missing.\n", report.missing.len())
     });

@@ -9,6 +9,7 @@ use super::output::Output;
 
 /// `completions`.
 #[derive(Debug, Args)]
+#[command(arg_required_else_help = true)]
 pub struct CompletionsArgs {
     /// The shell.
     #[arg(value_enum)]

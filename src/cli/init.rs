@@ -27,7 +27,11 @@ pub(super) fn run(args: &InitArgs, output: &Output) -> anyhow::Result<Exit> {
         fs::create_dir_all(parent).with_context(|| format!("cannot create {}", parent.display()))?;
         fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
     }
-    let place = args.dir.display();
-    output.talk(&format!("Wrote {} files to {place}. Next: `clinpipe -C {place} repro`", files.len()));
+    let count = files.len();
+    output.talk(&if args.dir.as_os_str() == "." {
+        format!("Wrote {count} files. Next: `clinpipe repro`")
+    } else {
+        format!("Wrote {count} files to {0}. Next: `cd {0} && clinpipe repro`", args.dir.display())
+    });
     Ok(Exit::Done)
 }

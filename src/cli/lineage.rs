@@ -28,6 +28,9 @@ pub struct LineageArgs {
     pub dot: bool,
 }
 
+/// Of a longer parameter only so many characters are shown; `--json` has it whole.
+const VALUE_WIDTH: usize = 80;
+
 pub(super) fn run(global: &Global, args: &LineageArgs, output: &Output) -> anyhow::Result<Exit> {
     let opened = Opened::load(global, &[])?;
     let workspace = opened.workspace();
@@ -92,7 +95,7 @@ fn add_step(text: &mut String, step: &Step) {
     }
     for (file, keys) in &step.params {
         for (key, value) in keys {
-            let _ = writeln!(text, "  {file}:{key} = {value}");
+            let _ = writeln!(text, "  {file}:{key} = {}", human::brief(&value.to_string(), VALUE_WIDTH));
         }
     }
     let width = step.inputs.iter().map(|input| input.path.as_str().chars().count()).max().unwrap_or(0);

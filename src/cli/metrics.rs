@@ -35,7 +35,7 @@ fn show(opened: &Opened, args: &MetricsShowArgs, output: &Output) -> anyhow::Res
         output.json(&readable)?;
         return Ok(Exit::Done);
     }
-    let mut table = Table::new(&["file", "metric", "value"]);
+    let mut table = Table::new(&["Path", "Metric", "Value"]);
     for (file, document) in readable {
         for (metric, value) in leaves(document) {
             table.push([file.clone(), metric, Table::cell(&value)]);

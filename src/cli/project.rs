@@ -87,7 +87,11 @@ impl Opened {
         }
         match self.graph.resolve(name)?.as_slice() {
             [one] => Ok(one.clone()),
-            _ => Err(UsageError::new(format!("`{name}` names more than one stage"), "name one of them").into()),
+            several => {
+                let names: Vec<&str> = several.iter().map(|name| name.0.as_str()).collect();
+                let help = format!("name one of them: {}", names.join(", "));
+                Err(UsageError::new(format!("`{name}` names more than one stage"), help).into())
+            }
         }
     }
 }

@@ -9,9 +9,10 @@ use crate::config::json_schema;
 
 /// `schema`.
 #[derive(Debug, Args)]
+#[command(arg_required_else_help = true)]
 pub struct SchemaArgs {
     /// Of which file.
-    #[arg(value_enum)]
+    #[arg(value_enum, value_name = "FILE")]
     pub of: Described,
 }
 

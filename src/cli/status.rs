@@ -27,7 +27,8 @@ struct StageState<'a> {
 
 pub(super) fn run(global: &Global, args: &StatusArgs, output: &Output) -> anyhow::Result<Exit> {
     let opened = Opened::load(global, &[])?;
-    let selected = opened.select(&args.targets, Selection::Upstream)?;
+    let reach = if args.all_pipelines { Selection::All } else { Selection::Upstream };
+    let selected = opened.select(&args.targets, reach)?;
     let workspace = opened.workspace();
     let plan = Plan::new(&workspace, &workspace.current_lock()?, &selected, PlanOptions::default())?;
     // Like `git diff --quiet`: the exit code is the answer.
@@ -74,8 +75,8 @@ fn text(plan: &Plan, verbose: bool) -> String {
     let _ = if stale == 0 {
         writeln!(text, "All {total} stages are up to date.")
     } else {
-        let verb = if stale == 1 { "is" } else { "are" };
-        writeln!(text, "{stale} of {total} stages {verb} not up to date; `clinpipe repro` brings them up to date.")
+        let (verb, object) = if stale == 1 { ("is", "it") } else { ("are", "them") };
+        writeln!(text, "{stale} of {total} stages {verb} not up to date; `clinpipe repro` brings {object} up to date.")
     };
     text
 }

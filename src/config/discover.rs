@@ -1,6 +1,6 @@
 //! Finding pipeline files: the one a directory stands for, and all others below a root.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ignore::WalkBuilder;
 
@@ -15,9 +15,21 @@ pub fn discover(directory: &Path) -> Result<RelPath, ConfigErrors> {
     let found =
         PIPELINE_FILES.iter().filter(|name| directory.join(name).is_file()).find_map(|name| RelPath::parse(name));
     found.ok_or_else(|| {
+        let help = above(directory).map_or_else(
+            || "start a project with `clinpipe init`, or name the file with `--file`".to_owned(),
+            |file| format!("the nearest is {}: change to its directory, or name it with `--file`", file.display()),
+        );
         ConfigError::of_file(PIPELINE_FILES[0], "there is neither pipeline.yaml nor dvc.yaml in this directory")
-            .help("start a project with `clinpipe init`, or name the file with `--file`")
+            .help(help)
             .into()
+    })
+}
+
+/// The pipeline file of the nearest directory above that has one, as seen from `directory`.
+fn above(directory: &Path) -> Option<PathBuf> {
+    directory.ancestors().enumerate().skip(1).find_map(|(steps, above)| {
+        let name = PIPELINE_FILES.iter().find(|name| above.join(name).is_file())?;
+        Some(std::iter::repeat_n("..", steps).chain([*name]).collect())
     })
 }
 

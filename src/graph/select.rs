@@ -134,10 +134,11 @@ impl Graph {
 
     fn unknown(&self, target: &str) -> SelectError {
         let stages = self.order().iter().map(|name| name.0.as_str());
+        let groups = self.order().iter().filter_map(|name| name.0.split_once('@')).map(|(group, _)| group);
         // Spelled as a target is: as seen from the main pipeline file.
         let base = self.main_file.parent();
         let outputs: Vec<_> = self.outputs.keys().map(|path| path.relative_to(&base)).collect();
-        let words = stages.chain(outputs.iter().map(LocalPath::as_str));
+        let words = stages.chain(groups).chain(outputs.iter().map(LocalPath::as_str));
         SelectError { target: target.to_owned(), nearest: nearest(target, words).map(str::to_owned) }
     }
 

@@ -4,8 +4,13 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use crate::util::human::brief;
+
 /// How many decimals a cell has at most, unless said otherwise.
 pub const DECIMALS: usize = 5;
+
+/// Longer texts are cut in a cell.
+const MAX_TEXT: usize = 40;
 
 /// A table of texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,11 +45,11 @@ impl Table {
     pub fn cell_with(value: &Value, decimals: usize) -> String {
         match value {
             Value::Null => "-".to_owned(),
-            Value::String(text) => cut(text),
+            Value::String(text) => brief(text, MAX_TEXT),
             Value::Number(number) if number.is_f64() => {
                 number.as_f64().map_or_else(String::new, |number| short(number, decimals))
             }
-            other => cut(&other.to_string()),
+            other => brief(&other.to_string(), MAX_TEXT),
         }
     }
 
@@ -84,10 +89,6 @@ impl Table {
         }
         widths
     }
-}
-
-fn cut(text: &str) -> String {
-    if text.chars().count() > 40 { text.chars().take(39).chain(['…']).collect() } else { text.to_owned() }
 }
 
 /// At most so many decimals; what would then read as 0 is written in scientific form.

@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use serde_json::Value;
 
+use crate::util::human;
+
 /// Longer names are cut.
 const MAX_NAME: usize = 24;
 
@@ -106,7 +108,7 @@ pub(super) fn name(cell: &Value) -> String {
 
 pub(super) fn cut(name: &str) -> String {
     let plain: String = name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if plain.chars().count() <= MAX_NAME { plain } else { plain.chars().take(MAX_NAME - 1).chain(['…']).collect() }
+    human::brief(&plain, MAX_NAME)
 }
 
 /// A number with the decimals that a span asks for.

@@ -47,7 +47,10 @@ pub fn page(charts: &[Chart]) -> String {
 fn figure(page: &mut String, chart: &Chart, number: usize) {
     let _ = writeln!(page, "<figure id=\"plot-{number}\" aria-labelledby=\"title-{number}\">");
     let _ = writeln!(page, "<figcaption><h2 id=\"title-{number}\">{}</h2>", escape(&chart.title));
-    let _ = writeln!(page, "<span class=\"id\">{}</span></figcaption>", escape(&chart.id));
+    if chart.id != chart.title {
+        let _ = writeln!(page, "<span class=\"id\">{}</span>", escape(&chart.id));
+    }
+    page.push_str("</figcaption>\n");
     let mut notes = chart.all_notes();
     match &chart.picture {
         Picture::Images(_) => images(page, chart),

@@ -68,10 +68,24 @@ pub fn bytes(value: u64) -> String {
     format!("{scaled:.1} {unit}")
 }
 
+/// The text in at most `width` characters; where some are left out, the last one is `…`.
+pub fn brief(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        text.to_owned()
+    } else {
+        text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn what_is_left_out_is_marked() {
+        assert_eq!([brief("", 3), brief("äöü", 3), brief("äöüß", 3)], ["", "äöü", "äö…"]);
+    }
 
     #[test]
     fn durations_read_well() {

@@ -57,8 +57,20 @@ fn addresses_reach_into_other_files() {
     assert_eq!(named(&["pipeline.yaml:report", "-s"]), ["report"]);
     assert_eq!(named(&["features/dvc.yaml"]).len(), 3);
     assert_eq!(named(&["-P"]).len(), 4);
+    let status = |args: &[&str]| project.run(&[&["status"], args].concat()).stdout;
+    project.remove("features/a.txt");
+    assert!(status(&["--check"]).starts_with("All 2 stages"), "the main file's stages and what those need");
+    assert!(
+        status(&["-P"]).contains("1 of 4 stages is not up to date; `clinpipe repro` brings it"),
+        "{}",
+        status(&["-P"])
+    );
     assert_eq!(named(&["-p"]), ["features/dvc.yaml:table", "report"]);
     assert_eq!(named(&["--glob", "*part@*"]).len(), 2);
+    let several = project.run(&["why", "features/dvc.yaml:part"]).exits(2).stderr;
+    assert!(several.contains("one of them: features/dvc.yaml:part@a, features/dvc.yaml:part@b"), "{several}");
+    let unknown = project.run(&["repro", "features/dvc.yaml:prat"]).exits(2).stderr;
+    assert!(unknown.contains("did you mean `features/dvc.yaml:part`?"), "{unknown}");
     let unknown = project.run(&["repro", "features/dvc.yaml:tabel"]).exits(2).stderr;
     assert!(unknown.contains("did you mean `features/dvc.yaml:table`?"), "{unknown}");
 }

@@ -548,6 +548,8 @@ fn a_missing_or_unreadable_file() {
     help: start a project with `clinpipe init`, or name the file with `--file`
     ");
     std::fs::write(dir.path().join("pipeline.yaml"), b"stages:\n  a: {cmd: x\xff}\n").expect("a file");
+    let below = super::super::discover(&dir.path().join("src/lib")).expect_err("nothing there").to_string();
+    assert!(below.contains("help: the nearest is ../../pipeline.yaml: "), "{below}");
     let file = super::super::discover(dir.path()).expect("found");
     let error = super::super::load(dir.path(), &file, &[], &super::Catalog).expect_err("not text");
     insta::assert_snapshot!(error, @r"
