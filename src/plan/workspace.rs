@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::config::{BuiltinCatalog, Project, StageDef, StageName, Work};
 use crate::graph::Graph;
 use crate::key::{ActionKey, ContentRecord, HintTable, Reader, ReasonKind, StaleReason};
-use crate::store::{Journal, Lock, LockNews, StageRecord, Store, StoreError, lock_name, lock_path};
+use crate::store::{FileLock, Journal, Lock, LockNews, StageRecord, Store, StoreError, lock_name, lock_path};
 use crate::util::RelPath;
 
 /// A loaded project with its graph, store and file reader.
@@ -56,6 +56,14 @@ impl<'a> Workspace<'a> {
     /// Where the lock of a pipeline file lies.
     pub fn lock_path(&self, file: &RelPath) -> PathBuf {
         lock_path(&file.under(&self.project.pipeline.root))
+    }
+
+    /// A lock about a pipeline file or one of its stages. It lies beside that file, not in the store of this root: a run
+    /// that was started further up or down works on the same outputs, and the two must not.
+    pub fn process_lock(&self, file: &RelPath, kind: &str) -> FileLock {
+        let name = file.as_str().rsplit('/').next().and_then(RelPath::parse).unwrap_or_default();
+        let directory = file.parent().under(&self.project.pipeline.root);
+        Store::lock_beside(&directory, &format!("{}.{kind}", lock_name(&name)))
     }
 
     /// The journal of a pipeline file.

@@ -6,7 +6,7 @@ use super::run::RunError;
 use super::stage_run::{LOCK_POLL, is_ancestor};
 use crate::config::{StageDef, StageName};
 use crate::plan::Workspace;
-use crate::store::{Claim, Held, Lock, StageRecord, file_name, lock_name};
+use crate::store::{Claim, FileLock, Held, Lock, StageRecord, file_name};
 use crate::util::RelPath;
 
 /// Makes a stage's new record durable. Its blobs are stored already.
@@ -26,7 +26,7 @@ pub(super) fn drop_outdated(workspace: &Workspace<'_>) -> Result<(), RunError> {
 
 /// Waits for the right to write the lock and the journal of a pipeline file.
 pub(super) fn hold_lock(workspace: &Workspace<'_>, file: &RelPath) -> Result<Held, RunError> {
-    Ok(workspace.store.file_lock(&format!("{}.lock", lock_name(file))).hold()?)
+    Ok(workspace.process_lock(file, "lock").hold()?)
 }
 
 /// Puts what the journals hold into the lock files, and keeps the hints. The caller takes part in the use of `tmp/`.
@@ -62,7 +62,7 @@ pub(super) fn claim_stages<'n>(
     let stages: BTreeSet<_> = stages.into_iter().collect();
     let mut claims = BTreeMap::new();
     for stage in stages {
-        let lock = workspace.store.file_lock(&stage_lock(workspace.stage(stage)));
+        let lock = stage_lock(workspace, workspace.stage(stage));
         let mut told = false;
         let claim = loop {
             match lock.try_claim()? {
@@ -84,7 +84,7 @@ pub(super) fn claim_stages<'n>(
     Ok(claims)
 }
 
-/// What names the lock of a stage.
-pub(super) fn stage_lock(stage: &StageDef) -> String {
-    format!("{}.stage.{}", lock_name(&stage.file), file_name(&stage.local))
+/// The lock under which one process at a time works on a stage.
+pub(super) fn stage_lock(workspace: &Workspace<'_>, stage: &StageDef) -> FileLock {
+    workspace.process_lock(&stage.file, &format!("stage.{}", file_name(&stage.local)))
 }

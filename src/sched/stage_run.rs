@@ -166,7 +166,7 @@ impl StageRun<'_> {
     /// waiting might never end.
     fn claim(&self) -> Result<Result<Claim, StageEnd>, RunError> {
         let workspace = self.runner.workspace;
-        let lock = workspace.store.file_lock(&super::record::stage_lock(self.stage));
+        let lock = super::record::stage_lock(workspace, self.stage);
         let mut told = false;
         loop {
             match lock.try_claim()? {

@@ -119,9 +119,23 @@ impl Store {
         self.file_lock("tmp").share(|| {
             // Litter that cannot be removed harms nobody; nor does a file that somebody wrote there.
             drop(fs::remove_dir_all(self.tmp()));
-            let mine = OpenOptions::new().write(true).create_new(true).open(self.dir.join(GITIGNORE));
-            drop(mine.and_then(|mut file| file.write_all(b"*\n")));
+            self.ignore_itself();
         })
+    }
+
+    /// Tells git to leave this directory alone.
+    fn ignore_itself(&self) {
+        let mine = OpenOptions::new().write(true).create_new(true).open(self.dir.join(GITIGNORE));
+        drop(mine.and_then(|mut file| file.write_all(b"*\n")));
+    }
+
+    /// A lock between processes in a `.clinpipe` that holds nothing else, unless it is a store as well.
+    pub fn lock_beside(directory: &Path, name: &str) -> FileLock {
+        let beside = Self::new(directory);
+        if !beside.dir.is_dir() && fs::create_dir(&beside.dir).is_ok() {
+            beside.ignore_itself();
+        }
+        beside.file_lock(name)
     }
 
     /// Makes durable whatever was written to the store and to the workspace on its file system: blobs, records, the

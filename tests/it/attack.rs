@@ -2,6 +2,7 @@
 //! test each.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::symlink;
 use std::process::Stdio;
 
@@ -274,4 +275,29 @@ fn what_a_killed_run_recorded_does_not_outlive_another_revision_of_the_lock() {
     project.run(&["status", "--check"]).succeeds();
     project.run(&["repro"]).succeeds();
     assert_eq!(project.read("lockfiles/pipeline.lock"), locks[0]);
+}
+
+#[test]
+fn runs_from_two_roots_do_not_write_one_output_together() {
+    let project = Project::empty();
+    let gate = "touch started; cat in > z; until test -e go; do sleep 0.01; done; cat in >> z";
+    project.write("sub/dvc.yaml", &format!("stages:\n  a: {{cmd: '{gate}', deps: [in], outs: [z]}}\n"));
+    project.write("sub/in", "1");
+    project.write("dvc.yaml", "stages:\n  r: {cmd: cat sub/z > o, deps: [sub/z], outs: [o]}\n");
+    let start = |args: &[&str]| project.command(args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut above = start(&["repro"]);
+    while !project.exists("sub/started") {
+        std::thread::yield_now();
+    }
+    assert_eq!(project.read("sub/.clinpipe/.gitignore"), "*\n");
+    let mut below = start(&["-C", "sub", "repro"]);
+    let mut said = BufReader::new(below.stderr.take().unwrap());
+    let mut line = String::new();
+    said.read_line(&mut line).unwrap();
+    assert!(line.contains(&format!("waiting for process {}", above.id())), "{line}");
+    project.write("sub/go", "");
+    assert!(above.wait().unwrap().success() && below.wait().unwrap().success());
+    assert_eq!((project.read("sub/z"), project.read("o")), ("11".to_owned(), "11".to_owned()));
+    project.run(&["-C", "sub", "status", "--check"]).succeeds();
+    project.run(&["status", "--check"]).succeeds();
 }
