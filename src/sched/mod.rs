@@ -5,6 +5,7 @@
 //! jobs and its pool. Whatever order stages finish in, the lock's bytes are the same.
 
 mod accept;
+mod attempt;
 mod capacity;
 mod checkout;
 mod confine;
