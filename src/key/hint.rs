@@ -5,6 +5,8 @@
 
 use std::collections::HashMap;
 use std::fs::Metadata;
+use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -30,16 +32,57 @@ pub struct StatHint {
     pub digest: Digest,
 }
 
-impl StatHint {
-    fn new(metadata: &Metadata, digest: Digest, hashed_ns: i64) -> Self {
+/// What a file looks like without reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileState {
+    mtime_ns: i64,
+    ctime_ns: i64,
+    /// Bytes.
+    pub size: u64,
+    inode: u64,
+    mode: u32,
+}
+
+impl FileState {
+    /// The state of a file by its path below an open directory: the way to the directory is walked once for all.
+    pub fn below(directory: &OwnedFd, relative: &str) -> io::Result<Self> {
+        let stat = rustix::fs::statat(directory, relative, rustix::fs::AtFlags::empty())?;
+        Ok(Self {
+            mtime_ns: time_ns(stat.st_mtime, stat.st_mtime_nsec as i64),
+            ctime_ns: time_ns(stat.st_ctime, stat.st_ctime_nsec as i64),
+            size: stat.st_size as u64,
+            inode: stat.st_ino,
+            mode: stat.st_mode,
+        })
+    }
+
+    /// Whether it is a file and neither a directory nor a pipe, socket or device.
+    pub fn is_regular(&self) -> bool {
+        rustix::fs::FileType::from_raw_mode(self.mode).is_file()
+    }
+
+    /// Whether its owner may execute it.
+    pub fn is_executable(&self) -> bool {
+        self.mode & 0o100 != 0
+    }
+}
+
+impl From<&Metadata> for FileState {
+    fn from(metadata: &Metadata) -> Self {
         Self {
             mtime_ns: time_ns(metadata.mtime(), metadata.mtime_nsec()),
             ctime_ns: time_ns(metadata.ctime(), metadata.ctime_nsec()),
             size: metadata.size(),
             inode: metadata.ino(),
-            hashed_ns,
-            digest,
+            mode: metadata.mode(),
         }
+    }
+}
+
+impl StatHint {
+    fn new(state: FileState, digest: Digest, hashed_ns: i64) -> Self {
+        let FileState { mtime_ns, ctime_ns, size, inode, mode: _ } = state;
+        Self { mtime_ns, ctime_ns, size, inode, hashed_ns, digest }
     }
 
     /// Whether a later change could have left the file's times as they are.
@@ -47,8 +90,8 @@ impl StatHint {
         self.mtime_ns.max(self.ctime_ns).saturating_add(CLOCK_RESOLUTION_NS) >= self.hashed_ns
     }
 
-    fn matches(&self, metadata: &Metadata) -> bool {
-        *self == Self::new(metadata, self.digest, self.hashed_ns)
+    fn matches(&self, state: FileState) -> bool {
+        *self == Self::new(state, self.digest, self.hashed_ns)
     }
 }
 
@@ -77,15 +120,15 @@ impl HintTable {
     }
 
     /// The digest of the file, if its hint can be trusted.
-    pub fn lookup(&self, path: &str, metadata: &Metadata) -> Option<Digest> {
+    pub fn lookup(&self, path: &str, file: FileState) -> Option<Digest> {
         let state = self.read();
         let hint = state.known.get(path)?;
-        (hint.matches(metadata) && !hint.is_racy()).then_some(hint.digest)
+        (hint.matches(file) && !hint.is_racy()).then_some(hint.digest)
     }
 
-    /// Remembers a digest. `metadata` was read before hashing began and `now_ns` is the clock at that moment.
-    pub fn record(&self, path: &str, metadata: &Metadata, digest: Digest, now_ns: i64) {
-        let hint = StatHint::new(metadata, digest, now_ns);
+    /// Remembers a digest. The state was read before hashing began and `now_ns` is the clock at that moment.
+    pub fn record(&self, path: &str, file: FileState, digest: Digest, now_ns: i64) {
+        let hint = StatHint::new(file, digest, now_ns);
         let mut state = self.write();
         state.changed |= state.known.insert(path.to_owned(), hint) != Some(hint);
     }
@@ -134,6 +177,20 @@ mod tests {
     use std::fs;
 
     #[test]
+    fn a_file_looks_the_same_from_its_directory() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        fs::create_dir(dir.path().join("below")).expect("created");
+        let path = dir.path().join("below/file");
+        fs::write(&path, "abc").expect("written");
+        let open = OwnedFd::from(fs::File::open(dir.path()).expect("there"));
+        let state = FileState::below(&open, "below/file").expect("there");
+        assert_eq!(state, FileState::from(&fs::metadata(&path).expect("there")));
+        assert!(state.is_regular() && !state.is_executable() && state.size == 3);
+        assert!(!FileState::below(&open, "below").expect("there").is_regular());
+        FileState::below(&open, "absent").expect_err("nothing is there");
+    }
+
+    #[test]
     fn a_hint_taken_too_soon_is_not_trusted() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let path = dir.path().join("file");
@@ -142,13 +199,13 @@ mod tests {
         let changed = time_ns(metadata.mtime(), metadata.mtime_nsec());
         let table = HintTable::default();
         let digest = Digest::of(b"a");
-        table.record("file", &metadata, digest, changed + 1);
-        assert_eq!(table.lookup("file", &metadata), None, "within the clock's resolution");
+        table.record("file", FileState::from(&metadata), digest, changed + 1);
+        assert_eq!(table.lookup("file", FileState::from(&metadata)), None, "within the clock's resolution");
         assert_eq!(table.racy_paths(), ["file"]);
-        table.record("file", &metadata, digest, changed + 2 * CLOCK_RESOLUTION_NS);
-        assert_eq!(table.lookup("file", &metadata), Some(digest));
+        table.record("file", FileState::from(&metadata), digest, changed + 2 * CLOCK_RESOLUTION_NS);
+        assert_eq!(table.lookup("file", FileState::from(&metadata)), Some(digest));
         fs::write(&path, "b").expect("written");
         let metadata = fs::metadata(&path).expect("there");
-        assert_eq!(table.lookup("file", &metadata), None, "changed since");
+        assert_eq!(table.lookup("file", FileState::from(&metadata)), None, "changed since");
     }
 }

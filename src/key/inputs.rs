@@ -4,9 +4,11 @@
 //! Members that editors and interpreters leave behind, and those that `.dvcignore` or `.clinpipeignore` match, do not
 //! count. Symbolic links count as what they point to.
 
-use std::fs::{self, Metadata};
+use std::ffi::OsStr;
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -15,6 +17,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::hash::hash_file;
+use super::hint::FileState;
 use super::{ContentRecord, Digest, HintTable};
 use crate::config::PIPELINE_FILES;
 use crate::util::ignore_rules::IGNORE_FILES;
@@ -99,10 +102,11 @@ impl Reader {
         match fs::metadata(&absolute) {
             Ok(metadata) if metadata.is_dir() => self.directory(path, &absolute, read),
             Ok(metadata) => {
-                ensure_regular(&metadata).map_err(|source| InputError { path: path.to_string(), source })?;
-                let digest = self.file(path.as_str(), &absolute, &metadata, read)?;
-                let executable = is_executable(&metadata);
-                Ok(Content::File(ContentRecord { digest, size: metadata.size(), count: None, executable }))
+                let state = FileState::from(&metadata);
+                ensure_regular(state).map_err(|source| InputError { path: path.to_string(), source })?;
+                let digest = self.file(path.as_str(), &absolute, state, read)?;
+                let executable = state.is_executable();
+                Ok(Content::File(ContentRecord { digest, size: state.size, count: None, executable }))
             }
             Err(error) if is_absence(&error) => {
                 self.hints.forget(path.as_str());
@@ -124,7 +128,7 @@ impl Reader {
             let path = self.root.join(name);
             // A file that has gone or turned unreadable since loses its hint, nothing more.
             match fs::metadata(&path) {
-                Ok(metadata) => drop(self.file(name, &path, &metadata, true)),
+                Ok(metadata) => drop(self.file(name, &path, FileState::from(&metadata), true)),
                 Err(_) => self.hints.forget(name),
             }
         });
@@ -132,22 +136,27 @@ impl Reader {
 
     fn directory(&self, path: &RelPath, absolute: &Path, read: bool) -> Result<Content, InputError> {
         let fail = |source| InputError { path: path.to_string(), source };
-        let entries = self
-            .members(path, absolute)
-            .map_err(fail)?
+        let members = self.members(path, absolute).map_err(fail)?;
+        let open = OwnedFd::from(File::open(absolute).map_err(fail)?);
+        let entries = members
             .into_par_iter()
-            .map(|relative| self.member(path, absolute, relative, read))
+            .map(|relative| self.member(path, (absolute, &open), relative, read))
             .collect::<Result<Vec<_>, InputError>>()?;
         Ok(Content::Directory(directory_record(&entries), entries))
     }
 
-    fn member(&self, directory: &RelPath, absolute: &Path, relative: String, read: bool) -> Result<Entry, InputError> {
+    fn member(
+        &self,
+        directory: &RelPath,
+        (absolute, open): (&Path, &OwnedFd),
+        relative: String,
+        read: bool,
+    ) -> Result<Entry, InputError> {
         let name = format!("{directory}/{relative}");
-        let path = absolute.join(&relative);
-        let metadata = fs::metadata(&path).and_then(|metadata| ensure_regular(&metadata).map(|()| metadata));
-        let metadata = metadata.map_err(|source| InputError { path: name.clone(), source })?;
-        let digest = self.file(&name, &path, &metadata, read)?;
-        Ok(Entry { path: relative, digest, size: metadata.size(), executable: is_executable(&metadata) })
+        let state = FileState::below(open, &relative).and_then(|state| ensure_regular(state).map(|()| state));
+        let state = state.map_err(|source| InputError { path: name.clone(), source })?;
+        let digest = self.file(&name, &absolute.join(&relative), state, read)?;
+        Ok(Entry { path: relative, digest, size: state.size, executable: state.is_executable() })
     }
 
     /// What is below a directory, without the directories, in path order. Ignore files lie above it: one within would
@@ -165,13 +174,17 @@ impl Reader {
                     || (is_directory && is_lock_directory(entry.path()))
                     || rules.ignoring(entry.path(), is_directory).is_some())
         });
+        let walked = directory.as_os_str().as_bytes();
+        let start = walked.len() + usize::from(!walked.ends_with(b"/"));
         let mut members = Vec::new();
         for entry in walk.build() {
             let entry = entry.map_err(io::Error::other)?;
-            let relative = entry.path().strip_prefix(directory).map_err(io::Error::other)?;
             if entry.file_type().is_some_and(|kind| kind.is_dir()) {
                 continue;
             }
+            // What a walk yields begins with where it began.
+            let bytes = entry.path().as_os_str().as_bytes().get(start..).unwrap_or_default();
+            let relative = Path::new(OsStr::from_bytes(bytes));
             let name = entry.file_name().to_str().filter(|name| IGNORE_FILES.contains(name));
             if let Some(name) = name.filter(|_| !path.is_root() || entry.depth() > 1) {
                 let message = format!(
@@ -193,8 +206,8 @@ impl Reader {
     }
 
     /// The digest of a file; without `read` an error, unless a trusted hint tells it.
-    fn file(&self, name: &str, path: &Path, metadata: &Metadata, read: bool) -> Result<Digest, InputError> {
-        if let Some(digest) = self.hints.lookup(name, metadata) {
+    fn file(&self, name: &str, path: &Path, state: FileState, read: bool) -> Result<Digest, InputError> {
+        if let Some(digest) = self.hints.lookup(name, state) {
             return Ok(digest);
         }
         if !read {
@@ -202,7 +215,7 @@ impl Reader {
         }
         let now_ns = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_nanos() as i64);
         let digest = hash_file(path).map_err(|source| InputError { path: name.to_owned(), source })?;
-        self.hints.record(name, metadata, digest, now_ns);
+        self.hints.record(name, state, digest, now_ns);
         Ok(digest)
     }
 }
@@ -225,18 +238,14 @@ pub fn directory_record(entries: &[Entry]) -> ContentRecord {
 }
 
 /// Reading a pipe would wait for ever, reading a device never end.
-fn ensure_regular(metadata: &Metadata) -> io::Result<()> {
-    if metadata.is_file() {
+fn ensure_regular(state: FileState) -> io::Result<()> {
+    if state.is_regular() {
         return Ok(());
     }
     Err(io::Error::new(
         io::ErrorKind::InvalidInput,
         "it is neither a file nor a directory but a pipe, socket or device",
     ))
-}
-
-fn is_executable(metadata: &Metadata) -> bool {
-    metadata.mode() & 0o100 != 0
 }
 
 fn is_absence(error: &io::Error) -> bool {
