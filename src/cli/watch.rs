@@ -28,7 +28,7 @@ pub(super) fn events(path: &Path) -> anyhow::Result<JsonConsole> {
 
 /// The console that fits the terminal and the options, and the events file if there is one.
 pub(super) fn sink(output: &Output, events: Option<&JsonConsole>) -> Box<dyn EventSink + Send> {
-    let style = Style { color: output.colors_stderr() };
+    let style = Style { color: output.colors_stderr(), verbose: output.is_verbose() };
     let stderr = || Box::new(io::stderr());
     let console: Box<dyn EventSink + Send> = if output.is_quiet() {
         Box::new(QuietConsole::new(stderr(), style))

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use super::text::{Style, finished, one_line, progress};
+use super::text::{Style, because, finished, one_line, progress};
 use crate::config::StageName;
 use crate::sched::events::{Event, EventSink};
 
@@ -54,9 +54,9 @@ impl EventSink for PlainConsole {
         match event {
             Event::RunStarted { .. } | Event::RunFinished { .. } => {}
             Event::Waiting { holder } => self.line(&format!("waiting for {}", one_line(holder))),
-            Event::StageStarted { stage, reason, attempt } => {
+            Event::StageStarted { stage, reasons, attempt } => {
                 self.last.insert(stage.clone(), (self.clock)());
-                self.line(&started(stage, reason, *attempt));
+                self.line(&started(stage, &because(self.style, reasons), *attempt));
             }
             Event::StageProgress { stage, done, total, unit, message } => {
                 if self.is_due(stage) {
@@ -78,7 +78,7 @@ impl EventSink for PlainConsole {
 /// The line that begins a stage.
 pub(super) fn started(stage: &StageName, reason: &str, attempt: u32) -> String {
     let again = if attempt > 1 { format!(", attempt {attempt}") } else { String::new() };
-    format!("{}: started{again} ({})", one_line(&stage.0), one_line(reason))
+    format!("{}: started{again} ({reason})", one_line(&stage.0))
 }
 
 /// A note, with the stage it is about.
@@ -105,7 +105,7 @@ mod tests {
         }
         insta::assert_snapshot!(out.text(), @r"
         waiting for process 4711 (clinpipe repro)
-        ingest: started (dependency data/raw.csv has changed)
+        ingest: started (dependency data/raw.csv has changed and 1 more)
         ingest: done in 1.2s
         split: restored in 0.02s
         train: started, attempt 2 (never run)
@@ -117,12 +117,24 @@ mod tests {
     }
 
     #[test]
+    fn verbose_tells_every_reason_and_every_fresh_stage() {
+        let out = Shared::default();
+        let mut console = PlainConsole::new(Box::new(out.clone()), Style { color: false, verbose: true });
+        run()[..4].iter().for_each(|event| console.event(event));
+        insta::assert_snapshot!(out.text(), @r"
+        waiting for process 4711 (clinpipe repro)
+        generate: fresh
+        ingest: started (dependency data/raw.csv has changed; parameter seed added)
+        ");
+    }
+
+    #[test]
     fn progress_gets_a_line_every_ten_seconds() {
         let (out, now) = (Shared::default(), Arc::new(AtomicU64::new(0)));
         let time = Arc::clone(&now);
         let clock = Box::new(move || Duration::from_secs(time.load(Ordering::Relaxed)));
         let mut console = PlainConsole::with_clock(Box::new(out.clone()), Style::default(), clock);
-        console.event(&Event::StageStarted { stage: name("train"), reason: "never run".to_owned(), attempt: 1 });
+        console.event(&Event::StageStarted { stage: name("train"), reasons: vec!["never run".to_owned()], attempt: 1 });
         for second in 0..25 {
             now.store(second, Ordering::Relaxed);
             console.event(&step("train", second));

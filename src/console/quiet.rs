@@ -35,7 +35,7 @@ mod tests {
     #[test]
     fn only_the_failure_is_told() {
         let out = Shared::default();
-        let mut console = QuietConsole::new(Box::new(out.clone()), Style { color: false });
+        let mut console = QuietConsole::new(Box::new(out.clone()), Style::default());
         for event in &run() {
             console.event(event);
         }

@@ -10,6 +10,8 @@ use crate::util::human;
 pub struct Style {
     /// Whether outcomes are coloured.
     pub color: bool,
+    /// Whether fresh stages and all reasons are told.
+    pub verbose: bool,
 }
 
 /// Foreground colours, by their ANSI numbers.
@@ -34,11 +36,20 @@ pub(super) fn outcome(style: Style, outcome: Outcome) -> String {
     if style.color { format!("\x1b[{}m{word}\x1b[0m", color as u8) } else { word.to_owned() }
 }
 
+/// Why a stage starts: the first reason and how many more there are, or all of them.
+pub(super) fn because(style: Style, reasons: &[String]) -> String {
+    let text = match reasons {
+        [first, rest @ ..] if !rest.is_empty() && !style.verbose => format!("{first} and {} more", rest.len()),
+        all => all.join("; "),
+    };
+    one_line(&text)
+}
+
 /// The line that ends a stage, or nothing when it is not worth one: a fresh stage did nothing.
 pub(super) fn finished(style: Style, stage: &str, how: Outcome, seconds: f64, detail: &str) -> Option<String> {
     let stage = one_line(stage);
     match how {
-        Outcome::Fresh => None,
+        Outcome::Fresh => style.verbose.then(|| format!("{stage}: {}", outcome(style, how))),
         Outcome::Failed => Some(failure(style, &stage, seconds, detail)),
         Outcome::Skipped => Some(format!("{stage}: {}", outcome(style, how))),
         Outcome::Ran | Outcome::Restored => Some(format!("{stage}: {} in {}", outcome(style, how), time(seconds))),
@@ -120,15 +131,15 @@ pub(super) mod tests {
 
     /// A run in which everything happens.
     pub(in crate::console) fn run() -> Vec<Event> {
-        let reason = "dependency data/raw.csv has changed".to_owned();
+        let reasons = ["dependency data/raw.csv has changed", "parameter seed added"].map(str::to_owned).to_vec();
         vec![
             Event::RunStarted { stages: 5, jobs: 2 },
             Event::Waiting { holder: "process 4711 (clinpipe repro)".to_owned() },
             end("generate", Outcome::Fresh, 0.001, ""),
-            Event::StageStarted { stage: name("ingest"), reason, attempt: 1 },
+            Event::StageStarted { stage: name("ingest"), reasons, attempt: 1 },
             end("ingest", Outcome::Ran, 1.24, ""),
             end("split", Outcome::Restored, 0.02, ""),
-            Event::StageStarted { stage: name("train"), reason: "never run".to_owned(), attempt: 2 },
+            Event::StageStarted { stage: name("train"), reasons: vec!["never run".to_owned()], attempt: 2 },
             step("train", 1),
             step("train", 2),
             Event::Note { stage: Some(name("train")), message: "artifacts/x was edited;\nsaved".to_owned() },
@@ -146,7 +157,7 @@ pub(super) mod tests {
 
     #[test]
     fn colour_is_only_there_when_asked_for() {
-        assert_eq!(outcome(Style { color: true }, Outcome::Failed), "\x1b[31mfailed\x1b[0m");
+        assert_eq!(outcome(Style { color: true, verbose: false }, Outcome::Failed), "\x1b[31mfailed\x1b[0m");
         assert_eq!(outcome(Style::default(), Outcome::Failed), "failed");
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::plain::note;
-use super::text::{Style, finished, one_line, progress};
+use super::text::{Style, because, finished, one_line, progress};
 use crate::config::StageName;
 use crate::sched::events::{Event, EventSink};
 
@@ -48,7 +48,7 @@ impl TtyConsole {
         bar.set_style(template(RUNNING));
         bar.set_prefix(format!("{:<14}", one_line(&stage.0)));
         let again = if attempt > 1 { format!("attempt {attempt}, ") } else { String::new() };
-        bar.set_message(format!("{again}{}", one_line(reason)));
+        bar.set_message(format!("{again}{reason}"));
         bar.enable_steady_tick(TICK);
         if let Some(old) = self.running.insert(stage.clone(), bar) {
             self.lines.remove(&old);
@@ -86,7 +86,9 @@ impl EventSink for TtyConsole {
                 self.total = Some(total);
             }
             Event::Waiting { holder } => self.line(&format!("waiting for {}", one_line(holder))),
-            Event::StageStarted { stage, reason, attempt } => self.start(stage, reason, *attempt),
+            Event::StageStarted { stage, reasons, attempt } => {
+                self.start(stage, &because(self.style, reasons), *attempt);
+            }
             Event::StageProgress { stage, done, total, unit, message } => {
                 if let Some(bar) = self.running.get(stage) {
                     bar.set_message(progress(*done, *total, unit, message));

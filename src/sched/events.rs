@@ -42,8 +42,8 @@ pub enum Event {
     StageStarted {
         /// Which.
         stage: StageName,
-        /// Why it is stale, in one line.
-        reason: String,
+        /// Why it is stale, each reason in one line.
+        reasons: Vec<String>,
         /// 1 for the first attempt.
         attempt: u32,
     },

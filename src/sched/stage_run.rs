@@ -1,6 +1,7 @@
 //! The life of one stage in a run: assess, look up, restore or attempt, record.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
@@ -98,6 +99,13 @@ impl StageRun<'_> {
         self.attempts(&assessment, &claim)
     }
 
+    /// The file by which DVC itself tracks a missing input or a directory above it, if there is one.
+    fn tracked_by_dvc(&self, input: &RelPath) -> Option<String> {
+        let root = &self.runner.workspace.project.pipeline.root;
+        let ancestors = Path::new(input.as_str()).ancestors().filter_map(Path::to_str).filter(|path| !path.is_empty());
+        ancestors.map(|path| format!("{path}.dvc")).find(|file| root.join(file).is_file())
+    }
+
     /// What the stage cannot run without and does not have.
     fn obstacle(&self, assessment: &Assessment) -> Option<String> {
         let name = &self.stage.name;
@@ -105,7 +113,10 @@ impl StageRun<'_> {
             let help = if self.runner.options.plan.allow_missing {
                 format!("stage {name} must run: bring it with `clinpipe pull`, or leave --allow-missing out")
             } else {
-                format!("create it, or correct the path under `deps` of stage {name}")
+                match self.tracked_by_dvc(path) {
+                    Some(file) => format!("{file} tracks it: `dvc pull {file}` brings it"),
+                    None => format!("create it, or correct the path under `deps` of stage {name}"),
+                }
             };
             return Some(format!("input {path} is missing and no stage of this run wrote it\nhelp: {help}"));
         }
@@ -218,10 +229,10 @@ impl StageRun<'_> {
     }
 
     fn attempts(&self, assessment: &Assessment, claim: &Claim) -> Result<StageEnd, RunError> {
-        let reason = summary(&assessment.reasons);
+        let reasons: Vec<String> = assessment.reasons.iter().map(ToString::to_string).collect();
         let mut attempt = 1;
         loop {
-            self.send(Event::StageStarted { stage: self.stage.name.clone(), reason: reason.clone(), attempt });
+            self.send(Event::StageStarted { stage: self.stage.name.clone(), reasons: reasons.clone(), attempt });
             let end = self.attempt(assessment, claim)?;
             if end.outcome != Outcome::Failed || attempt > self.stage.retries || self.runner.cancel.is_requested() {
                 return Ok(end);
@@ -313,15 +324,6 @@ const NESTED: &str = "the clinpipe that runs this command is running this stage 
 pub(super) fn is_ancestor(holder: &str) -> bool {
     let number = holder.strip_prefix("process ").and_then(|rest| rest.split_whitespace().next());
     number.and_then(|number| number.parse().ok()).is_some_and(descends_from)
-}
-
-/// The first reason, and how many more there are.
-fn summary(reasons: &[StaleReason]) -> String {
-    match reasons {
-        [] => String::new(),
-        [one] => one.to_string(),
-        [first, rest @ ..] => format!("{first} and {} more", rest.len()),
-    }
 }
 
 fn nondeterminism(first: &BTreeMap<RelPath, ContentRecord>, now: &BTreeMap<RelPath, ContentRecord>) -> String {

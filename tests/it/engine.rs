@@ -310,3 +310,17 @@ fn a_dvc_yaml_runs_unmodified() {
     assert_eq!(project.outcomes(&[]), outcomes([("prepare", "ran")]));
     assert!(project.exists("lockfiles/dvc.lock"));
 }
+
+#[test]
+fn a_missing_input_that_dvc_tracks_is_brought_by_dvc() {
+    let project = Project::new("stages:\n  a: {cmd: cat data/x.csv > out, deps: [data/x.csv], outs: [out]}\n");
+    let missing = |help: &str| {
+        let run = project.run(&["repro"]).exits(3);
+        assert!(run.stderr.contains(help), "{}", run.stderr);
+    };
+    missing("help: create it, or correct the path");
+    project.write("data.dvc", "outs: [{path: data}]\n");
+    missing("help: data.dvc tracks it: `dvc pull data.dvc` brings it");
+    project.write("data/x.csv.dvc", "outs: [{path: x.csv}]\n");
+    missing("`dvc pull data/x.csv.dvc`");
+}
