@@ -35,13 +35,18 @@ fn show(opened: &Opened, args: &MetricsShowArgs, output: &Output) -> anyhow::Res
         output.json(&readable)?;
         return Ok(Exit::Done);
     }
+    if set.is_empty() {
+        output.talk("note: no stage declares metrics, and neither does the pipeline file");
+    }
     let mut table = Table::new(&["Path", "Metric", "Value"]);
     for (file, document) in readable {
         for (metric, value) in leaves(document) {
             table.push([file.clone(), metric, Table::cell(&value)]);
         }
     }
-    output.data(&if args.md { table.to_markdown() } else { table.to_text() })?;
+    if !table.is_empty() {
+        output.data(&if args.md { table.to_markdown() } else { table.to_text() })?;
+    }
     Ok(Exit::Done)
 }
 

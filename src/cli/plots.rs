@@ -249,6 +249,9 @@ impl PlotsArgs {
             output.json(&one)?;
             return Ok(Exit::Done);
         }
+        if charts.is_empty() {
+            output.talk("note: there is nothing to draw: no plot is declared, or none of its data is there");
+        }
         let dir = std::path::absolute(&self.output)?;
         std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
         let path = dir.join("index.html");

@@ -168,10 +168,12 @@ fn text(document: &Document) -> String {
     let outputs: Vec<_> = document.stages.values().flat_map(|stage| &stage.outputs).collect();
     let total = outputs.len();
     if document.identical {
-        let stages = document.stages.len();
-        return format!(
-            "Verified: {stages} stages were executed again; all {total} outputs have the bytes of the lock.\n"
-        );
+        let stages = match document.stages.len() {
+            1 => "1 stage was".to_owned(),
+            several => format!("{several} stages were"),
+        };
+        let outputs = if total == 1 { "its output has".to_owned() } else { format!("all {total} outputs have") };
+        return format!("Verified: {stages} executed again; {outputs} the bytes of the lock.\n");
     }
     let mut text = String::new();
     for output in outputs.iter().filter(|output| !output.identical) {
