@@ -8,6 +8,8 @@ here=$(dirname "$(realpath "$0")")
 clinpipe=$(realpath "${1:-${CARGO_TARGET_DIR:-target}/release/clinpipe}")
 n=${2:-1000}
 rounds=${3:-5}
+# ninja always uses this shell; clinpipe uses the user's, as DVC does.
+export SHELL=/bin/sh
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
 now() { date +%s%N; }
