@@ -1,25 +1,11 @@
-//! Two things that only the build knows: how to link, and which sources the binary was made of.
+//! What only the build knows: which sources the binary was made of.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-fn main() -> io::Result<()> {
-    link_at_a_fixed_address();
-    name_the_sources()
-}
-
-/// A position-independent executable of this size has over 100,000 addresses to correct each time it starts, which took
-/// 1.5 of the 2.4 ms of `clinpipe --version`. Stages start clinpipe too. Heap, stack and libraries stay randomised.
-fn link_at_a_fixed_address() {
-    let target = |name: &str| std::env::var(name).unwrap_or_default();
-    if target("CARGO_CFG_TARGET_OS") == "linux" && target("CARGO_CFG_TARGET_ENV") == "gnu" {
-        println!("cargo::rustc-link-arg-bins=-no-pie");
-    }
-}
-
 /// `CLINPIPE_SOURCES`: a checksum of all sources. What a binary keeps for itself between runs is read by no other.
-fn name_the_sources() -> io::Result<()> {
+fn main() -> io::Result<()> {
     let mut files = Vec::new();
     for place in ["build.rs", "Cargo.lock", "Cargo.toml", "src", "stages/src"] {
         println!("cargo::rerun-if-changed={place}");
