@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::capacity::Capacity;
 use super::events::{Event, EventSink, Outcome};
 use super::queue::Queue;
-use super::record::{drop_outdated, hold_lock};
+use super::record::{drop_outdated, hold_lock, save_hints};
 use super::shared::Shared;
 use super::stage_run::{StageEnd, StageOrder, StageRun};
 use crate::config::StageName;
@@ -292,8 +292,7 @@ impl Runner<'_> {
         for file in touched {
             self.write_lock(file, queue, committed, &mut lock)?;
         }
-        workspace.reader.settle();
-        workspace.store.save_hints(workspace.reader.hints())?;
+        save_hints(workspace)?;
         Ok(Arc::new(lock))
     }
 

@@ -169,21 +169,7 @@ fn ends_torn(file: &mut File) -> io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::key::Manifest;
-    use std::collections::{BTreeMap, BTreeSet};
-
-    fn record(name: &str) -> StageRecord {
-        let manifest = Manifest {
-            base: RelPath::default(),
-            cmd: vec![name.to_owned()],
-            wdir: RelPath::default(),
-            env: None,
-            deps: BTreeMap::new(),
-            params: BTreeMap::new(),
-            outs: BTreeSet::new(),
-        };
-        StageRecord::new(manifest, BTreeMap::new())
-    }
+    use crate::store::lock::tests::record;
 
     #[test]
     fn a_torn_line_loses_only_itself() {

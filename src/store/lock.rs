@@ -178,9 +178,23 @@ impl Lock {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use std::collections::BTreeSet;
+
+    /// The record of a command without inputs and outputs.
+    pub(in crate::store) fn record(name: &str) -> StageRecord {
+        let manifest = Manifest {
+            base: RelPath::default(),
+            cmd: vec![name.to_owned()],
+            wdir: RelPath::default(),
+            env: None,
+            deps: BTreeMap::new(),
+            params: BTreeMap::new(),
+            outs: BTreeSet::new(),
+        };
+        StageRecord::new(manifest, BTreeMap::new())
+    }
 
     #[test]
     fn text_and_lock_are_the_same_thing() {

@@ -84,22 +84,8 @@ fn identity(path: &Path) -> Option<Identity> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::key::Manifest;
-    use crate::store::{StageRecord, Store};
-    use std::collections::BTreeSet;
-
-    fn record(name: &str) -> StageRecord {
-        let manifest = Manifest {
-            base: RelPath::default(),
-            cmd: vec![name.to_owned()],
-            wdir: RelPath::default(),
-            env: None,
-            deps: BTreeMap::new(),
-            params: BTreeMap::new(),
-            outs: BTreeSet::new(),
-        };
-        StageRecord::new(manifest, BTreeMap::new())
-    }
+    use crate::store::Store;
+    use crate::store::lock::tests::record;
 
     #[test]
     fn each_record_is_new_once_and_all_are_when_the_lock_was_replaced() {
