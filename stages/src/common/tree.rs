@@ -2,21 +2,20 @@
 //!
 //! A row goes left when its value is below the node's threshold (or in its category set), right otherwise; a missing
 //! value (NaN) takes the default side. Thresholds and training values are representable as 32-bit floats, so a model
-//! handed to another library splits the same rows. Children always follow their parent, so a walk ends; this is
-//! checked when a model is read.
+//! handed to another library splits the same rows. Base and leaves lie on one binary grid on which every partial sum is
+//! exact even in 32-bit floats ([`TreeEnsemble::settle`]), so a margin has the same bits in any order of addition and
+//! in every library. Children always follow their parent, so a walk ends; this is checked when a model is read.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// A sum of trees: margin = `base` + `scale` · Σ leaf values, trees in order.
+/// A sum of trees: margin = `base` + Σ leaf values.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TreeEnsemble {
     /// The margin before any tree.
     pub base: f64,
-    /// What the sum of leaves is multiplied by: 1 for boosting, 1 / trees for a forest.
-    pub scale: f64,
     /// The trees, in training order.
     pub trees: Vec<Tree>,
 }
@@ -77,7 +76,35 @@ pub struct TreeError {
 impl TreeEnsemble {
     /// The margin of one encoded row. Columns the trees ask for beyond the row's end count as missing.
     pub fn margin(&self, row: &[f64]) -> f64 {
-        self.base + self.scale * self.trees.iter().map(|tree| tree.value(row)).sum::<f64>()
+        self.base + self.trees.iter().map(|tree| tree.value(row)).sum::<f64>()
+    }
+
+    /// Multiplies every leaf by `factor` (1 / trees for a mean), then rounds base and leaves to multiples of the step
+    /// 2^(e − 24), where 2^e exceeds every sum of base and one leaf a tree. All partial sums are then multiples of the
+    /// step below 2^24 steps, which 32-bit floats hold exactly. A leaf moves by at most half a step: 2^-25 of the
+    /// largest possible margin.
+    #[must_use]
+    pub fn settle(mut self, factor: f64) -> Self {
+        let values = |tree: &Tree| tree.leaves().fold(0.0_f64, |most, value| most.max((value * factor).abs()));
+        let reach = self.base.abs() + self.trees.iter().map(values).sum::<f64>();
+        let mut limit = 1.0_f64;
+        while limit > f64::from(f32::MIN_POSITIVE) && limit / 2.0 > reach {
+            limit /= 2.0;
+        }
+        // Rounding moves each summand by up to half a step.
+        let slack = |limit: f64| limit / 16_777_216.0 * (self.trees.len() as f64 + 1.0);
+        while limit <= reach + slack(limit) && limit < f64::from(f32::MAX) / 2.0 {
+            limit *= 2.0;
+        }
+        let step = limit / 16_777_216.0;
+        let settled = |value: f64| libm::rint(value / step) * step + 0.0;
+        self.base = settled(self.base);
+        for node in self.trees.iter_mut().flat_map(|tree| &mut tree.nodes) {
+            if let NodeKind::Leaf(value) = &mut node.kind {
+                *value = settled(*value * factor);
+            }
+        }
+        self
     }
 
     /// Counts, for every node, the rows of a row-major matrix that reach it.
@@ -153,6 +180,10 @@ impl Tree {
     /// The nodes, root first.
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
+    }
+
+    fn leaves(&self) -> impl Iterator<Item = f64> {
+        self.nodes.iter().filter_map(|node| if let NodeKind::Leaf(value) = node.kind { Some(value) } else { None })
     }
 
     /// The value of the leaf that a row reaches.
@@ -290,17 +321,17 @@ mod tests {
             leaf(2.0),
             leaf(4.0),
         ];
-        TreeEnsemble { base: 0.5, scale: 2.0, trees: vec![Tree::new(nodes).expect("children follow parents")] }
+        TreeEnsemble { base: 0.5, trees: vec![Tree::new(nodes).expect("children follow parents")] }
     }
 
     #[test]
     fn rows_follow_thresholds_categories_and_defaults() {
         let model = ensemble();
-        assert_eq!(model.margin(&[1.0, 0.0]), -1.5);
-        assert_eq!(model.margin(&[1.5, 3.0]), 4.5);
-        assert_eq!(model.margin(&[1.5, 1.0]), 8.5);
-        assert_eq!(model.margin(&[f64::NAN, f64::NAN]), 8.5);
-        assert_eq!(model.margin(&[]), 8.5);
+        assert_eq!(model.margin(&[1.0, 0.0]), -0.5);
+        assert_eq!(model.margin(&[1.5, 3.0]), 2.5);
+        assert_eq!(model.margin(&[1.5, 1.0]), 4.5);
+        assert_eq!(model.margin(&[f64::NAN, f64::NAN]), 4.5);
+        assert_eq!(model.margin(&[]), 4.5);
     }
 
     #[test]
@@ -310,6 +341,29 @@ mod tests {
         assert_eq!(model.trees[0].nodes().iter().map(|node| node.cover).collect::<Vec<_>>(), [3, 1, 2, 1, 1]);
         let text = serde_json::to_string(&model).expect("a model is JSON");
         assert_eq!(serde_json::from_str::<TreeEnsemble>(&text).expect("its own JSON"), model);
+    }
+
+    #[test]
+    fn sums_are_exact_in_single_precision_and_in_any_order() {
+        let tree = |value: f64| {
+            let nodes = vec![branch(0, Test::Below(0.0), 1, 2), leaf(value), leaf(-2.0 * value)];
+            Tree::new(nodes).expect("children follow parents")
+        };
+        let trees: Vec<Tree> = (1..300).map(|at| tree(libm::sin(f64::from(at)) / 7.0)).collect();
+        let raw = TreeEnsemble { base: -1.234_567, trees };
+        for factor in [1.0, 1.0 / 299.0, 1e-9, 1e9] {
+            let model = raw.clone().settle(factor);
+            for row in [[-1.0], [1.0]] {
+                let values: Vec<f32> = model.trees.iter().map(|tree| tree.value(&row) as f32).collect();
+                let forwards = values.iter().fold(model.base as f32, |sum, value| sum + value);
+                let backwards = values.iter().rev().fold(0.0, |sum, value| sum + value) + model.base as f32;
+                assert_eq!(f64::from(forwards).to_bits(), model.margin(&row).to_bits());
+                assert_eq!(forwards.to_bits(), backwards.to_bits());
+                let exact = raw.base + raw.trees.iter().map(|tree| tree.value(&row) * factor).sum::<f64>();
+                let reach = raw.base.abs() + 299.0 * 2.0 / 7.0 * factor;
+                assert!((model.margin(&row) - exact).abs() < reach * 300.0 / 16_777_216.0, "{factor}");
+            }
+        }
     }
 
     #[test]

@@ -39,7 +39,7 @@ impl Stage for Train {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn about(&self) -> &'static str {

@@ -48,7 +48,7 @@ impl Learner for Gbdt {
             None => self.stopping_round(request)?,
         };
         let grown = self.boost(request, &all, &[], rounds)?;
-        let mut ensemble = flatten(&grown, rounds)?;
+        let mut ensemble = flatten(&grown, rounds)?.settle(1.0);
         ensemble.count_cover(&request.x.values, request.x.cols);
         Ok(Fitted { model: Model::Gbdt(ensemble), rounds: Some(rounds) })
     }
@@ -167,7 +167,7 @@ fn flatten(model: &BoostedModel, rounds: usize) -> Result<TreeEnsemble, LearnErr
         .take(rounds)
         .map(|tree| Ok(Tree::from_links(tree.num_nodes(), |index| node(tree, index))?));
     let trees = trees.collect::<Result<_, LearnError>>()?;
-    Ok(TreeEnsemble { base: f64::from(model.base_score()), scale: 1.0, trees })
+    Ok(TreeEnsemble { base: f64::from(model.base_score()), trees })
 }
 
 fn node(tree: &RegTree, index: usize) -> Option<NodeKind> {
