@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows a study's column names or a stage's parameters.
 
+pub mod calibration;
 pub mod canonical_json;
 pub mod decision;
 pub mod frame;
@@ -9,8 +10,11 @@ pub mod gate_rules;
 pub mod glm;
 pub mod interval;
 pub mod link;
+pub mod lowess;
+pub mod objective;
 mod parquet_file;
 pub mod plot_csv;
+pub mod regression;
 pub mod rng;
 pub mod schema;
 pub mod scores;

@@ -6,13 +6,13 @@ use crate::common::scores;
 use crate::tune_threshold::Threshold;
 
 use super::bootstrap::Clusters;
-use super::calibration::CalibrationData;
 use super::delong;
 use super::document::{
     AtThreshold, Baseline, Baselines, Calibration, Difference, ExpectedCost, FrozenThreshold, Intervals, Metrics,
 };
 use super::measures::{Measures, Sample, Worth};
 use super::verdict;
+use crate::common::calibration::CalibrationData;
 
 /// Costs are stated per this many rows.
 const PER: u32 = 1000;

@@ -10,8 +10,8 @@ use crate::common::plot_csv;
 use crate::common::scores::class_weights;
 
 use super::assemble::Evidence;
-use super::calibration::Smooth;
 use super::measures::{DECISION_GRID, Sample, decision_threshold};
+use crate::common::calibration::Smooth;
 
 /// More points than this make a plot no better.
 const MAX_POINTS: usize = 500;

@@ -6,7 +6,7 @@
 use crate::common::decision::{CostTable, Counts};
 use crate::common::scores::{self, Ranking};
 
-use super::calibration::{CalibrationData, Smooth};
+use crate::common::calibration::{CalibrationData, Smooth};
 
 /// The thresholds of the decision curve: 0.01 to 0.50.
 pub const DECISION_GRID: usize = 50;

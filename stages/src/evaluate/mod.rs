@@ -5,11 +5,9 @@
 
 mod assemble;
 mod bootstrap;
-mod calibration;
 mod curves;
 mod delong;
 mod document;
-mod lowess;
 mod measures;
 mod params;
 #[cfg(test)]

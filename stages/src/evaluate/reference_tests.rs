@@ -8,9 +8,9 @@ use crate::common::interval::wilson;
 use crate::common::scores::{self, Ranking};
 use crate::tune_threshold::{Policy, PolicyKind, choose, sweep};
 
-use super::calibration::{CalibrationData, Smooth};
 use super::delong::delong;
 use super::measures::{Sample, decision_threshold};
+use crate::common::calibration::{CalibrationData, Smooth};
 
 const P: [f64; 24] = [
     0.02, 0.03, 0.05, 0.05, 0.08, 0.10, 0.12, 0.15, 0.15, 0.18, 0.20, 0.22, 0.25, 0.30, 0.30, 0.35, 0.40, 0.45, 0.50,

@@ -2,9 +2,9 @@
 //!
 //! Logits are taken of probabilities moved 1e-8 away from 0 and 1; how many rows that touched is reported.
 
-use crate::common::glm::{GlmFit, fit_logistic};
-use crate::common::link::{LOGIT_CLIP, clipped_logit};
-use crate::common::scores::Ranking;
+use super::glm::{GlmFit, fit_logistic};
+use super::link::{LOGIT_CLIP, clipped_logit};
+use super::scores::Ranking;
 
 use super::lowess::lowess;
 
