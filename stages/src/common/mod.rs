@@ -5,6 +5,7 @@
 pub mod calibration;
 pub mod canonical_json;
 pub mod decision;
+pub mod folds;
 pub mod frame;
 pub mod gate_rules;
 pub mod glm;

@@ -1,97 +1,132 @@
-//! The assignment itself: units (patients or rows) to test and folds, outcome kept in proportion.
+//! The assignment: a seat for every row, by patients or by time.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
+use super::params::{SplitKind, SplitParams};
+use crate::StageError;
+use crate::common::folds::{Design, FoldError, Folds, Place, Timeline, Units, distinct};
 use crate::common::rng::Stream;
 
-/// Rows that must stay together.
-#[derive(Debug)]
-struct Unit {
-    rows: Vec<usize>,
-    event: bool,
+/// Where a row goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Seat {
+    /// It is trained on.
+    Train(Place),
+    /// It is tested.
+    Test,
+    /// It is neither, because it would tell of the test rows or is not known in time.
+    Unused,
 }
 
-/// All rows, grouped into units in order of first appearance.
-#[derive(Debug)]
-pub(super) struct Units {
-    all: Vec<Unit>,
-    rows: usize,
-    stratified: bool,
-}
-
-/// Where each row goes.
-#[derive(Debug, PartialEq, Eq)]
+/// Every row's seat.
+#[derive(Debug, PartialEq)]
 pub(super) struct Assignment {
-    /// The fold of a training row; `None` for a test row.
-    pub folds: Vec<Option<usize>>,
+    pub seats: Vec<Seat>,
+    /// Where the test period begins, for the kinds in time.
+    pub cutoff: Option<f64>,
 }
 
-impl Units {
-    /// Groups rows by label. A unit has the event when any of its rows has it.
-    pub fn new(groups: &[String], events: &[bool], stratified: bool) -> Self {
-        let mut units: Vec<Unit> = Vec::new();
-        let mut places: BTreeMap<&str, usize> = BTreeMap::new();
-        for (row, (group, &event)) in groups.iter().zip(events).enumerate() {
-            let place = *places.entry(group).or_insert(units.len());
-            if place == units.len() {
-                units.push(Unit { rows: Vec::new(), event: false });
-            }
-            units[place].rows.push(row);
-            units[place].event |= event;
-        }
-        Self { all: units, rows: groups.len(), stratified }
+/// Assigns all rows of a design.
+pub(super) fn assign(design: &Design, params: &SplitParams, seed: u64) -> Result<Assignment, StageError> {
+    match &design.time {
+        None => Ok(by_unit(design, params, seed)),
+        Some(line) => by_time(design, line, params, seed),
+    }
+}
+
+fn by_unit(design: &Design, params: &SplitParams, seed: u64) -> Assignment {
+    let units = Units::new(&design.groups, &design.strata);
+    let fold_of = units.assign(params.test_share(), params.folds, &mut Stream::new(seed, "split"));
+    let seat = |fold: Option<usize>| {
+        fold.map_or(Seat::Test, |fold| Seat::Train(Place { held_in: Some(fold), from: 0, apart: Some(fold) }))
+    };
+    Assignment { seats: fold_of.into_iter().map(seat).collect(), cutoff: None }
+}
+
+fn by_time(design: &Design, line: &Timeline, params: &SplitParams, seed: u64) -> Result<Assignment, StageError> {
+    let cutoff = match params.cutoff {
+        Some(cutoff) => cutoff,
+        None => cutoff(&line.times, params.test_share())?,
+    };
+    let late: Vec<usize> = (0..line.times.len()).filter(|&row| line.times[row] >= cutoff).collect();
+    if late.is_empty() {
+        let latest = line.times.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        return Err(StageError::failed(format!(
+            "no row lies at or after the cutoff {cutoff}; the latest is of {latest}"
+        ))
+        .with_hint("move split.cutoff"));
+    }
+    let tested = if line.returning { test_patients(design, &late, params, seed) } else { BTreeSet::new() };
+    let is_tested = |row: usize| !line.returning || tested.contains(&design.groups[row]);
+    let mut seats = vec![Seat::Unused; line.times.len()];
+    for &row in late.iter().filter(|&&row| is_tested(row)) {
+        seats[row] = Seat::Test;
+    }
+    let trains = |&row: &usize| line.times[row] + line.gap < cutoff && !(line.returning && is_tested(row));
+    let train: Vec<usize> = (0..seats.len()).filter(trains).collect();
+    if train.is_empty() {
+        let gap = line.gap;
+        return Err(StageError::failed(format!("no row lies more than the gap of {gap} before the cutoff {cutoff}"))
+            .with_hint("take a smaller split.gap or a later split.cutoff"));
+    }
+    let folds = design.folds(&train, params.folds, &mut Stream::new(seed, "split folds")).map_err(unfoldable)?;
+    for (position, &row) in train.iter().enumerate() {
+        seats[row] = Seat::Train(folds.place(position));
+    }
+    Ok(Assignment { seats, cutoff: Some(cutoff) })
+}
+
+/// The point in time from which on the share of rows comes nearest to `share`; of two the later.
+fn cutoff(times: &[f64], share: f64) -> Result<f64, StageError> {
+    let miss = |before: usize| ((times.len() - before) as f64 - share * times.len() as f64).abs();
+    let later = distinct(times).into_iter().skip(1);
+    let nearest = later.min_by(|a, b| miss(a.before).total_cmp(&miss(b.before)).then(b.before.cmp(&a.before)));
+    nearest.map(|moment| moment.time).ok_or_else(|| {
+        StageError::failed("all rows are of the same time, so that none comes after another")
+            .with_hint("take another split.time or a kind of split without time")
+    })
+}
+
+/// The patients to test: a share of those seen in the test period, with the outcome there in proportion.
+fn test_patients(design: &Design, late: &[usize], params: &SplitParams, seed: u64) -> BTreeSet<usize> {
+    let pick = |all: &[usize]| late.iter().map(|&row| all[row]).collect::<Vec<_>>();
+    let groups = pick(&design.groups);
+    let units = Units::new(&groups, &pick(&design.strata));
+    let chosen = units.assign(params.test_share(), 1, &mut Stream::new(seed, "split"));
+    groups.into_iter().zip(chosen).filter(|(_, fold)| fold.is_none()).map(|(group, _)| group).collect()
+}
+
+/// A failure to fold, as the stage's.
+pub(super) fn unfoldable(error: FoldError) -> StageError {
+    let hint = error.hint();
+    StageError::failed(error.to_string()).with_hint(hint)
+}
+
+impl Assignment {
+    /// Rows of one seat, in table order.
+    pub fn rows(&self, wanted: impl Fn(Seat) -> bool) -> Vec<usize> {
+        let rows = self.seats.iter().enumerate().filter(|(_, seat)| wanted(**seat));
+        rows.map(|(row, _)| row).collect()
     }
 
-    /// Number of units.
-    pub fn len(&self) -> usize {
-        self.all.len()
+    /// The training rows and their folds; row `i` of the folds is `rows[i]`.
+    pub fn training(&self, count: usize) -> (Vec<usize>, Folds) {
+        let rows = self.rows(|seat| matches!(seat, Seat::Train(_)));
+        let places = self.seats.iter().filter_map(|seat| match seat {
+            Seat::Train(place) => Some(*place),
+            _ => None,
+        });
+        let folds = Folds::new(count, places.collect());
+        (rows, folds)
     }
+}
 
-    /// Shuffles the units of each stratum; the first become test units until their share of rows is reached, the
-    /// others go, largest first, to the fold that has the fewest rows of the stratum, then the fewest of all.
-    pub fn assign(&self, test: f64, folds: usize, seed: u64) -> Assignment {
-        let mut stream = Stream::new(seed, "split");
-        let mut fold_of = vec![None; self.rows];
-        let mut totals = vec![0_usize; folds];
-        for stratum in self.strata() {
-            let mut order = stratum;
-            stream.shuffle(&mut order);
-            let rows: usize = order.iter().map(|&unit| self.all[unit].rows.len()).sum();
-            let mut wanted = test * rows as f64;
-            let mut rest = Vec::new();
-            for unit in order {
-                let size = self.all[unit].rows.len() as f64;
-                // A unit is taken when that comes nearer to the share than leaving it.
-                if wanted >= size / 2.0 {
-                    wanted -= size;
-                } else {
-                    rest.push(unit);
-                }
-            }
-            rest.sort_by_key(|&unit| std::cmp::Reverse(self.all[unit].rows.len()));
-            self.fold(&rest, &mut totals, &mut fold_of);
-        }
-        Assignment { folds: fold_of }
+/// Whether rows of one patient may be torn apart by a kind; if not, patients must have one row each.
+pub(super) fn check_patients(kind: SplitKind, patients: usize, rows: usize) -> Result<(), StageError> {
+    if kind.by_patient() || patients == rows {
+        return Ok(());
     }
-
-    fn strata(&self) -> Vec<Vec<usize>> {
-        let all = 0..self.all.len();
-        if !self.stratified {
-            return vec![all.collect()];
-        }
-        let (with, without): (Vec<usize>, Vec<usize>) = all.partition(|&unit| self.all[unit].event);
-        vec![with, without]
-    }
-
-    fn fold(&self, units: &[usize], totals: &mut [usize], fold_of: &mut [Option<usize>]) {
-        let mut own = vec![0_usize; totals.len()];
-        for &unit in units {
-            let fold = (0..totals.len()).min_by_key(|&fold| (own[fold], totals[fold], fold)).unwrap_or(0);
-            for &row in &self.all[unit].rows {
-                fold_of[row] = Some(fold);
-            }
-            own[fold] += self.all[unit].rows.len();
-            totals[fold] += self.all[unit].rows.len();
-        }
-    }
+    let instead = if kind.in_time() { "temporal_group" } else { "group" };
+    Err(StageError::failed(format!("{rows} rows belong to {patients} patients, who would be torn apart"))
+        .with_hint(format!("use `split.kind: {instead}`")))
 }

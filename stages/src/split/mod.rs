@@ -1,59 +1,26 @@
 //! Which rows are trained on, in which fold, and which are the test rows.
 //!
-//! Patients never cross: neither from train to test nor between folds; the stage proves it on its own result. A part
-//! or fold that is empty, or in which nobody or everybody has the event, is an error, because no score exists on it.
+//! Patients never cross: neither from train to test nor between folds; in time, nothing is trained on that was not
+//! known by more than the gap before what is held out. The stage proves both on its own result. A part or fold that is
+//! empty, or in which nobody or everybody has the event, is an error, because no score exists on it.
 
 mod assign;
+mod params;
+mod report;
+#[cfg(test)]
+mod temporal_tests;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+pub use params::{SplitKind, SplitParams};
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use self::assign::{Assignment, Units};
+use self::assign::{Assignment, Seat};
+use self::params::parse;
 use crate::common::canonical_json;
+use crate::common::folds::{Design, Place, Timeline, number};
 use crate::common::schema::Schema;
 use crate::common::table::Table;
 use crate::{ParamError, ParamSet, Role, Stage, StageContext, StageError};
-
-/// The version of the format of `split.json`.
-const SCHEMA_VERSION: u32 = 1;
-
-/// `split` in params.yaml.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SplitParams {
-    /// What is kept together and what is kept in proportion.
-    pub kind: SplitKind,
-    /// Share of the rows that become test rows.
-    #[serde(default = "default_test")]
-    pub test: f64,
-    /// Folds of the training rows.
-    #[serde(default = "default_folds")]
-    pub folds: usize,
-}
-
-/// How rows are assigned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum SplitKind {
-    /// Rows, at random.
-    Random,
-    /// Rows, with the outcome in proportion.
-    Stratified,
-    /// Patients (`schema.group`), with patients who have the event in proportion.
-    Group,
-}
-
-fn default_test() -> f64 {
-    0.2
-}
-
-fn default_folds() -> usize {
-    5
-}
 
 /// The stage `split`.
 pub struct Split;
@@ -78,7 +45,7 @@ impl Stage for Split {
     fn outputs(&self) -> &'static [Role] {
         const {
             &[
-                Role::required("split", "row_id, part, fold"),
+                Role::required("split", "row_id, part, fold; in time also when, and which folds may train on a row"),
                 Role::required("report", "rows, events and patients of each part and fold"),
             ]
         }
@@ -89,7 +56,7 @@ impl Stage for Split {
             &[
                 Role::required("seed", "the study's seed"),
                 Role::required("schema", "the columns of the raw table"),
-                Role::required("split", "kind, test share, folds"),
+                Role::required("split", "kind, test share, folds, time"),
             ]
         }
     }
@@ -101,51 +68,49 @@ impl Stage for Split {
 
     fn run(&self, context: &StageContext) -> Result<(), StageError> {
         let (schema, params) = parse(context.params())?;
-        let input = context.input("table")?;
-        let table = Table::read(input)?;
+        let table = Table::read(context.input("table")?)?;
         let row_ids = table.ints_full("row_id")?;
-        let events = events(&table, &schema.target.column, &row_ids)?;
-        let groups = match &schema.group {
-            Some(column) => labels(&table, column, &row_ids)?,
-            None => row_ids.iter().map(i64::to_string).collect(),
-        };
-        let units = Units::new(&groups, &events, params.kind != SplitKind::Random);
-        if params.kind != SplitKind::Group && units.len() < row_ids.len() {
-            let (patients, rows) = (units.len(), row_ids.len());
-            return Err(StageError::failed(format!(
-                "{rows} rows belong to {patients} patients, who would be torn apart"
-            ))
-            .with_hint("use `split.kind: group`"));
-        }
-        let assignment = units.assign(params.test, params.folds, context.seed()?);
-        let report = report(&assignment, &groups, &events, &params)?;
+        let y = outcomes(&table, &schema.target.column, &row_ids)?;
+        let design = design(&table, &schema, &params, &row_ids, &y)?;
+        let assignment = assign::assign(&design, &params, context.seed()?)?;
+        let report = report::report(&assignment, &design, &y, &params)?;
         context.progress(row_ids.len() as u64, Some(row_ids.len() as u64), "rows", "rows assigned");
-        write(&assignment, row_ids)?.write(context.output("split")?)?;
+        write(&assignment, row_ids, &design)?.write(context.output("split")?)?;
         canonical_json::write(context.output("report")?, &report)
     }
 }
 
-fn parse(params: &ParamSet) -> Result<(Schema, SplitParams), ParamError> {
-    let schema: Schema = params.parse("schema")?;
-    schema.check()?;
-    let split: SplitParams = params.parse("split")?;
-    if !(split.test > 0.0 && split.test < 1.0) {
-        return Err(ParamError::new("split.test", format!("{} is not a share between 0 and 1", split.test)));
-    }
-    if !(2..=100).contains(&split.folds) {
-        return Err(ParamError::new("split.folds", format!("{} is not between 2 and 100", split.folds)));
-    }
-    if split.kind == SplitKind::Group && schema.group.is_none() {
-        return Err(ParamError::new("split.kind", "`group` needs `schema.group`, the patient column"));
-    }
-    Ok((schema, split))
+/// Patients, strata and times of all rows.
+fn design(
+    table: &Table,
+    schema: &Schema,
+    params: &SplitParams,
+    row_ids: &[i64],
+    y: &[f64],
+) -> Result<Design, StageError> {
+    let groups = match &schema.group {
+        Some(column) => number(labels(table, column, row_ids)?.iter().map(String::as_str)),
+        None => (0..row_ids.len()).collect(),
+    };
+    let patients = groups.iter().max().map_or(0, |last| last + 1);
+    assign::check_patients(params.kind, patients, row_ids.len())?;
+    let stratum = |&y: &f64| usize::from(params.kind != SplitKind::Random && y > 0.5);
+    let time = match params.time.as_ref().filter(|_| params.kind.in_time()) {
+        None => None,
+        Some(column) => Some(Timeline {
+            times: times(table, column, row_ids)?,
+            gap: params.gap.unwrap_or_default(),
+            returning: params.kind == SplitKind::TemporalGroup,
+        }),
+    };
+    Ok(Design { groups, strata: y.iter().map(stratum).collect(), time })
 }
 
-fn events(table: &Table, target: &str, row_ids: &[i64]) -> Result<Vec<bool>, StageError> {
+fn outcomes(table: &Table, target: &str, row_ids: &[i64]) -> Result<Vec<f64>, StageError> {
     let values = table.ints(target)?;
     let read = values.iter().zip(row_ids).map(|(value, row_id)| match value {
-        Some(0) => Ok(false),
-        Some(1) => Ok(true),
+        Some(0) => Ok(0.0),
+        Some(1) => Ok(1.0),
         other => {
             let found = other.map_or_else(|| "nothing".to_owned(), |value| value.to_string());
             Err(StageError::failed(format!("row_id {row_id}: the outcome `{target}` must be 0 or 1, found {found}"))
@@ -162,78 +127,37 @@ fn labels(table: &Table, column: &str, row_ids: &[i64]) -> Result<Vec<String>, S
     labels.collect()
 }
 
-fn write(assignment: &Assignment, row_ids: Vec<i64>) -> Result<Table, StageError> {
+fn times(table: &Table, column: &str, row_ids: &[i64]) -> Result<Vec<f64>, StageError> {
+    let times = table.floats(column)?;
+    match times.iter().position(|time| !time.is_finite()) {
+        None => Ok(times),
+        Some(row) => Err(StageError::failed(format!("row_id {} has no time in `{column}`", row_ids[row]))
+            .with_hint("declare it nullable: false, so that validate sets such rows aside")),
+    }
+}
+
+fn write(assignment: &Assignment, row_ids: Vec<i64>, design: &Design) -> Result<Table, StageError> {
     let mut table = Table::with_rows(row_ids.len());
-    let part = |fold: &Option<usize>| Some(if fold.is_some() { "train" } else { "test" }.to_owned());
+    let part = |seat: &Seat| match seat {
+        Seat::Train(_) => "train",
+        Seat::Test => "test",
+        Seat::Unused => "unused",
+    };
+    let place = |pick: fn(Place) -> Option<usize>| {
+        let value = |seat: &Seat| match seat {
+            Seat::Train(place) => pick(*place).map(|value| value as i64),
+            _ => None,
+        };
+        assignment.seats.iter().map(value).collect::<Vec<_>>()
+    };
     table.push_ints("row_id", row_ids.into_iter().map(Some).collect())?;
-    table.push_texts("part", assignment.folds.iter().map(part).collect())?;
-    table.push_ints("fold", assignment.folds.iter().map(|fold| fold.map(|fold| fold as i64)).collect())?;
+    table.push_texts("part", assignment.seats.iter().map(|seat| Some(part(seat).to_owned())).collect())?;
+    table.push_ints("fold", place(|place| place.held_in))?;
+    if let Some(line) = &design.time {
+        table.push_floats("time", line.times.clone())?;
+        table.push_floats("gap", vec![line.gap; line.times.len()])?;
+        table.push_ints("train_from", place(|place| Some(place.from)))?;
+        table.push_ints("apart", place(|place| place.apart))?;
+    }
     Ok(table)
-}
-
-/// `split.json`.
-#[derive(Debug, Serialize)]
-struct Report {
-    schema_version: u32,
-    kind: SplitKind,
-    n: usize,
-    events: usize,
-    groups: usize,
-    train: Part,
-    test: Part,
-    folds: Vec<Part>,
-    /// Patients with rows in more than one part or fold; always 0, or the stage fails.
-    groups_in_several: usize,
-}
-
-/// Rows, rows with the event, and patients.
-#[derive(Debug, Serialize)]
-struct Part {
-    n: usize,
-    events: usize,
-    groups: usize,
-}
-
-fn report(
-    assignment: &Assignment,
-    groups: &[String],
-    events: &[bool],
-    params: &SplitParams,
-) -> Result<Report, StageError> {
-    let part = |wanted: &dyn Fn(Option<usize>) -> bool| {
-        let rows = || assignment.folds.iter().enumerate().filter(|(_, fold)| wanted(**fold)).map(|(row, _)| row);
-        let patients: BTreeSet<&str> = rows().map(|row| groups[row].as_str()).collect();
-        Part { n: rows().count(), events: rows().filter(|&row| events[row]).count(), groups: patients.len() }
-    };
-    let all = part(&|_| true);
-    let report = Report {
-        schema_version: SCHEMA_VERSION,
-        kind: params.kind,
-        n: all.n,
-        events: all.events,
-        groups: all.groups,
-        train: part(&|fold| fold.is_some()),
-        test: part(&|fold| fold.is_none()),
-        folds: (0..params.folds).map(|index| part(&|fold| fold == Some(index))).collect(),
-        groups_in_several: 0,
-    };
-    let apart = report.folds.iter().map(|fold| fold.groups).sum::<usize>() + report.test.groups;
-    if apart != report.groups {
-        let several = apart - report.groups;
-        return Err(StageError::failed(format!("{several} patients would be in more than one part or fold")));
-    }
-    check(&report.test, "the test part")?;
-    for (index, fold) in report.folds.iter().enumerate() {
-        check(fold, &format!("fold {index}"))?;
-    }
-    Ok(report)
-}
-
-fn check(part: &Part, what: &str) -> Result<(), StageError> {
-    let Part { n, events, .. } = part;
-    if *events > 0 && events < n {
-        return Ok(());
-    }
-    let hint = "take fewer folds, another test share, or `kind: stratified`; with too few events no split can work";
-    Err(StageError::failed(format!("{what} has {n} rows of which {events} have the event")).with_hint(hint))
 }

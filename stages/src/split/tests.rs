@@ -4,6 +4,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::common::folds::Units;
+use crate::common::rng::Stream;
 use crate::testing::Lab;
 
 fn params(kind: &str, folds: usize) -> Value {
@@ -103,17 +105,17 @@ proptest! {
         folds in 2..5_usize,
         seed in any::<u64>(),
     ) {
-        let groups: Vec<String> = patients.iter().map(i64::to_string).collect();
-        let events = &flips[..patients.len()];
-        let assignment = Units::new(&groups, events, true).assign(0.25, folds, seed);
-        let mut places: BTreeMap<&str, BTreeSet<Option<usize>>> = BTreeMap::new();
-        for (group, fold) in groups.iter().zip(&assignment.folds) {
-            places.entry(group).or_default().insert(*fold);
+        let groups: Vec<usize> = patients.iter().map(|&patient| patient as usize).collect();
+        let strata: Vec<usize> = flips[..patients.len()].iter().map(|&flip| usize::from(flip)).collect();
+        let fold_of = Units::new(&groups, &strata).assign(0.25, folds, &mut Stream::new(seed, "split"));
+        let mut places: BTreeMap<usize, BTreeSet<Option<usize>>> = BTreeMap::new();
+        for (&group, &fold) in groups.iter().zip(&fold_of) {
+            places.entry(group).or_default().insert(fold);
         }
         prop_assert!(places.values().all(|places| places.len() == 1));
-        prop_assert!(assignment.folds.iter().flatten().all(|fold| *fold < folds));
-        let test = assignment.folds.iter().filter(|fold| fold.is_none()).count() as f64;
-        let largest = places.keys().map(|name| groups.iter().filter(|group| group == name).count()).max().unwrap_or(0);
+        prop_assert!(fold_of.iter().flatten().all(|fold| *fold < folds));
+        let test = fold_of.iter().filter(|fold| fold.is_none()).count() as f64;
+        let largest = places.keys().map(|name| groups.iter().filter(|group| *group == name).count()).max().unwrap_or(0);
         // Each of the two strata misses its share by at most half a patient.
         prop_assert!((test - 0.25 * groups.len() as f64).abs() <= largest as f64 + 1.0);
     }

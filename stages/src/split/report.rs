@@ -1,0 +1,166 @@
+//! `split.json`, and the proof that the assignment is what it claims to be.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::assign::{Assignment, Seat, unfoldable};
+use super::params::{SplitKind, SplitParams};
+use crate::StageError;
+use crate::common::folds::{Design, Folds};
+
+/// The version of the format of `split.json`.
+const SCHEMA_VERSION: u32 = 1;
+
+/// `split.json`.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    schema_version: u32,
+    kind: SplitKind,
+    n: usize,
+    events: usize,
+    groups: usize,
+    train: Part,
+    test: Part,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unused: Option<Part>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time: Option<Time>,
+    folds: Vec<Fold>,
+    /// Patients on both sides of a split or fold; always 0, or the stage fails.
+    groups_in_several: usize,
+}
+
+/// How time was divided.
+#[derive(Debug, Serialize)]
+struct Time {
+    column: String,
+    cutoff: f64,
+    gap: f64,
+}
+
+/// Rows, rows with the event, and patients.
+#[derive(Debug, Serialize)]
+struct Part {
+    n: usize,
+    events: usize,
+    groups: usize,
+    /// Earliest and latest time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time: Option<[f64; 2]>,
+}
+
+/// What a fold holds out and, when that is not simply the rest, what it trains on.
+#[derive(Debug, Serialize)]
+struct Fold {
+    #[serde(flatten)]
+    held: Part,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fit: Option<Part>,
+}
+
+/// What is counted.
+struct Counts<'a> {
+    design: &'a Design,
+    y: &'a [f64],
+}
+
+/// Counts every part and fold; fails when a patient crosses, a row trains on what comes later, or a part is of no use.
+pub(super) fn report(
+    assignment: &Assignment,
+    design: &Design,
+    y: &[f64],
+    params: &SplitParams,
+) -> Result<Report, StageError> {
+    let counts = Counts { design, y };
+    let all: Vec<usize> = (0..y.len()).collect();
+    let test = assignment.rows(|seat| seat == Seat::Test);
+    let (train, folds) = assignment.training(params.folds);
+    counts.prove(&train, &folds, &test)?;
+    let in_time = design.time.is_some();
+    let fold = |fold: usize| {
+        let (fit, held) = folds.parts_of(fold, &train);
+        Fold { held: counts.part(&held), fit: in_time.then(|| counts.part(&fit)) }
+    };
+    let Part { n, events, groups, .. } = counts.part(&all);
+    let report = Report {
+        schema_version: SCHEMA_VERSION,
+        kind: params.kind,
+        n,
+        events,
+        groups,
+        train: counts.part(&train),
+        test: counts.part(&test),
+        unused: in_time.then(|| counts.part(&assignment.rows(|seat| seat == Seat::Unused))),
+        time: assignment.cutoff.map(|cutoff| Time {
+            column: params.time.clone().unwrap_or_default(),
+            cutoff,
+            gap: params.gap.unwrap_or_default(),
+        }),
+        folds: (0..params.folds).map(fold).collect(),
+        groups_in_several: 0,
+    };
+    check(&report.test, "the test part")?;
+    for (index, fold) in report.folds.iter().enumerate() {
+        check(&fold.held, &format!("fold {index}"))?;
+        if let Some(fit) = &fold.fit {
+            check(fit, &format!("the training part of fold {index}"))?;
+        }
+    }
+    Ok(report)
+}
+
+impl Counts<'_> {
+    fn part(&self, rows: &[usize]) -> Part {
+        let events = rows.iter().filter(|&&row| self.y[row] > 0.5).count();
+        let span = |times: &[f64]| {
+            let of = |start: f64, pick: fn(f64, f64) -> f64| rows.iter().map(|&row| times[row]).fold(start, pick);
+            (!rows.is_empty()).then(|| [of(f64::INFINITY, f64::min), of(f64::NEG_INFINITY, f64::max)])
+        };
+        let time = self.design.time.as_ref().and_then(|line| span(&line.times));
+        Part { n: rows.len(), events, groups: self.patients(rows).len(), time }
+    }
+
+    fn patients(&self, rows: &[usize]) -> BTreeSet<usize> {
+        rows.iter().map(|&row| self.design.groups[row]).collect()
+    }
+
+    /// Patients never cross, and nothing is trained on that was not yet known.
+    fn prove(&self, train: &[usize], folds: &Folds, test: &[usize]) -> Result<(), StageError> {
+        self.prove_pair(train, test, "the test part")?;
+        folds.check().map_err(unfoldable)?;
+        for fold in 0..folds.count() {
+            let (fit, held) = folds.parts_of(fold, train);
+            self.prove_pair(&fit, &held, &format!("fold {fold}"))?;
+        }
+        Ok(())
+    }
+
+    fn prove_pair(&self, fit: &[usize], held: &[usize], what: &str) -> Result<(), StageError> {
+        let crossing = self.patients(fit).intersection(&self.patients(held)).count();
+        if crossing > 0 {
+            return Err(StageError::failed(format!("{crossing} patients of {what} would be trained on as well")));
+        }
+        let Some(line) = &self.design.time else { return Ok(()) };
+        let latest = fit.iter().map(|&row| line.times[row]).fold(f64::NEG_INFINITY, f64::max);
+        let earliest = held.iter().map(|&row| line.times[row]).fold(f64::INFINITY, f64::min);
+        if latest + line.gap < earliest {
+            return Ok(());
+        }
+        Err(StageError::failed(format!("{what} begins at {earliest} and would be trained on rows of {latest}")))
+    }
+}
+
+fn check(part: &Part, what: &str) -> Result<(), StageError> {
+    let Part { n, events, .. } = part;
+    if *events > 0 && events < n {
+        return Ok(());
+    }
+    let hint = "take fewer folds, another test share, or `kind: stratified`; with too few events no split can work";
+    let hint = if part.time.is_none() {
+        hint
+    } else {
+        "take fewer folds, a larger test share or an earlier cutoff, or a smaller gap; with too few events no split can work"
+    };
+    Err(StageError::failed(format!("{what} has {n} rows of which {events} have the event")).with_hint(hint))
+}
