@@ -71,7 +71,9 @@ fn run_stage(stage: &dyn Stage, request: StageRequest, out: Box<dyn Write + Send
     let name = request.uses.clone();
     let channel = Channel { state: Mutex::new(ChannelState { out, last: None }) };
     let progress = |progress: Progress| channel.progress(progress);
-    let context = StageContext::new(request, &progress);
+    let start = Instant::now();
+    let clock = || start.elapsed();
+    let context = StageContext::new(request, &progress).with_log(&log, &clock);
     let pool = match rayon::ThreadPoolBuilder::new().num_threads(context.threads()).build() {
         Ok(pool) => pool,
         Err(error) => {

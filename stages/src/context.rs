@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -53,6 +54,8 @@ pub struct StageContext<'a> {
     params: ParamSet,
     threads: usize,
     progress: &'a (dyn Fn(Progress) + Sync),
+    log: Option<&'a (dyn Fn(&str) + Sync)>,
+    clock: Option<&'a (dyn Fn() -> Duration + Sync)>,
 }
 
 impl<'a> StageContext<'a> {
@@ -64,7 +67,27 @@ impl<'a> StageContext<'a> {
             params: ParamSet::new(request.params),
             threads: request.threads.max(1),
             progress,
+            log: None,
+            clock: None,
         }
+    }
+
+    /// Gives it a log for people to read and a clock that runs from any start; nothing of either may reach an output.
+    #[must_use]
+    pub fn with_log(self, log: &'a (dyn Fn(&str) + Sync), clock: &'a (dyn Fn() -> Duration + Sync)) -> Self {
+        Self { log: Some(log), clock: Some(clock), ..self }
+    }
+
+    /// Writes a line to the stage's log.
+    pub fn log(&self, line: &str) {
+        if let Some(log) = self.log {
+            log(line);
+        }
+    }
+
+    /// What its clock shows, to tell the log how long something took; zero without a clock.
+    pub fn elapsed(&self) -> Duration {
+        self.clock.map_or(Duration::ZERO, |clock| clock())
     }
 
     /// The file of a required input role.

@@ -23,8 +23,7 @@ use crate::{ParamError, ParamSet, Role, Stage, StageContext, StageError, StageFi
 use crate::{ingest, validate};
 
 /// Files of the `models` directory that become members under the same name; the card goes into the manifest.
-const MODEL_FILES: [&str; 4] =
-    ["model.json", "preprocessor.json", "baseline_logistic.json", "baseline_prevalence.json"];
+const MODEL_FILES: [&str; 4] = ["model.json", "preprocessor.json", "baseline_linear.json", "baseline_constant.json"];
 
 /// The stage `bundle`.
 pub struct Assemble;
@@ -43,7 +42,7 @@ impl Stage for Assemble {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn about(&self) -> &'static str {

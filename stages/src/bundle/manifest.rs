@@ -51,8 +51,9 @@ pub struct DataLineage {
 pub struct TrainingRows {
     /// Which rows.
     pub rows: Fingerprint,
-    /// Events among them.
-    pub events: u64,
+    /// Events among them, when the outcome is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events: Option<u64>,
 }
 
 /// A file of the bundle.

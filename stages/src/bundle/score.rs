@@ -12,8 +12,9 @@ use super::tiers::{Tiers, level_of};
 use crate::calibrate::Calibrator;
 use crate::common::frame::{Column, Frame};
 use crate::common::schema::{ColumnType, Schema};
+use crate::common::target::Task;
 use crate::featurize::FeatureSpec;
-use crate::train::{BaselineLogistic, BaselinePrevalence, Model, ModelFile, Preprocessor};
+use crate::train::{BaselineConstant, BaselineLinear, ModelFile, ModelMember, Preprocessor, PreprocessorFile};
 use crate::tune_threshold::Threshold;
 
 /// A loaded, verified bundle.
@@ -30,8 +31,8 @@ pub struct Bundle {
     threshold: Threshold,
     tiers: Option<Tiers>,
     bounds: Vec<f64>,
-    logistic: Scorer,
-    prevalence: f64,
+    linear: Scorer,
+    constant: f64,
     profile: Option<Value>,
     reference: Reference,
 }
@@ -49,29 +50,48 @@ pub struct Prediction {
     pub tier: Option<usize>,
 }
 
-/// A model behind its preprocessor.
+/// A model behind its preprocessor: several when their predictions are averaged.
 #[derive(Debug)]
 struct Scorer {
-    preprocessor: Preprocessor,
-    model: Model,
+    task: Task,
+    members: Vec<(Preprocessor, ModelMember)>,
 }
 
 impl Scorer {
-    fn new(member: &str, preprocessor: Preprocessor, file: ModelFile) -> Result<Self, BundleError> {
-        let fits = file.columns == preprocessor.columns()
-            && file.model.columns().is_none_or(|columns| columns == file.columns.len());
-        if !fits {
+    fn new(task: Task, file: &str, members: Vec<(Preprocessor, ModelMember)>) -> Result<Self, BundleError> {
+        let fits = |(preprocessor, member): &(Preprocessor, ModelMember)| {
+            member.columns == preprocessor.columns()
+                && member.model.columns().is_none_or(|columns| columns == member.columns.len())
+        };
+        if members.is_empty() || !members.iter().all(fits) {
             let message = "does not read the columns that its preprocessor writes".to_owned();
-            return Err(BundleError::Format { member: member.to_owned(), message });
+            return Err(BundleError::Format { member: file.to_owned(), message });
         }
-        Ok(Self { preprocessor, model: file.model })
+        Ok(Self { task, members })
     }
 
-    fn probabilities(&self, features: &Frame) -> Result<Vec<f64>, BundleError> {
-        let matrix = self.preprocessor.transform(features, None);
-        let matrix = matrix.map_err(|error| BundleError::Features(error.to_string()))?;
-        Ok((0..matrix.rows).map(|row| self.model.probability(matrix.row(row))).collect())
+    fn predict(&self, features: &Frame) -> Result<Vec<f64>, BundleError> {
+        let mut sums = vec![0.0; features.rows()];
+        for (preprocessor, member) in &self.members {
+            let matrix = preprocessor.transform(features, None);
+            let matrix = matrix.map_err(|error| BundleError::Features(error.to_string()))?;
+            let predicted = (0..matrix.rows).map(|row| member.model.predict(matrix.row(row), self.task));
+            sums.iter_mut().zip(predicted).for_each(|(sum, value)| *sum += value);
+        }
+        let count = self.members.len() as f64;
+        Ok(sums.into_iter().map(|sum| sum / count).collect())
     }
+}
+
+/// The kept model of a bundle.
+fn kept(files: &Files) -> Result<Scorer, BundleError> {
+    let model: ModelFile = files.json("model.json")?;
+    let preprocessor: PreprocessorFile = files.json("preprocessor.json")?;
+    if model.members.len() != preprocessor.members.len() {
+        let message = "has another number of members than model.json".to_owned();
+        return Err(BundleError::Format { member: "preprocessor.json".to_owned(), message });
+    }
+    Scorer::new(model.task, "model.json", preprocessor.members.into_iter().zip(model.members).collect())
 }
 
 impl Bundle {
@@ -85,10 +105,10 @@ impl Bundle {
         let intake: Intake = files.json("intake.json")?;
         let records = RecordSchema::new(&schema, &spec.inputs, &intake.rules)
             .map_err(|error| format("schema.json", error.to_string()))?;
-        let scorer = Scorer::new("model.json", files.json("preprocessor.json")?, files.json("model.json")?)?;
-        let baseline: BaselineLogistic = files.json("baseline_logistic.json")?;
-        let logistic = Scorer::new("baseline_logistic.json", baseline.preprocessor, baseline.model)?;
-        let prevalence: BaselinePrevalence = files.json("baseline_prevalence.json")?;
+        let scorer = kept(&files)?;
+        let baseline: BaselineLinear = files.json("baseline_linear.json")?;
+        let linear = Scorer::new(scorer.task, "baseline_linear.json", vec![(baseline.preprocessor, baseline.model)])?;
+        let constant: BaselineConstant = files.json("baseline_constant.json")?;
         let calibrator = files.json::<crate::calibrate::CalibratorFile>("calibrator.json")?.calibrator;
         if !calibrator.is_sound() {
             return Err(format("calibrator.json", "does not hold an ascending calibration".to_owned()));
@@ -99,7 +119,7 @@ impl Bundle {
         Ok(Self {
             profile: files.json_opt("profile.json")?,
             reference: files.json("reference.json")?,
-            prevalence: prevalence.p,
+            constant: constant.value,
             digest: files.digest,
             manifest: files.manifest,
             schema,
@@ -111,7 +131,7 @@ impl Bundle {
             threshold,
             tiers,
             bounds,
-            logistic,
+            linear,
         })
     }
 
@@ -173,21 +193,21 @@ impl Bundle {
     /// Scores every row. A nullable column may be absent and counts as missing; other columns are ignored.
     pub fn predict(&self, raw: &Frame) -> Result<Vec<Prediction>, BundleError> {
         let features = self.features_of(raw)?;
-        let scored = self.scorer.probabilities(&features)?.into_iter().map(|p_raw| {
+        let scored = self.scorer.predict(&features)?.into_iter().map(|p_raw| {
             let p = self.calibrator.apply(p_raw);
             Prediction { p_raw, p, flagged: self.threshold.flags(p), tier: level_of(&self.bounds, p) }
         });
         Ok(scored.collect())
     }
 
-    /// The plain logistic regression's probabilities of the same rows.
-    pub fn baseline_logistic(&self, raw: &Frame) -> Result<Vec<f64>, BundleError> {
-        self.logistic.probabilities(&self.features_of(raw)?)
+    /// The plain linear model's predictions for the same rows.
+    pub fn baseline_linear(&self, raw: &Frame) -> Result<Vec<f64>, BundleError> {
+        self.linear.predict(&self.features_of(raw)?)
     }
 
-    /// The event rate of the training rows.
-    pub fn baseline_prevalence(&self) -> f64 {
-        self.prevalence
+    /// The event rate (or mean) of the training rows.
+    pub fn baseline_constant(&self) -> f64 {
+        self.constant
     }
 
     fn features_of(&self, raw: &Frame) -> Result<Frame, BundleError> {

@@ -57,7 +57,7 @@ fn every_learner_scores_each_row_alone_as_in_its_table() {
         assert_eq!(bundle.manifest().model, model);
         let table = raw();
         let all = bundle.predict(&table).expect("the same columns");
-        let logistic = bundle.baseline_logistic(&table).expect("the same columns");
+        let logistic = bundle.baseline_linear(&table).expect("the same columns");
         for row in 0..ROWS {
             let alone = table.take(&[row]);
             let one = bundle.predict(&alone).expect("one row")[0];
@@ -65,7 +65,7 @@ fn every_learner_scores_each_row_alone_as_in_its_table() {
             assert_eq!(one.p_raw.to_bits(), all[row].p_raw.to_bits());
             assert_eq!(one.flagged, one.p >= bundle.threshold().value);
             assert_eq!(one.tier, Some(usize::from(!one.flagged)));
-            assert_eq!(bundle.baseline_logistic(&alone).expect("one row")[0].to_bits(), logistic[row].to_bits());
+            assert_eq!(bundle.baseline_linear(&alone).expect("one row")[0].to_bits(), logistic[row].to_bits());
         }
         assert_eq!(bundle.profile(), Some(&json!({"probability": "risk"})));
         assert_eq!(bundle.reference().outside("age", 200.0), Some(true));
@@ -152,7 +152,7 @@ fn the_bytes_are_those_of_this_version() {
         blake3::hash(&bytes).to_hex()[..16].to_owned()
     };
     let hint = "the stage writes other bytes; raise its version, then this digest";
-    assert_eq!(digest("calibrator.json"), "7d214a41f6cd6614", "calibrate: {hint}");
+    assert_eq!(digest("calibrator.json"), "f8f0968b59a6ed19", "calibrate: {hint}");
     assert_eq!(digest("calibrated.parquet"), "e1a4fac0d9bdaf26", "calibrate: {hint}");
     assert_eq!(digest("bundle/reference.json"), "94211a77f6911b15", "bundle: {hint}");
     assert_eq!(digest("bundle/intake.json"), "d4ede10ecd0a8b51", "bundle: {hint}");

@@ -4,6 +4,7 @@
 //! penalised; `y` may lie anywhere in [0, 1], as Platt's targets do. With λ = 1/C this is scikit-learn's
 //! `LogisticRegression(C)`; with λ = 0 it is the usual binomial GLM. All sums run in row order on `libm`.
 
+use super::cholesky::{Cholesky, NotPositive, Square};
 use super::link::{sigmoid, softplus};
 
 const MAX_ITERATIONS: usize = 100;
@@ -46,6 +47,12 @@ pub enum GlmError {
     /// The columns are linearly dependent, or the outcome is perfectly separated, and no penalty holds them.
     #[error("the information matrix is singular at coefficient {0}: dependent columns or separated outcomes; raise l2")]
     Singular(usize),
+}
+
+impl From<NotPositive> for GlmError {
+    fn from(error: NotPositive) -> Self {
+        Self::Singular(error.0)
+    }
 }
 
 /// Fits a logistic regression.
@@ -209,68 +216,6 @@ impl<'a> Problem<'a> {
             scale *= 0.5;
         }
         None
-    }
-}
-
-/// A square matrix, row-major.
-struct Square {
-    size: usize,
-    cells: Vec<f64>,
-}
-
-impl Square {
-    fn zeros(size: usize) -> Self {
-        Self { size, cells: vec![0.0; size * size] }
-    }
-
-    fn row_mut(&mut self, row: usize) -> &mut [f64] {
-        &mut self.cells[row * self.size..(row + 1) * self.size]
-    }
-
-    fn row(&self, row: usize) -> &[f64] {
-        &self.cells[row * self.size..(row + 1) * self.size]
-    }
-}
-
-/// The factor L of a positive definite matrix L·Lᵀ, in the lower triangle.
-struct Cholesky(Square);
-
-impl Cholesky {
-    /// Factors a matrix given by its lower triangle; a pivot that loses all its digits counts as zero.
-    fn new(mut matrix: Square) -> Result<Self, GlmError> {
-        for i in 0..matrix.size {
-            for j in 0..=i {
-                let dot: f64 = (0..j).map(|k| matrix.row(i)[k] * matrix.row(j)[k]).sum();
-                let value = matrix.row(i)[j] - dot;
-                if i == j {
-                    if value.is_nan() || value <= 1e-13 * matrix.row(i)[i] {
-                        return Err(GlmError::Singular(i));
-                    }
-                    matrix.row_mut(i)[j] = libm::sqrt(value);
-                } else {
-                    matrix.row_mut(i)[j] = value / matrix.row(j)[j];
-                }
-            }
-        }
-        Ok(Self(matrix))
-    }
-
-    fn solve(&self, mut right: Vec<f64>) -> Vec<f64> {
-        let (size, factor) = (self.0.size, &self.0);
-        for i in 0..size {
-            let dot: f64 = (0..i).map(|k| factor.row(i)[k] * right[k]).sum();
-            right[i] = (right[i] - dot) / factor.row(i)[i];
-        }
-        for i in (0..size).rev() {
-            let dot: f64 = (i + 1..size).map(|k| factor.row(k)[i] * right[k]).sum();
-            right[i] = (right[i] - dot) / factor.row(i)[i];
-        }
-        right
-    }
-
-    fn inverse_diagonal(&self) -> Vec<f64> {
-        let unit = |i: usize| (0..self.0.size).map(|k| f64::from(u8::from(k == i))).collect();
-        (0..self.0.size).map(|i| self.solve(unit(i))[i]).collect()
     }
 }
 

@@ -4,6 +4,7 @@
 
 pub mod calibration;
 pub mod canonical_json;
+pub(crate) mod cholesky;
 pub mod decision;
 pub mod folds;
 pub mod frame;
@@ -21,5 +22,6 @@ pub mod schema;
 pub mod scores;
 pub mod table;
 pub(crate) mod tagged;
+pub mod target;
 pub mod text;
 pub mod tree;

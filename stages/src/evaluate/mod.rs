@@ -120,7 +120,7 @@ impl Stage for Evaluate {
 fn sample(rows: TestRows, bundle: &Bundle, policy: &Policy) -> Sample {
     let TestRows { y, predictions, logistic, .. } = rows;
     let threshold = bundle.threshold().value;
-    let prevalence = vec![bundle.baseline_prevalence(); y.len()];
+    let prevalence = vec![bundle.baseline_constant(); y.len()];
     let rivals = vec![
         Rival::constant(true, &y),
         Rival::constant(false, &y),

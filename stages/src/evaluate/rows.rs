@@ -46,7 +46,7 @@ impl TestRows {
             patients: parts.test.iter().map(|&row| patients[row].clone()).collect(),
             y,
             predictions: bundle.predict(&frame).map_err(failed)?,
-            logistic: bundle.baseline_logistic(&frame).map_err(failed)?,
+            logistic: bundle.baseline_linear(&frame).map_err(failed)?,
         })
     }
 }

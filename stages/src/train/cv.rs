@@ -1,30 +1,31 @@
-//! Cross-validation over the outer folds: every candidate is preprocessed, fitted and scored fold by fold.
+//! Cross-validation over the outer folds: every candidate is fitted and scored fold by fold.
 //!
 //! Fits are independent and carry their own random streams, so they run in any order on any number of threads; their
 //! results are put together by index.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::learner::{FitRequest, Fitted, LearnError, Learner};
-use super::model::ModelFile;
-use super::params::PreprocessParams;
-use super::preprocess::{PreprocessError, Preprocessor};
+use super::recipe::{FitError, Job, Recipe, Trained};
 use super::study::Study;
-use crate::common::scores;
+use crate::common::target::Task;
+use crate::common::{regression, scores};
 use crate::{StageContext, StageError};
 
-/// A learner with the preprocessing it competes with.
+/// A contestant of the comparison.
 pub(super) struct Candidate {
     /// Its name in reports.
     pub name: String,
-    /// How it learns.
-    pub learner: Box<dyn Learner>,
-    /// What happens to the features before.
-    pub preprocess: PreprocessParams,
+    /// How it is fitted.
+    pub recipe: Recipe,
 }
+
+/// Scores by name: `auroc`, `log_loss`, `brier` for events, `rmse`, `mae`, `r2` for numbers.
+pub(super) type Scores = BTreeMap<String, f64>;
 
 /// What a candidate scored on one outer fold.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -33,39 +34,33 @@ pub(super) struct FoldScores {
     pub fold: usize,
     /// Rows in it.
     pub n: usize,
-    /// Events among them.
-    pub events: usize,
-    /// Area under the ROC curve.
-    pub auroc: f64,
-    /// Mean negative log likelihood.
-    pub log_loss: f64,
-    /// Mean squared error of the probabilities.
-    pub brier: f64,
+    /// Events among them, when the outcome is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub events: Option<usize>,
+    /// Its scores.
+    #[serde(flatten)]
+    pub scores: Scores,
     /// Boosting rounds, for learners that have them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rounds: Option<usize>,
 }
 
 /// A candidate's results on all outer folds.
+#[derive(Debug, Clone)]
 pub(super) struct CvResult {
     /// One per fold.
     pub folds: Vec<FoldScores>,
-    /// Out-of-fold probability of every training row.
-    pub p: Vec<f64>,
+    /// Out-of-fold prediction of every row; NaN for rows that are in no fold.
+    pub predicted: Vec<f64>,
+    /// Time spent fitting and predicting; for the log only.
+    pub took: Took,
 }
 
-/// A fitted preprocessor and model.
-pub(super) struct Trained {
-    pub preprocessor: Preprocessor,
-    pub file: ModelFile,
-}
-
-#[derive(Debug, thiserror::Error)]
-enum FitError {
-    #[error(transparent)]
-    Preprocess(#[from] PreprocessError),
-    #[error(transparent)]
-    Learn(#[from] LearnError),
+/// Wall time of fits and predictions, summed.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Took {
+    pub fit: Duration,
+    pub predict: Duration,
 }
 
 /// Counts finished fits for the progress line.
@@ -86,6 +81,13 @@ impl<'a> Counter<'a> {
     }
 }
 
+struct HeldOut {
+    scores: FoldScores,
+    rows: Vec<usize>,
+    predicted: Vec<f64>,
+    took: Took,
+}
+
 /// Cross-validates every candidate.
 pub(super) fn cross_validate(
     study: &Study,
@@ -95,46 +97,82 @@ pub(super) fn cross_validate(
 ) -> Result<Vec<CvResult>, StageError> {
     let tasks: Vec<(&Candidate, usize)> =
         candidates.iter().flat_map(|candidate| (0..study.folds).map(move |fold| (candidate, fold))).collect();
-    let run = |&(candidate, fold): &(&Candidate, usize)| score_fold(study, candidate, fold, seed, counter);
-    let scored: Vec<(FoldScores, Vec<f64>)> = tasks.par_iter().map(run).collect::<Result<_, _>>()?;
-    let results = scored.chunks(study.folds).map(|folds| {
-        let mut p = vec![f64::NAN; study.rows()];
-        for (scores, held_p) in folds {
-            let held = study.parts(scores.fold).1;
-            held.into_iter().zip(held_p).for_each(|(row, &value)| p[row] = value);
+    let run = |&(candidate, fold): &(&Candidate, usize)| hold_out(study, candidate, fold, seed, counter);
+    let held: Vec<HeldOut> = tasks.par_iter().map(run).collect::<Result<_, _>>()?;
+    let results = held.chunks(study.folds.max(1)).map(|folds| {
+        let mut predicted = vec![f64::NAN; study.rows()];
+        let mut took = Took::default();
+        for fold in folds {
+            fold.rows.iter().zip(&fold.predicted).for_each(|(&row, &value)| predicted[row] = value);
+            took.fit += fold.took.fit;
+            took.predict += fold.took.predict;
         }
-        CvResult { folds: folds.iter().map(|(scores, _)| scores.clone()).collect(), p }
+        CvResult { folds: folds.iter().map(|fold| fold.scores.clone()).collect(), predicted, took }
     });
     Ok(results.collect())
 }
 
-fn score_fold(
+fn hold_out(
     study: &Study,
     candidate: &Candidate,
     fold: usize,
     seed: u64,
     counter: &Counter,
-) -> Result<(FoldScores, Vec<f64>), StageError> {
+) -> Result<HeldOut, StageError> {
     let title = format!("{}, fold {} of {}", candidate.name, fold + 1, study.folds);
     let failed = |error: FitError| StageError::failed(format!("{title}: {error}"));
-    let (fit_rows, held) = study.parts(fold);
-    let plan = Plan { candidate, rows: &fit_rows, rounds: None, seed, label: &format!("fold-{fold}"), threads: 1 };
-    let (preprocessor, fitted) = fit(study, &plan, &title, counter).map_err(failed)?;
-    let x = preprocessor.transform(&study.features, Some(&held)).map_err(|error| failed(error.into()))?;
-    let p: Vec<f64> = (0..x.rows).map(|row| fitted.model.probability(x.row(row))).collect();
-    let y: Vec<bool> = held.iter().map(|&row| study.y[row]).collect();
-    let undefined = || StageError::failed(format!("{title}: its scores are undefined"));
-    let scores = FoldScores {
-        fold,
-        n: y.len(),
-        events: y.iter().filter(|&&y| y).count(),
-        auroc: scores::auroc(&y, &p).ok_or_else(undefined)?,
-        log_loss: scores::log_loss(&y, &p).ok_or_else(undefined)?,
-        brier: scores::brier(&y, &p).ok_or_else(undefined)?,
-        rounds: fitted.rounds,
-    };
+    let (fit_rows, rows) = study.parts(fold);
+    let start = counter.context.elapsed();
+    let plan = Plan { rows: &fit_rows, label: &format!("fold-{fold}"), rounds: None, seed, threads: 1 };
+    let trained = fit(study, candidate, &plan, &title, counter).map_err(failed)?;
+    let fitted = counter.context.elapsed();
+    let predicted = trained.predict(study, &rows).map_err(failed)?;
+    let predict = counter.context.elapsed().saturating_sub(fitted);
+    let took = Took { fit: fitted.saturating_sub(start), predict };
+    let scores = score(study, fold, &rows, &predicted, trained.rounds)
+        .ok_or_else(|| StageError::failed(format!("{title}: its scores are undefined")))?;
     counter.say(1, title);
-    Ok((scores, p))
+    Ok(HeldOut { scores, rows, predicted, took })
+}
+
+/// The scores of predictions for the held-out rows of a fold; `None` when one is undefined.
+fn score(study: &Study, fold: usize, rows: &[usize], predicted: &[f64], rounds: Option<usize>) -> Option<FoldScores> {
+    let y: Vec<f64> = rows.iter().map(|&row| study.y[row]).collect();
+    let (events, values) = match study.task {
+        Task::Binary => {
+            let y: Vec<bool> = y.iter().map(|&y| y > 0.5).collect();
+            let values = [
+                ("auroc", scores::auroc(&y, predicted)?),
+                ("log_loss", scores::log_loss(&y, predicted)?),
+                ("brier", scores::brier(&y, predicted)?),
+            ];
+            (Some(y.iter().filter(|&&y| y).count()), values)
+        }
+        Task::Continuous => {
+            let values = [
+                ("rmse", regression::rmse(&y, predicted)?),
+                ("mae", regression::mae(&y, predicted)?),
+                ("r2", regression::r2(&y, predicted)?),
+            ];
+            (None, values)
+        }
+    };
+    let scores = values.map(|(name, value)| (name.to_owned(), value)).into();
+    Some(FoldScores { fold, n: rows.len(), events, scores, rounds })
+}
+
+/// The mean of several candidates' predictions, scored as a candidate of its own.
+pub(super) fn average(study: &Study, members: &[&CvResult]) -> Result<CvResult, StageError> {
+    let count = members.len() as f64;
+    let mean = |row: usize| members.iter().map(|member| member.predicted[row]).sum::<f64>() / count;
+    let predicted: Vec<f64> = (0..study.rows()).map(mean).collect();
+    let folds = (0..study.folds).map(|fold| {
+        let rows = study.parts(fold).1;
+        let held: Vec<f64> = rows.iter().map(|&row| predicted[row]).collect();
+        score(study, fold, &rows, &held, None)
+            .ok_or_else(|| StageError::failed(format!("ensemble, fold {}: its scores are undefined", fold + 1)))
+    });
+    Ok(CvResult { folds: folds.collect::<Result<_, _>>()?, predicted, took: Took::default() })
 }
 
 /// Fits a candidate on all training rows.
@@ -148,46 +186,32 @@ pub(super) fn fit_all(
 ) -> Result<Trained, StageError> {
     let title = format!("{}, all training rows", candidate.name);
     let rows: Vec<usize> = (0..study.rows()).collect();
-    let plan = Plan { candidate, rows: &rows, rounds, seed, label: "final", threads };
-    let (preprocessor, fitted) =
-        fit(study, &plan, &title, counter).map_err(|error| StageError::failed(format!("{title}: {error}")))?;
+    let plan = Plan { rows: &rows, label: "final", rounds, seed, threads };
+    let trained = fit(study, candidate, &plan, &title, counter)
+        .map_err(|error| StageError::failed(format!("{title}: {error}")))?;
     counter.say(1, title);
-    let file = ModelFile { schema_version: 1, columns: preprocessor.columns(), model: fitted.model };
-    Ok(Trained { preprocessor, file })
+    Ok(trained)
 }
 
+/// Which rows a fit gets, and how it may go about it.
 struct Plan<'a> {
-    candidate: &'a Candidate,
     rows: &'a [usize],
+    label: &'a str,
     rounds: Option<usize>,
     seed: u64,
-    label: &'a str,
     threads: usize,
 }
 
-fn fit(study: &Study, plan: &Plan, title: &str, counter: &Counter) -> Result<(Preprocessor, Fitted), FitError> {
-    let learner = &plan.candidate.learner;
-    let preprocessor = Preprocessor::fit(
-        &study.features,
-        &study.names,
-        plan.rows,
-        &study.row_ids,
-        &plan.candidate.preprocess,
-        learner.dialect(),
-    )?;
-    let x = preprocessor.transform(&study.features, Some(plan.rows))?;
-    let y: Vec<bool> = plan.rows.iter().map(|&row| study.y[row]).collect();
-    let groups: Vec<usize> = plan.rows.iter().map(|&row| study.groups[row]).collect();
-    let fitted = learner.fit(&FitRequest {
-        x: &x,
-        coded: &preprocessor.coded(),
-        y: &y,
-        groups: &groups,
-        rounds: plan.rounds,
-        seed: plan.seed,
-        label: &format!("train/{}/{}", plan.candidate.name, plan.label),
-        threads: plan.threads,
-        progress: &|step| counter.say(0, format!("{title}: {step}")),
-    })?;
-    Ok((preprocessor, fitted))
+fn fit(study: &Study, candidate: &Candidate, plan: &Plan, title: &str, counter: &Counter) -> Result<Trained, FitError> {
+    candidate.recipe.fit(
+        study,
+        &Job {
+            rows: plan.rows,
+            rounds: plan.rounds,
+            seed: plan.seed,
+            label: &format!("train/{}/{}", candidate.name, plan.label),
+            threads: plan.threads,
+            progress: &|step| counter.say(0, format!("{title}: {step}")),
+        },
+    )
 }

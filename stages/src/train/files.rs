@@ -4,10 +4,10 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::cv::Trained;
-use super::model::ModelFile;
+use super::model::{ModelFile, ModelMember, PreprocessorFile};
 use super::params::LearnerName;
 use super::preprocess::{Fingerprint, Preprocessor};
+use super::recipe::Trained;
 use super::study::Study;
 use crate::StageError;
 use crate::common::canonical_json;
@@ -16,7 +16,7 @@ use crate::common::canonical_json;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Card {
-    /// Version of this format: 1.
+    /// Version of this format: 2.
     pub schema_version: u32,
     /// The kept candidate.
     pub model: LearnerName,
@@ -24,58 +24,60 @@ pub struct Card {
     pub reason: String,
     /// The rows of the final fit.
     pub training_rows: Fingerprint,
-    /// Events among them.
-    pub events: u64,
-    /// Encoded columns.
+    /// Events among them, when the outcome is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events: Option<u64>,
+    /// Encoded columns, of all members.
     pub columns: usize,
     /// Boosting rounds, for learners that have them.
     pub rounds: Option<usize>,
 }
 
-/// baseline_logistic.json: the plain logistic regression that every model must beat.
+/// baseline_linear.json: the plain linear model (logistic or ridge regression) that every model must beat.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct BaselineLogistic {
-    /// Version of this format: 1.
+pub struct BaselineLinear {
+    /// Version of this format: 2.
     pub schema_version: u32,
     /// Its own preprocessor.
     pub preprocessor: Preprocessor,
     /// The model.
-    pub model: ModelFile,
+    pub model: ModelMember,
 }
 
-/// baseline_prevalence.json: the training rows' event rate, for everyone.
+/// baseline_constant.json: the training rows' event rate or mean, for everyone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct BaselinePrevalence {
-    /// Version of this format: 1.
+pub struct BaselineConstant {
+    /// Version of this format: 2.
     pub schema_version: u32,
-    /// events / n.
-    pub p: f64,
+    /// Event rate or mean.
+    pub value: f64,
     /// Training rows.
     pub n: u64,
-    /// Events among them.
-    pub events: u64,
+    /// Events among them, when the outcome is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events: Option<u64>,
 }
 
 pub(super) fn write_models(
     directory: &Path,
     study: &Study,
-    kept: &Trained,
-    logistic: &Trained,
+    kept: Vec<Trained>,
+    linear: Trained,
     card: &Card,
 ) -> Result<(), StageError> {
-    let baseline = BaselineLogistic {
-        schema_version: 1,
-        preprocessor: logistic.preprocessor.clone(),
-        model: logistic.file.clone(),
-    };
-    let (n, events) = (study.rows() as u64, study.events() as u64);
-    let prevalence = BaselinePrevalence { schema_version: 1, p: events as f64 / n as f64, n, events };
+    let linear = BaselineLinear { schema_version: 2, preprocessor: linear.preprocessor, model: linear.member };
+    let n = study.rows() as u64;
+    let value = study.y.iter().sum::<f64>() / n as f64;
+    let constant = BaselineConstant { schema_version: 2, value, n, events: card.events };
+    let (preprocessors, members) = kept.into_iter().map(|trained| (trained.preprocessor, trained.member)).unzip();
     // A forest has hundreds of thousands of numbers; one per line would triple the file.
-    canonical_json::write_compact(&directory.join("model.json"), &kept.file)?;
-    canonical_json::write(&directory.join("preprocessor.json"), &kept.preprocessor)?;
-    canonical_json::write(&directory.join("baseline_logistic.json"), &baseline)?;
-    canonical_json::write(&directory.join("baseline_prevalence.json"), &prevalence)?;
+    let model = ModelFile { schema_version: 2, task: study.task, members };
+    canonical_json::write_compact(&directory.join("model.json"), &model)?;
+    let preprocessor = PreprocessorFile { schema_version: 2, members: preprocessors };
+    canonical_json::write(&directory.join("preprocessor.json"), &preprocessor)?;
+    canonical_json::write(&directory.join("baseline_linear.json"), &linear)?;
+    canonical_json::write(&directory.join("baseline_constant.json"), &constant)?;
     canonical_json::write(&directory.join("card.json"), card)
 }

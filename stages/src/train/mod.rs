@@ -5,29 +5,31 @@
 //! built on. Candidates have fixed settings, so comparing them on the outer folds is the only selection; test rows
 //! play no part in it.
 
+mod choose;
 mod cv;
 mod files;
 mod learner;
 mod model;
 mod params;
 mod preprocess;
-mod select;
+mod recipe;
 mod study;
 #[cfg(test)]
 pub(crate) mod test_study;
 
 use std::collections::BTreeMap;
 
-pub use files::{BaselineLogistic, BaselinePrevalence, Card};
-pub use model::{Model, ModelFile};
-pub use params::{LearnerName, LogisticParams, PreprocessParams, TrainParams};
+pub use files::{BaselineConstant, BaselineLinear, Card};
+pub use model::{Model, ModelFile, ModelMember, PreprocessorFile};
+pub use params::{LearnerName, TrainParams};
 pub use preprocess::{Encoding, Fingerprint, Matrix, Preprocessor, Step, quantile};
 
-use crate::common::scores;
 use crate::common::table::Table;
+use crate::common::target::Task;
 use crate::{ParamError, ParamSet, Role, Stage, StageContext, StageError};
-use cv::{Candidate, Counter, CvResult, FoldScores};
-use select::{CvReport, Summary};
+use choose::{CvReport, Summary};
+use cv::{Candidate, Counter, CvResult};
+use recipe::{Recipe, Trained};
 use study::Study;
 
 /// The stage `train`.
@@ -39,7 +41,7 @@ impl Stage for Train {
     }
 
     fn version(&self) -> u32 {
-        3
+        4
     }
 
     fn about(&self) -> &'static str {
@@ -91,86 +93,119 @@ fn parse(params: &ParamSet) -> Result<TrainParams, ParamError> {
 }
 
 fn train(context: &StageContext, params: &TrainParams, study: &Study) -> Result<(), StageError> {
+    let field = Field::enter(params, study)?;
     let seed = context.seed()?;
-    // The baseline comes first and keeps its place; the candidates follow in the order of the parameters.
-    let mut contestants = vec![baseline()];
-    contestants.extend(params.models.iter().map(|&name| Candidate {
-        name: name.as_str().to_owned(),
-        learner: learner::learner(name, params),
-        preprocess: params.preprocess.clone(),
-    }));
-    let counter = Counter::new(context, contestants.len() * study.folds + 2);
-    let results = cv::cross_validate(study, &contestants, seed, &counter)?;
+    let counter = Counter::new(context, field.contestants.len() * study.folds + field.names.len() + 1);
+    let results = cv::cross_validate(study, &field.contestants, seed, &counter)?;
+    let entries = field.entries(study, &results)?;
+    let metric = params.deciding(study.task)?;
     let summaries: Vec<(LearnerName, Summary)> =
-        params.models.iter().copied().zip(results[1..].iter().map(Summary::new)).collect();
-    let (chosen, reason) = select::choose(&summaries, params.metric, params.one_standard_error)
+        entries.iter().map(|(name, result)| (*name, Summary::new(result))).collect();
+    let (chosen, reason) = choose::choose(&summaries, metric, params.one_standard_error)
         .ok_or_else(|| StageError::failed("no candidate was trained"))?;
-    let rounds = summaries[chosen].1.rounds;
-    let threads = context.threads();
-    let kept = cv::fit_all(study, &contestants[chosen + 1], rounds, seed, threads, &counter)?;
-    let logistic = cv::fit_all(study, &contestants[0], None, seed, threads, &counter)?;
+    let name = entries[chosen].0;
+    let fit = |place: usize| {
+        let rounds = Summary::new(&results[place]).rounds;
+        cv::fit_all(study, &field.contestants[place], rounds, seed, context.threads(), &counter)
+    };
+    let kept: Vec<Trained> = field.members(name).into_iter().map(fit).collect::<Result<_, _>>()?;
+    let linear = fit(LINEAR)?;
+    field.log(context, &results);
+    let card = Card {
+        schema_version: 2,
+        model: name,
+        reason: reason.clone(),
+        training_rows: study.fingerprint(),
+        events: study.events().map(|events| events as u64),
+        columns: kept.iter().map(|trained| trained.member.columns.len()).sum(),
+        rounds: summaries[chosen].1.rounds,
+    };
+    files::write_models(context.output("models")?, study, kept, linear, &card)?;
+    oof(study, name.as_str(), &entries[chosen].1)?.write(context.output("oof")?)?;
     let report = CvReport {
-        schema_version: 1,
-        metric: params.metric,
+        schema_version: 2,
+        metric,
         one_standard_error: params.one_standard_error,
         folds: study.folds,
         n: study.rows(),
         events: study.events(),
-        baselines: BTreeMap::from([
-            ("logistic".to_owned(), Summary::new(&results[0])),
-            ("prevalence".to_owned(), Summary::new(&prevalence(study)?)),
-        ]),
-        chosen: params.models[chosen],
-        reason: reason.clone(),
+        baselines: baselines(study.task, &results),
+        chosen: name,
+        reason,
         candidates: summaries.into_iter().map(|(name, summary)| (name.as_str().to_owned(), summary)).collect(),
     };
-    let card = Card {
-        schema_version: 1,
-        model: params.models[chosen],
-        reason,
-        training_rows: study.fingerprint(),
-        events: study.events() as u64,
-        columns: kept.file.columns.len(),
-        rounds,
-    };
-    files::write_models(context.output("models")?, study, &kept, &logistic, &card)?;
-    oof(study, params.models[chosen].as_str(), &results[chosen + 1])?.write(context.output("oof")?)?;
     crate::common::canonical_json::write(context.output("cv")?, &report)
 }
 
-/// The plain logistic regression: default preprocessing and penalty, whatever the candidates are set to.
-fn baseline() -> Candidate {
-    Candidate {
-        name: "baseline logistic".to_owned(),
-        learner: Box::new(learner::Logistic(LogisticParams::default())),
-        preprocess: PreprocessParams::default(),
+/// Places of the baselines among the contestants; the candidates follow.
+const LINEAR: usize = 0;
+const CONSTANT: usize = 1;
+const FIRST_CANDIDATE: usize = 2;
+
+/// Everything that is fitted on every fold: the baselines, then the candidates in the order of the parameters.
+struct Field {
+    /// The candidates, the ensemble included.
+    names: Vec<LearnerName>,
+    contestants: Vec<Candidate>,
+}
+
+impl Field {
+    fn enter(params: &TrainParams, study: &Study) -> Result<Self, StageError> {
+        let names = params.candidates(study.task)?;
+        let linear = LearnerName::linear(study.task);
+        let baseline = |learner: LearnerName| Candidate {
+            name: format!("baseline {}", learner.as_str()),
+            recipe: Recipe::plain(learner),
+        };
+        let mut contestants = vec![baseline(linear), baseline(LearnerName::Constant)];
+        let fitted = names.iter().filter(|&&name| name != LearnerName::Ensemble);
+        contestants.extend(fitted.map(|&learner| Candidate {
+            name: learner.as_str().to_owned(),
+            recipe: Recipe { learner, params: params.clone() },
+        }));
+        Ok(Self { names, contestants })
+    }
+
+    /// The places of the contestants that a candidate is made of.
+    fn members(&self, name: LearnerName) -> Vec<usize> {
+        let places = FIRST_CANDIDATE..self.contestants.len();
+        places.filter(|&at| name == LearnerName::Ensemble || self.contestants[at].recipe.learner == name).collect()
+    }
+
+    /// Every candidate's results, in the order of the parameters.
+    fn entries(&self, study: &Study, results: &[CvResult]) -> Result<Vec<(LearnerName, CvResult)>, StageError> {
+        let entries = self.names.iter().map(|&name| {
+            let members: Vec<&CvResult> = self.members(name).into_iter().map(|at| &results[at]).collect();
+            let result = match members.as_slice() {
+                [only] => (*only).clone(),
+                several => cv::average(study, several)?,
+            };
+            Ok((name, result))
+        });
+        entries.collect()
+    }
+
+    /// Tells the log what each candidate's fits and predictions took. Times are in no artifact: they never repeat.
+    fn log(&self, context: &StageContext, results: &[CvResult]) {
+        for (candidate, result) in self.contestants.iter().zip(results) {
+            let (fit, predict) = (result.took.fit.as_secs_f64(), result.took.predict.as_secs_f64());
+            let folds = result.folds.len();
+            context
+                .log(&format!("{}: {folds} folds fitted in {fit:.3} s, predicted in {predict:.3} s", candidate.name));
+        }
     }
 }
 
-/// The event rate outside each fold as everyone's probability in it.
-fn prevalence(study: &Study) -> Result<CvResult, StageError> {
-    let mut p = vec![0.0; study.rows()];
-    let mut folds = Vec::new();
-    for fold in 0..study.folds {
-        let (fit, held) = study.parts(fold);
-        let rate = fit.iter().filter(|&&row| study.y[row]).count() as f64 / fit.len() as f64;
-        let y: Vec<bool> = held.iter().map(|&row| study.y[row]).collect();
-        let same = vec![rate; y.len()];
-        let undefined = || StageError::failed(format!("fold {fold} has only one outcome"));
-        for &row in &held {
-            p[row] = rate;
-        }
-        folds.push(FoldScores {
-            fold,
-            n: y.len(),
-            events: y.iter().filter(|&&y| y).count(),
-            auroc: scores::auroc(&y, &same).ok_or_else(undefined)?,
-            log_loss: scores::log_loss(&y, &same).ok_or_else(undefined)?,
-            brier: scores::brier(&y, &same).ok_or_else(undefined)?,
-            rounds: None,
-        });
-    }
-    Ok(CvResult { folds, p })
+/// The baselines' scores by name.
+fn baselines(task: Task, results: &[CvResult]) -> BTreeMap<String, Summary> {
+    let constant = match task {
+        Task::Binary => "prevalence",
+        Task::Continuous => "mean",
+    };
+    BTreeMap::from([
+        (LearnerName::linear(task).as_str().to_owned(), Summary::new(&results[LINEAR])),
+        (constant.to_owned(), Summary::new(&results[CONSTANT])),
+    ])
 }
 
 fn oof(study: &Study, model: &str, result: &CvResult) -> Result<Table, StageError> {
@@ -179,9 +214,15 @@ fn oof(study: &Study, model: &str, result: &CvResult) -> Result<Table, StageErro
         .push_ints("row_id", study.row_ids.iter().map(|&id| Some(id)).collect())?
         .push_texts("group", study.group_names.iter().cloned().map(Some).collect())?
         .push_ints("fold", study.fold.iter().map(|&fold| Some(fold as i64)).collect())?
-        .push_texts("model", vec![Some(model.to_owned()); study.rows()])?
-        .push_ints("y", study.y.iter().map(|&y| Some(i64::from(y))).collect())?
-        .push_floats("p_raw", result.p.clone())?;
+        .push_texts("model", vec![Some(model.to_owned()); study.rows()])?;
+    match study.task {
+        Task::Binary => table
+            .push_ints("y", study.y.iter().map(|&y| Some(y as i64)).collect())?
+            .push_floats("p_raw", result.predicted.clone())?,
+        Task::Continuous => {
+            table.push_floats("y", study.y.clone())?.push_floats("prediction", result.predicted.clone())?
+        }
+    };
     Ok(table)
 }
 

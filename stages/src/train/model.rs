@@ -4,15 +4,40 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::params::LearnerName;
+use super::preprocess::Preprocessor;
 use crate::common::link::sigmoid;
+use crate::common::target::Task;
 use crate::common::tree::TreeEnsemble;
 
-/// model.json: the model with the names of the columns it reads.
+/// model.json: the fitted models whose predictions are averaged; nearly always one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelFile {
-    /// Version of this format: 1.
+    /// Version of this format: 2.
     pub schema_version: u32,
+    /// The kind of the outcome.
+    pub task: Task,
+    /// The members of the average.
+    pub members: Vec<ModelMember>,
+}
+
+/// preprocessor.json: what stands before each member of model.json, in the same order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PreprocessorFile {
+    /// Version of this format: 2.
+    pub schema_version: u32,
+    /// One per member of the model.
+    pub members: Vec<Preprocessor>,
+}
+
+/// A model with the names of the columns it reads.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelMember {
+    /// The learner that made it.
+    pub learner: LearnerName,
     /// The encoded columns, in order.
     pub columns: Vec<String>,
     /// The model.
@@ -21,8 +46,13 @@ pub struct ModelFile {
 
 /// A fitted model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
 pub enum Model {
+    /// The same answer for everyone.
+    Constant {
+        /// Event rate or mean.
+        value: f64,
+    },
     /// Linear in the log odds.
     Logistic {
         /// Margin of the all-zero row.
@@ -30,45 +60,49 @@ pub enum Model {
         /// One per column.
         coef: Vec<f64>,
     },
-    /// Trees whose margin is a probability: the mean of their leaves.
+    /// Linear in the outcome.
+    Ridge {
+        /// Prediction for the all-zero row.
+        intercept: f64,
+        /// One per column.
+        coef: Vec<f64>,
+    },
+    /// Trees whose margin is the prediction: the mean of their leaves.
     Forest(TreeEnsemble),
-    /// Trees whose margin is in log odds.
+    /// Trees whose margin is in log odds, or the prediction when the outcome is a number.
     Gbdt(TreeEnsemble),
 }
 
 impl Model {
-    /// The margin of one encoded row: log odds, for a forest the probability itself.
+    /// The margin of one encoded row: log odds for a logistic regression and for boosted trees on events, otherwise
+    /// the prediction itself.
     pub fn margin(&self, row: &[f64]) -> f64 {
         match self {
-            Self::Logistic { intercept, coef } => {
+            Self::Constant { value } => *value,
+            Self::Logistic { intercept, coef } | Self::Ridge { intercept, coef } => {
                 row.iter().zip(coef).fold(*intercept, |sum, (value, weight)| sum + value * weight)
             }
             Self::Forest(trees) | Self::Gbdt(trees) => trees.margin(row),
         }
     }
 
-    /// The uncalibrated probability of one encoded row.
-    pub fn probability(&self, row: &[f64]) -> f64 {
-        match self {
-            Self::Forest(_) => self.margin(row).clamp(0.0, 1.0),
-            Self::Logistic { .. } | Self::Gbdt(_) => sigmoid(self.margin(row)),
+    /// The prediction for one encoded row: the uncalibrated probability of the event, or the expected number.
+    pub fn predict(&self, row: &[f64], task: Task) -> f64 {
+        let margin = self.margin(row);
+        match (self, task) {
+            (Self::Logistic { .. }, _) | (Self::Gbdt(_), Task::Binary) => sigmoid(margin),
+            (Self::Forest(_), Task::Binary) => margin.clamp(0.0, 1.0),
+            (Self::Constant { .. } | Self::Ridge { .. }, _) | (Self::Forest(_) | Self::Gbdt(_), Task::Continuous) => {
+                margin
+            }
         }
     }
 
-    /// How many columns it reads at least, as far as the model itself shows.
+    /// How many columns it reads, as far as the model itself shows.
     pub fn columns(&self) -> Option<usize> {
         match self {
-            Self::Logistic { coef, .. } => Some(coef.len()),
-            Self::Forest(_) | Self::Gbdt(_) => None,
-        }
-    }
-
-    /// Its kind, as in params.yaml.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Logistic { .. } => "logistic",
-            Self::Forest(_) => "forest",
-            Self::Gbdt(_) => "gbdt",
+            Self::Logistic { coef, .. } | Self::Ridge { coef, .. } => Some(coef.len()),
+            Self::Constant { .. } | Self::Forest(_) | Self::Gbdt(_) => None,
         }
     }
 }

@@ -7,6 +7,7 @@ use super::preprocess::Fingerprint;
 use crate::common::canonical_json;
 use crate::common::frame::Frame;
 use crate::common::table::Table;
+use crate::common::target::Task;
 use crate::featurize::FeatureSpec;
 use crate::{StageContext, StageError};
 
@@ -18,8 +19,10 @@ pub(super) struct Study {
     pub features: Frame,
     /// Ids of the raw rows.
     pub row_ids: Vec<i64>,
-    /// Outcomes.
-    pub y: Vec<bool>,
+    /// The kind of the outcome.
+    pub task: Task,
+    /// Outcomes; 0 or 1 when they are events.
+    pub y: Vec<f64>,
     /// The patients' names.
     pub group_names: Vec<String>,
     /// The patient of each row, as an index.
@@ -42,12 +45,13 @@ impl Study {
         if names.is_empty() {
             return Err(StageError::input(&spec_file.name, "names no feature to learn from"));
         }
-        let y = table.ints_full("y")?.into_iter().map(|y| y != 0).collect();
+        let (task, y) = outcomes(&table)?;
         let group_names: Vec<String> = table.texts("group")?.into_iter().map(Option::unwrap_or_default).collect();
         let study = Self {
             features: table.frame_of(names.iter().map(String::as_str))?,
             names,
             row_ids: table.ints_full("row_id")?,
+            task,
             y,
             groups: number(&group_names),
             group_names,
@@ -62,8 +66,9 @@ impl Study {
         self.y.len()
     }
 
-    pub(super) fn events(&self) -> usize {
-        self.y.iter().filter(|&&y| y).count()
+    /// Rows with the event; none when the outcome is a number.
+    pub(super) fn events(&self) -> Option<usize> {
+        (self.task == Task::Binary).then(|| self.y.iter().filter(|&&y| y > 0.5).count())
     }
 
     /// Rows outside and inside an outer fold, in table order.
@@ -85,17 +90,27 @@ impl Study {
         for fold in 0..self.folds {
             let (fit, held) = self.parts(fold);
             for (rows, part) in [(fit, "outside"), (held, "in")] {
-                let events = rows.iter().filter(|&&row| self.y[row]).count();
-                if events == 0 || events == rows.len() {
-                    let text = format!(
-                        "the rows {part} fold {fold} are all of one outcome ({events} events in {})",
-                        rows.len()
-                    );
+                let first = rows.first().map_or(0.0, |&row| self.y[row]);
+                if rows.iter().all(|&row| self.y[row] == first) {
+                    let n = rows.len();
+                    let text = format!("the {n} rows {part} fold {fold} are all of one outcome ({first})");
                     return Err(StageError::input(split, text).with_hint("use fewer folds or a stratified split"));
                 }
             }
         }
         Ok(())
+    }
+}
+
+/// The kind of the outcomes and their values: events are stored as integers.
+fn outcomes(table: &Table) -> Result<(Task, Vec<f64>), StageError> {
+    if let Ok(events) = table.ints_full("y") {
+        return Ok((Task::Binary, events.into_iter().map(|y| f64::from(u8::from(y != 0))).collect()));
+    }
+    let y = table.floats("y")?;
+    match y.iter().position(|y| !y.is_finite()) {
+        Some(row) => Err(StageError::failed(format!("row {row} of the training rows has no outcome"))),
+        None => Ok((Task::Continuous, y)),
     }
 }
 

@@ -13,6 +13,7 @@ use smartcore::linalg::basic::matrix::DenseMatrix;
 
 use super::{FitRequest, Fitted, LearnError, Learner};
 use crate::common::rng::Stream;
+use crate::common::target::Task;
 use crate::common::tree::{NodeKind, Test, Tree, TreeEnsemble};
 use crate::train::model::Model;
 use crate::train::params::ForestParams;
@@ -36,7 +37,7 @@ impl Learner for Forest {
         let mut stream = Stream::new(request.seed, request.label);
         let seeds: Vec<u64> = (0..self.0.trees.div_ceil(BLOCK)).map(|_| stream.bits()).collect();
         let x = DenseMatrix::new(request.x.rows, request.x.cols, request.x.values.clone(), false).map_err(library)?;
-        let y: Vec<f64> = request.y.iter().map(|&y| f64::from(u8::from(y))).collect();
+        let y = request.y.to_vec();
         let done = std::sync::atomic::AtomicUsize::new(0);
         let grow = |(block, &seed): (usize, &u64)| {
             let count = BLOCK.min(self.0.trees - block * BLOCK);
@@ -53,7 +54,9 @@ impl Learner for Forest {
         let trees: Vec<Tree> = blocks?.into_iter().flatten().collect();
         let mut ensemble = TreeEnsemble { base: 0.0, trees };
         ensemble.count_cover(&request.x.values, request.x.cols);
-        ensemble.shrink_leaves(y.iter().sum::<f64>() / y.len() as f64);
+        if request.task == Task::Binary {
+            ensemble.shrink_leaves(y.iter().sum::<f64>() / y.len() as f64);
+        }
         let mean = 1.0 / ensemble.trees.len() as f64;
         Ok(Fitted { model: Model::Forest(ensemble.settle(mean)), rounds: None })
     }

@@ -7,7 +7,7 @@
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 
-use hessboost::config::{GrowPolicy, TrainingParams, TreeMethod};
+use hessboost::config::{GrowPolicy, Monotone, TrainingParams, TreeMethod};
 use hessboost::data::{DMatrix, FeatureType};
 use hessboost::error::HessboostError;
 use hessboost::metric::CustomMetric;
@@ -58,7 +58,7 @@ impl Gbdt {
     /// The best number of rounds on a slice of the patients; all rounds when the slice lacks a class.
     fn stopping_round(&self, request: &FitRequest) -> Result<usize, LearnError> {
         let (grow, watch) = hold_out(request, self.0.validation_share);
-        let both = |rows: &[usize]| rows.iter().any(|&row| request.y[row]) && rows.iter().any(|&row| !request.y[row]);
+        let both = |rows: &[usize]| [0.0, 1.0].iter().all(|&class| rows.iter().any(|&row| request.y[row] == class));
         if !both(&watch) || !both(&grow) {
             return Ok(self.0.rounds);
         }
@@ -89,7 +89,7 @@ impl Gbdt {
     }
 
     fn params(&self, request: &FitRequest, grow: &[usize]) -> Result<TrainingParams, LearnError> {
-        let events = grow.iter().filter(|&&row| request.y[row]).count() as f64;
+        let events = grow.iter().filter(|&&row| request.y[row] > 0.5).count() as f64;
         // Half a row on each side keeps the start finite when a class is absent.
         let start = logit((events + 0.5) / (grow.len() as f64 + 1.0));
         let loss = CustomLoss::new("logistic", 1, |margins, labels, _, out| {
@@ -112,6 +112,7 @@ impl Gbdt {
             .min_child_weight(self.0.min_child)
             .subsample(self.0.subsample)
             .colsample_bytree(self.0.colsample)
+            .monotone_constraints(request.monotone.iter().map(|&sign| direction(sign)).collect())
             .seed(Stream::new(request.seed, request.label).bits() >> 33)
             .nthread(if request.x.values.len() >= THREADED_CELLS { request.threads } else { 1 });
         let builder = match self.0.depth {
@@ -122,13 +123,21 @@ impl Gbdt {
     }
 }
 
+fn direction(sign: i8) -> Monotone {
+    match sign.signum() {
+        1 => Monotone::Increasing,
+        -1 => Monotone::Decreasing,
+        _ => Monotone::None,
+    }
+}
+
 /// Divides the rows into those to grow trees on and those to watch, by patient and stratified by whether the patient
 /// has an event.
 fn hold_out(request: &FitRequest, share: f64) -> (Vec<usize>, Vec<usize>) {
     let count = request.groups.iter().max().map_or(0, |last| last + 1);
     let mut event = vec![None; count];
     for (&group, &y) in request.groups.iter().zip(request.y) {
-        event[group] = Some(event[group].unwrap_or(false) || y);
+        event[group] = Some(event[group].unwrap_or(false) || y > 0.5);
     }
     let mut watched = vec![false; count];
     let mut stream = Stream::new(request.seed, &format!("{}/slice", request.label));
@@ -143,7 +152,7 @@ fn hold_out(request: &FitRequest, share: f64) -> (Vec<usize>, Vec<usize>) {
 
 fn matrix(request: &FitRequest, rows: &[usize]) -> Result<DMatrix, LearnError> {
     let cells: Vec<f32> = rows.iter().flat_map(|&row| request.x.row(row).iter().map(|&value| value as f32)).collect();
-    let labels: Vec<f32> = rows.iter().map(|&row| f32::from(u8::from(request.y[row]))).collect();
+    let labels: Vec<f32> = rows.iter().map(|&row| request.y[row] as f32).collect();
     let kind = |&coded: &bool| if coded { FeatureType::Categorical } else { FeatureType::Numerical };
     let types: Vec<FeatureType> = request.coded.iter().map(kind).collect();
     let built = DMatrix::from_dense_vec(cells, rows.len(), request.x.cols)
@@ -198,6 +207,7 @@ fn library(error: HessboostError) -> LearnError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::common::target::Task;
     use crate::train::preprocess::Matrix;
     use hessboost::model::Iterations;
 
@@ -209,15 +219,18 @@ mod tests {
             let (a, code) = (f64::from(stream.normal() as f32), stream.below(6) as f64);
             let gap = stream.chance(0.2);
             values.extend([if gap { f64::NAN } else { a }, if stream.chance(0.1) { f64::NAN } else { code }]);
-            y.push(stream.chance(sigmoid(a + if code > 2.0 { 1.0 } else { -1.0 })));
+            y.push(f64::from(u8::from(stream.chance(sigmoid(a + if code > 2.0 { 1.0 } else { -1.0 })))));
         }
         let x = Matrix { rows, cols: 2, values };
         let groups: Vec<usize> = (0..rows).collect();
         let request = FitRequest {
             x: &x,
             coded: &[false, true],
+            task: Task::Binary,
             y: &y,
+            weights: None,
             groups: &groups,
+            monotone: &[],
             rounds: None,
             seed: 1,
             label: "test",

@@ -15,9 +15,8 @@ impl Learner for Logistic {
     }
 
     fn fit(&self, request: &FitRequest) -> Result<Fitted, LearnError> {
-        let y: Vec<f64> = request.y.iter().map(|&y| f64::from(u8::from(y))).collect();
         let x = request.x;
-        let fit = fit_logistic(&x.values, x.cols, &y, None, None, &[self.0.l2], true)?;
+        let fit = fit_logistic(&x.values, x.cols, request.y, request.weights, None, &[self.0.l2], true)?;
         if !fit.converged {
             return Err(LearnError::NotConverged(fit.iterations));
         }

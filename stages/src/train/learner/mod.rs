@@ -3,18 +3,23 @@
 //! A learner gets an encoded matrix and returns a [`Model`]; it never sees raw columns, folds or test rows. Its bytes
 //! depend on the matrix, its parameters and the seed, not on the number of threads.
 
+mod constant;
 mod forest;
 mod gbdt;
 mod logistic;
+mod ridge;
 
+pub use constant::Constant;
 pub use forest::Forest;
 pub use gbdt::Gbdt;
 pub use logistic::Logistic;
+pub use ridge::Ridge;
 
 use super::model::Model;
 use super::params::{GbdtCategories, LearnerName, TrainParams};
 use super::preprocess::{Dialect, Matrix};
 use crate::common::glm::GlmError;
+use crate::common::target::Task;
 use crate::common::tree::TreeError;
 
 /// What a learner is given.
@@ -23,10 +28,16 @@ pub struct FitRequest<'a> {
     pub x: &'a Matrix,
     /// Which columns hold category codes.
     pub coded: &'a [bool],
-    /// The outcome of each row.
-    pub y: &'a [bool],
+    /// The kind of the outcome.
+    pub task: Task,
+    /// The outcome of each row; 0 or 1 when it is an event.
+    pub y: &'a [f64],
+    /// What each row counts; absent: 1.
+    pub weights: Option<&'a [f64]>,
     /// The patient of each row, as an index.
     pub groups: &'a [usize],
+    /// Per column −1 when predictions may only fall with it, 1 when they may only rise, else 0; empty: all 0.
+    pub monotone: &'a [i8],
     /// Boosting rounds; absent: the learner finds them by early stopping.
     pub rounds: Option<usize>,
     /// The study's seed.
@@ -37,6 +48,13 @@ pub struct FitRequest<'a> {
     pub threads: usize,
     /// Called with the rounds or trees done so far.
     pub progress: &'a (dyn Fn(usize) + Sync),
+}
+
+impl FitRequest<'_> {
+    /// What a row counts.
+    pub fn weight(&self, row: usize) -> f64 {
+        self.weights.map_or(1.0, |weights| weights[row])
+    }
 }
 
 /// What a learner returns.
@@ -63,6 +81,12 @@ pub enum LearnError {
     /// There is nothing to learn from.
     #[error("there is no column to learn from")]
     NoColumns,
+    /// No row counts.
+    #[error("there is no row to learn from")]
+    NoRows,
+    /// A linear model without a unique solution.
+    #[error("column {0} depends on those before it; raise l2")]
+    Dependent(usize),
     /// The library behind the learner refused.
     #[error("{0}")]
     Library(String),
@@ -76,12 +100,15 @@ pub trait Learner: Sync {
     fn fit(&self, request: &FitRequest) -> Result<Fitted, LearnError>;
 }
 
-/// The learner of that name, set up as the parameters say.
-pub fn learner(name: LearnerName, params: &TrainParams) -> Box<dyn Learner> {
+/// The learner of that name, set up as the parameters say; none for the ensemble, which is made of others.
+pub fn learner(name: LearnerName, params: &TrainParams) -> Option<Box<dyn Learner>> {
     match name {
-        LearnerName::Logistic => Box::new(Logistic(params.logistic.clone())),
-        LearnerName::Forest => Box::new(Forest(params.forest.clone())),
-        LearnerName::Gbdt => Box::new(Gbdt(params.gbdt.clone())),
+        LearnerName::Constant => Some(Box::new(Constant)),
+        LearnerName::Logistic => Some(Box::new(Logistic(params.logistic.clone()))),
+        LearnerName::Ridge => Some(Box::new(Ridge(params.ridge.clone()))),
+        LearnerName::Forest => Some(Box::new(Forest(params.forest.clone()))),
+        LearnerName::Gbdt => Some(Box::new(Gbdt(params.gbdt.clone()))),
+        LearnerName::Ensemble => None,
     }
 }
 

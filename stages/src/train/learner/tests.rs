@@ -21,11 +21,15 @@ fn data(rows: usize, missing: bool) -> (Matrix, Vec<bool>) {
 fn fit(name: LearnerName, x: &Matrix, y: &[bool], threads: usize, rounds: Option<usize>) -> Result<Fitted, LearnError> {
     let groups: Vec<usize> = (0..x.rows).collect();
     let params = TrainParams::default();
-    learner(name, &params).fit(&FitRequest {
+    let y: Vec<f64> = y.iter().map(|&y| f64::from(u8::from(y))).collect();
+    learner(name, &params).expect("a learner").fit(&FitRequest {
         x,
         coded: &[false, false, true],
-        y,
+        task: Task::Binary,
+        y: &y,
+        weights: None,
         groups: &groups,
+        monotone: &[],
         rounds,
         seed: 1,
         label: "test",
@@ -35,7 +39,7 @@ fn fit(name: LearnerName, x: &Matrix, y: &[bool], threads: usize, rounds: Option
 }
 
 fn auroc(model: &Model, x: &Matrix, y: &[bool]) -> f64 {
-    let p: Vec<f64> = (0..x.rows).map(|row| model.probability(x.row(row))).collect();
+    let p: Vec<f64> = (0..x.rows).map(|row| model.predict(x.row(row), Task::Binary)).collect();
     assert!(p.iter().all(|p| (0.0..=1.0).contains(p)));
     scores::auroc(y, &p).expect("both outcomes")
 }
@@ -57,7 +61,7 @@ fn a_forest_is_never_certain() {
     let y = y[..300].to_vec();
     let fitted = fit(LearnerName::Forest, &x, &y, 1, None).expect("it fits");
     for row in 0..x.rows {
-        let p = fitted.model.probability(x.row(row));
+        let p = fitted.model.predict(x.row(row), Task::Binary);
         assert!(0.0 < p && p < 1.0, "row {row}: {p}");
     }
 }
@@ -72,7 +76,7 @@ fn boosting_takes_gaps_and_codes_and_stops_early() {
     assert_eq!(Some(ensemble.trees.len()), fitted.rounds);
     assert!(ensemble.trees.iter().all(|tree| tree.nodes()[0].cover == 1500));
     // A missing number and an unknown code are answered, not refused.
-    assert!(fitted.model.probability(&[f64::NAN, f64::NAN, 77.0]).is_finite());
+    assert!(fitted.model.predict(&[f64::NAN, f64::NAN, 77.0], Task::Binary).is_finite());
 }
 
 #[test]
@@ -94,4 +98,36 @@ fn a_matrix_without_columns_is_an_error_for_trees() {
     for name in [LearnerName::Forest, LearnerName::Gbdt] {
         assert!(matches!(fit(name, &x, &[true, false, true, false], 1, None), Err(LearnError::NoColumns)));
     }
+}
+
+#[test]
+fn ridge_is_the_least_squares_line_with_a_free_intercept() {
+    // scikit-learn 1.9.1: Ridge(alpha=2).fit([[1, 2], [2, 0], [3, 1], [5, 4]], [7, 9, 12, 20]).
+    let x = Matrix { rows: 4, cols: 2, values: vec![1.0, 2.0, 2.0, 0.0, 3.0, 1.0, 5.0, 4.0] };
+    let y = [7.0, 9.0, 12.0, 20.0];
+    let params = TrainParams { ridge: crate::train::params::RidgeParams { l2: 2.0 }, ..TrainParams::default() };
+    let request = FitRequest {
+        x: &x,
+        coded: &[false, false],
+        task: Task::Continuous,
+        y: &y,
+        weights: None,
+        groups: &[0, 1, 2, 3],
+        monotone: &[],
+        rounds: None,
+        seed: 1,
+        label: "test",
+        threads: 1,
+        progress: &|_| {},
+    };
+    let fit = |name, request: &FitRequest| learner(name, &params).expect("a learner").fit(request).expect("it fits");
+    let Model::Ridge { intercept, coef } = fit(LearnerName::Ridge, &request).model else { unreachable!() };
+    let expected = [4.345_454_545_454_547, 2.245_454_545_454_545, 0.845_454_545_454_545_3];
+    assert!((intercept - expected[0]).abs() < 1e-12, "{intercept}");
+    assert!(coef.iter().zip(&expected[1..]).all(|(a, b)| (a - b).abs() < 1e-12), "{coef:?}");
+    let doubled = FitRequest { weights: Some(&[2.0; 4]), ..request };
+    let Model::Ridge { coef: heavier, .. } = fit(LearnerName::Ridge, &doubled).model else { unreachable!() };
+    assert!(heavier[0] > coef[0], "twice the rows are half the penalty");
+    let weighted = FitRequest { weights: Some(&[0.0, 0.0, 0.0, 3.0]), ..doubled };
+    assert_eq!(fit(LearnerName::Constant, &weighted).model, Model::Constant { value: 20.0 });
 }

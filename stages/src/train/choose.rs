@@ -2,13 +2,13 @@
 //!
 //! The best mean score over the outer folds wins, unless a simpler candidate lies within one standard error of it
 //! (the best one's standard deviation over folds, divided by √folds): then the simplest such candidate is kept. Simple
-//! to complex: logistic, forest, gbdt.
+//! to complex: constant, logistic, ridge, forest, gbdt, ensemble.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::cv::{CvResult, FoldScores};
+use super::cv::{CvResult, FoldScores, Scores};
 use super::params::{LearnerName, SelectionMetric};
 
 /// cv.json.
@@ -23,8 +23,9 @@ pub(super) struct CvReport {
     pub folds: usize,
     /// Training rows.
     pub n: usize,
-    /// Events among them.
-    pub events: usize,
+    /// Events among them, when the outcome is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub events: Option<usize>,
     /// The candidates' scores by name.
     pub candidates: BTreeMap<String, Summary>,
     /// The plain logistic regression's scores, and those of the event rate of each fold's training rows.
@@ -49,20 +50,13 @@ pub(super) struct Summary {
     pub rounds: Option<usize>,
 }
 
-/// One value per score.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub(super) struct Scores {
-    pub auroc: f64,
-    pub log_loss: f64,
-    pub brier: f64,
-}
-
 impl Summary {
     pub(super) fn new(result: &CvResult) -> Self {
-        let over = |statistic: fn(&[f64]) -> f64| Scores {
-            auroc: statistic(&column(&result.folds, |fold| fold.auroc)),
-            log_loss: statistic(&column(&result.folds, |fold| fold.log_loss)),
-            brier: statistic(&column(&result.folds, |fold| fold.brier)),
+        let names = result.folds.first().map(|fold| fold.scores.keys().cloned().collect::<Vec<_>>());
+        let names = names.unwrap_or_default();
+        let over = |statistic: fn(&[f64]) -> f64| -> Scores {
+            let of = |name: &String| (name.clone(), statistic(&column(&result.folds, name)));
+            names.iter().map(of).collect()
         };
         let mut rounds: Vec<usize> = result.folds.iter().filter_map(|fold| fold.rounds).collect();
         rounds.sort_unstable();
@@ -77,10 +71,8 @@ impl Summary {
 
     /// The deciding score's mean and standard error, turned so that less is better.
     fn loss(&self, metric: SelectionMetric) -> (f64, f64) {
-        match metric {
-            SelectionMetric::LogLoss => (self.mean.log_loss, self.se.log_loss),
-            SelectionMetric::Auroc => (-self.mean.auroc, self.se.auroc),
-        }
+        let read = |scores: &Scores| scores.get(metric.as_str()).copied().unwrap_or(f64::NAN);
+        (metric.sign() * read(&self.mean), read(&self.se))
     }
 }
 
@@ -96,11 +88,8 @@ pub(super) fn choose(
     // The first of equals is the simpler one.
     let best = order.iter().copied().min_by(|&a, &b| loss(a).0.total_cmp(&loss(b).0))?;
     let (best_loss, se) = loss(best);
-    let label = match metric {
-        SelectionMetric::LogLoss => "log loss",
-        SelectionMetric::Auroc => "AUROC",
-    };
-    let score = |index: usize| loss(index).0.abs();
+    let label = metric.label();
+    let score = |index: usize| metric.sign() * loss(index).0;
     let folds = candidates[best].1.folds.len();
     if candidates.len() == 1 {
         return Some((best, format!("only candidate; mean {label} {:.4} over {folds} folds", score(best))));
@@ -124,8 +113,8 @@ pub(super) fn choose(
     Some((best, reason))
 }
 
-fn column(folds: &[FoldScores], read: impl Fn(&FoldScores) -> f64) -> Vec<f64> {
-    folds.iter().map(read).collect()
+fn column(folds: &[FoldScores], name: &str) -> Vec<f64> {
+    folds.iter().map(|fold| fold.scores.get(name).copied().unwrap_or(f64::NAN)).collect()
 }
 
 fn mean(values: &[f64]) -> f64 {
@@ -142,18 +131,17 @@ fn standard_error(values: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::cv::Took;
 
     fn summary(losses: [f64; 4], rounds: Option<[usize; 4]>) -> Summary {
         let fold = |fold: usize| FoldScores {
             fold,
             n: 10,
-            events: 5,
-            auroc: 1.0 - losses[fold],
-            log_loss: losses[fold],
-            brier: losses[fold],
+            events: Some(5),
+            scores: Scores::from([("auroc".to_owned(), 1.0 - losses[fold]), ("log_loss".to_owned(), losses[fold])]),
             rounds: rounds.map(|rounds| rounds[fold]),
         };
-        Summary::new(&CvResult { folds: (0..4).map(fold).collect(), p: Vec::new() })
+        Summary::new(&CvResult { folds: (0..4).map(fold).collect(), predicted: Vec::new(), took: Took::default() })
     }
 
     #[test]

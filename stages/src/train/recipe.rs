@@ -1,0 +1,106 @@
+//! A recipe: everything between raw features and a fitted model, for one candidate. It is the only place that fits.
+//!
+//! Whatever is fitted (imputation, scaling, levels, the model) is fitted on the rows of the job and on nothing else.
+
+use super::learner::{FitRequest, LearnError, learner};
+use super::model::ModelMember;
+use super::params::{LearnerName, TrainParams};
+use super::preprocess::{PreprocessError, Preprocessor};
+use super::study::Study;
+
+/// How a candidate gets from features to a model.
+#[derive(Debug, Clone)]
+pub(super) struct Recipe {
+    /// The learner.
+    pub learner: LearnerName,
+    /// Its settings and those of the steps before it; the other learners' are not read.
+    pub params: TrainParams,
+}
+
+/// One fit.
+pub(super) struct Job<'a> {
+    /// The rows to fit on.
+    pub rows: &'a [usize],
+    /// Boosting rounds; absent: the learner finds them.
+    pub rounds: Option<usize>,
+    /// The study's seed.
+    pub seed: u64,
+    /// Names the random streams of this fit.
+    pub label: &'a str,
+    /// Threads it may use.
+    pub threads: usize,
+    /// Called with the rounds or trees done so far.
+    pub progress: &'a (dyn Fn(usize) + Sync),
+}
+
+/// A fitted recipe.
+#[derive(Debug, Clone)]
+pub(super) struct Trained {
+    /// What stands before the model.
+    pub preprocessor: Preprocessor,
+    /// The model.
+    pub member: ModelMember,
+    /// Boosting rounds, for learners that have them.
+    pub rounds: Option<usize>,
+}
+
+/// Why a recipe cannot be fitted or applied.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum FitError {
+    /// Before the learner.
+    #[error(transparent)]
+    Preprocess(#[from] PreprocessError),
+    /// In the learner.
+    #[error(transparent)]
+    Learn(#[from] LearnError),
+    /// An ensemble has no recipe of its own.
+    #[error("`ensemble` is made of its members and fits nothing itself")]
+    Ensemble,
+}
+
+impl Recipe {
+    /// The linear model with default settings, whatever the candidates are set to: what they must beat.
+    pub(super) fn plain(learner: LearnerName) -> Self {
+        Self { learner, params: TrainParams::default() }
+    }
+
+    /// Fits it.
+    pub(super) fn fit(&self, study: &Study, job: &Job) -> Result<Trained, FitError> {
+        let learner = learner(self.learner, &self.params).ok_or(FitError::Ensemble)?;
+        let preprocessor = Preprocessor::fit(
+            &study.features,
+            &study.names,
+            job.rows,
+            &study.row_ids,
+            &self.params.preprocess,
+            learner.dialect(),
+        )?;
+        let x = preprocessor.transform(&study.features, Some(job.rows))?;
+        let y: Vec<f64> = job.rows.iter().map(|&row| study.y[row]).collect();
+        let groups: Vec<usize> = job.rows.iter().map(|&row| study.groups[row]).collect();
+        let fitted = learner.fit(&FitRequest {
+            x: &x,
+            coded: &preprocessor.coded(),
+            task: study.task,
+            y: &y,
+            weights: None,
+            groups: &groups,
+            monotone: &[],
+            rounds: job.rounds,
+            seed: job.seed,
+            label: job.label,
+            threads: job.threads,
+            progress: job.progress,
+        })?;
+        let member = ModelMember { learner: self.learner, columns: preprocessor.columns(), model: fitted.model };
+        Ok(Trained { preprocessor, member, rounds: fitted.rounds })
+    }
+}
+
+impl Trained {
+    /// Predictions for the rows at `index`.
+    pub(super) fn predict(&self, study: &Study, index: &[usize]) -> Result<Vec<f64>, FitError> {
+        let x = self.preprocessor.transform(&study.features, Some(index))?;
+        Ok((0..x.rows).map(|row| self.member.model.predict(x.row(row), study.task)).collect())
+    }
+}
