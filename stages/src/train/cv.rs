@@ -96,10 +96,10 @@ pub(super) fn cross_validate(
     counter: &Counter,
 ) -> Result<Vec<CvResult>, StageError> {
     let tasks: Vec<(&Candidate, usize)> =
-        candidates.iter().flat_map(|candidate| (0..study.folds).map(move |fold| (candidate, fold))).collect();
+        candidates.iter().flat_map(|candidate| (0..study.folds.count()).map(move |fold| (candidate, fold))).collect();
     let run = |&(candidate, fold): &(&Candidate, usize)| hold_out(study, candidate, fold, seed, counter);
     let held: Vec<HeldOut> = tasks.par_iter().map(run).collect::<Result<_, _>>()?;
-    let results = held.chunks(study.folds.max(1)).map(|folds| {
+    let results = held.chunks(study.folds.count().max(1)).map(|folds| {
         let mut predicted = vec![f64::NAN; study.rows()];
         let mut took = Took::default();
         for fold in folds {
@@ -119,9 +119,9 @@ fn hold_out(
     seed: u64,
     counter: &Counter,
 ) -> Result<HeldOut, StageError> {
-    let title = format!("{}, fold {} of {}", candidate.name, fold + 1, study.folds);
+    let title = format!("{}, fold {} of {}", candidate.name, fold + 1, study.folds.count());
     let failed = |error: FitError| StageError::failed(format!("{title}: {error}"));
-    let (fit_rows, rows) = study.parts(fold);
+    let (fit_rows, rows) = study.folds.parts(fold);
     let start = counter.context.elapsed();
     let plan = Plan { rows: &fit_rows, label: &format!("fold-{fold}"), rounds: None, seed, threads: 1 };
     let trained = fit(study, candidate, &plan, &title, counter).map_err(failed)?;
@@ -166,8 +166,8 @@ pub(super) fn average(study: &Study, members: &[&CvResult]) -> Result<CvResult, 
     let count = members.len() as f64;
     let mean = |row: usize| members.iter().map(|member| member.predicted[row]).sum::<f64>() / count;
     let predicted: Vec<f64> = (0..study.rows()).map(mean).collect();
-    let folds = (0..study.folds).map(|fold| {
-        let rows = study.parts(fold).1;
+    let folds = (0..study.folds.count()).map(|fold| {
+        let rows = study.folds.parts(fold).1;
         let held: Vec<f64> = rows.iter().map(|&row| predicted[row]).collect();
         score(study, fold, &rows, &held, None)
             .ok_or_else(|| StageError::failed(format!("ensemble, fold {}: its scores are undefined", fold + 1)))

@@ -95,7 +95,7 @@ fn parse(params: &ParamSet) -> Result<TrainParams, ParamError> {
 fn train(context: &StageContext, params: &TrainParams, study: &Study) -> Result<(), StageError> {
     let field = Field::enter(params, study)?;
     let seed = context.seed()?;
-    let counter = Counter::new(context, field.contestants.len() * study.folds + field.names.len() + 1);
+    let counter = Counter::new(context, field.contestants.len() * study.folds.count() + field.names.len() + 1);
     let results = cv::cross_validate(study, &field.contestants, seed, &counter)?;
     let entries = field.entries(study, &results)?;
     let metric = params.deciding(study.task)?;
@@ -126,7 +126,7 @@ fn train(context: &StageContext, params: &TrainParams, study: &Study) -> Result<
         schema_version: 2,
         metric,
         one_standard_error: params.one_standard_error,
-        folds: study.folds,
+        folds: study.folds.count(),
         n: study.rows(),
         events: study.events(),
         baselines: baselines(study.task, &results),
@@ -208,20 +208,24 @@ fn baselines(task: Task, results: &[CvResult]) -> BTreeMap<String, Summary> {
     ])
 }
 
+/// The rows that a fold holds out, with the predictions of the model that has not seen them.
 fn oof(study: &Study, model: &str, result: &CvResult) -> Result<Table, StageError> {
-    let mut table = Table::with_rows(study.rows());
+    let fold = |row: usize| study.folds.place(row).held_in;
+    let rows: Vec<usize> = (0..study.rows()).filter(|&row| fold(row).is_some()).collect();
+    let predicted = rows.iter().map(|&row| result.predicted[row]).collect();
+    let mut table = Table::with_rows(rows.len());
     table
-        .push_ints("row_id", study.row_ids.iter().map(|&id| Some(id)).collect())?
-        .push_texts("group", study.group_names.iter().cloned().map(Some).collect())?
-        .push_ints("fold", study.fold.iter().map(|&fold| Some(fold as i64)).collect())?
-        .push_texts("model", vec![Some(model.to_owned()); study.rows()])?;
+        .push_ints("row_id", rows.iter().map(|&row| Some(study.row_ids[row])).collect())?
+        .push_texts("group", rows.iter().map(|&row| Some(study.group_names[row].clone())).collect())?
+        .push_ints("fold", rows.iter().map(|&row| fold(row).map(|fold| fold as i64)).collect())?
+        .push_texts("model", vec![Some(model.to_owned()); rows.len()])?;
     match study.task {
         Task::Binary => table
-            .push_ints("y", study.y.iter().map(|&y| Some(y as i64)).collect())?
-            .push_floats("p_raw", result.predicted.clone())?,
-        Task::Continuous => {
-            table.push_floats("y", study.y.clone())?.push_floats("prediction", result.predicted.clone())?
-        }
+            .push_ints("y", rows.iter().map(|&row| Some(study.y[row] as i64)).collect())?
+            .push_floats("p_raw", predicted)?,
+        Task::Continuous => table
+            .push_floats("y", rows.iter().map(|&row| study.y[row]).collect())?
+            .push_floats("prediction", predicted)?,
     };
     Ok(table)
 }

@@ -1,15 +1,19 @@
 //! The training rows in memory: features, outcomes, patients and folds. Test rows are dropped here and cannot be seen
 //! by anything that trains.
 
-use std::collections::BTreeMap;
-
 use super::preprocess::Fingerprint;
 use crate::common::canonical_json;
+use crate::common::folds::{Design, Folds, Place, Timeline, number, quantile_strata};
 use crate::common::frame::Frame;
 use crate::common::table::Table;
 use crate::common::target::Task;
 use crate::featurize::FeatureSpec;
 use crate::{StageContext, StageError};
+
+/// Strata in which a continuous outcome is kept in proportion between inner folds.
+const STRATA: usize = 10;
+/// No split has as many folds.
+const MOST_FOLDS: i64 = 10_000;
 
 /// The training rows, in table order.
 pub(super) struct Study {
@@ -27,10 +31,10 @@ pub(super) struct Study {
     pub group_names: Vec<String>,
     /// The patient of each row, as an index.
     pub groups: Vec<usize>,
-    /// The outer fold of each row.
-    pub fold: Vec<usize>,
-    /// Number of outer folds.
-    pub folds: usize,
+    /// The outer folds.
+    pub folds: Folds,
+    /// What inner folds of these rows must respect: patients, the outcome's proportion, time.
+    pub design: Design,
 }
 
 impl Study {
@@ -39,7 +43,7 @@ impl Study {
         let spec: FeatureSpec = canonical_json::read(&spec_file.path, &spec_file.name)?;
         let table = Table::read(context.input("table")?)?;
         let split = context.input("split")?;
-        let (rows, fold) = training_rows(&table, &Table::read(split)?, &split.name)?;
+        let (rows, folds, time) = training_rows(&table, &Table::read(split)?, &split.name)?;
         let table = table.take(&rows)?;
         let names: Vec<String> = spec.features.iter().map(|feature| feature.name.clone()).collect();
         if names.is_empty() {
@@ -47,16 +51,22 @@ impl Study {
         }
         let (task, y) = outcomes(&table)?;
         let group_names: Vec<String> = table.texts("group")?.into_iter().map(Option::unwrap_or_default).collect();
+        let groups = number(group_names.iter().map(String::as_str));
+        let strata = match task {
+            Task::Binary => y.iter().map(|&y| usize::from(y > 0.5)).collect(),
+            Task::Continuous => quantile_strata(&y, STRATA),
+        };
+        let design = Design { groups: groups.clone(), strata, time };
         let study = Self {
             features: table.frame_of(names.iter().map(String::as_str))?,
             names,
             row_ids: table.ints_full("row_id")?,
             task,
             y,
-            groups: number(&group_names),
+            groups,
             group_names,
-            folds: fold.iter().max().map_or(0, |last| last + 1),
-            fold,
+            folds,
+            design,
         };
         study.check(&split.name)?;
         Ok(study)
@@ -71,34 +81,17 @@ impl Study {
         (self.task == Task::Binary).then(|| self.y.iter().filter(|&&y| y > 0.5).count())
     }
 
-    /// Rows outside and inside an outer fold, in table order.
-    pub(super) fn parts(&self, fold: usize) -> (Vec<usize>, Vec<usize>) {
-        (0..self.rows()).partition(|&row| self.fold[row] != fold)
-    }
-
     pub(super) fn fingerprint(&self) -> Fingerprint {
         Fingerprint::new(self.row_ids.iter().copied())
     }
 
     fn check(&self, split: &str) -> Result<(), StageError> {
-        if self.folds < 2 {
-            return Err(StageError::input(
-                split,
-                format!("has {} folds; cross-validation needs at least 2", self.folds),
-            ));
+        let count = self.folds.count();
+        if count < 2 {
+            return Err(StageError::input(split, format!("has {count} folds; cross-validation needs at least 2")));
         }
-        for fold in 0..self.folds {
-            let (fit, held) = self.parts(fold);
-            for (rows, part) in [(fit, "outside"), (held, "in")] {
-                let first = rows.first().map_or(0.0, |&row| self.y[row]);
-                if rows.iter().all(|&row| self.y[row] == first) {
-                    let n = rows.len();
-                    let text = format!("the {n} rows {part} fold {fold} are all of one outcome ({first})");
-                    return Err(StageError::input(split, text).with_hint("use fewer folds or a stratified split"));
-                }
-            }
-        }
-        Ok(())
+        let checked = self.folds.check_outcomes(&self.y);
+        checked.map_err(|error| StageError::input(split, error.to_string()).with_hint(error.hint()))
     }
 }
 
@@ -114,31 +107,42 @@ fn outcomes(table: &Table) -> Result<(Task, Vec<f64>), StageError> {
     }
 }
 
-/// Positions of the training rows in the feature table, and their folds.
-fn training_rows(table: &Table, split: &Table, name: &str) -> Result<(Vec<usize>, Vec<usize>), StageError> {
+/// Positions of the training rows in the feature table, their folds, and time where the split follows it.
+fn training_rows(
+    table: &Table,
+    split: &Table,
+    name: &str,
+) -> Result<(Vec<usize>, Folds, Option<Timeline>), StageError> {
     if table.ints_full("row_id")? != split.ints_full("row_id")? {
         return Err(StageError::input(name, "does not list the rows of the feature table in their order"));
     }
-    let (part, fold) = (split.texts("part")?, split.ints("fold")?);
-    let (mut rows, mut folds) = (Vec::new(), Vec::new());
-    for (row, (part, fold)) in part.iter().zip(fold).enumerate() {
-        if part.as_deref() == Some("train") {
-            let fold = fold.and_then(|fold| usize::try_from(fold).ok());
-            let fold =
-                fold.ok_or_else(|| StageError::cell(name, row as u64 + 2, "fold", "a training row has no fold"))?;
-            rows.push(row);
-            folds.push(fold);
-        }
+    let part = split.texts("part")?;
+    let rows: Vec<usize> = (0..part.len()).filter(|&row| part[row].as_deref() == Some("train")).collect();
+    let cell = |row: usize, column, what| StageError::cell(name, row as u64 + 2, column, what);
+    let read = |column: &'static str| -> Result<Vec<Option<usize>>, StageError> {
+        let values = split.ints(column)?;
+        let value = |row: usize| match values[row] {
+            None => Ok(None),
+            Some(fold) if (0..=MOST_FOLDS).contains(&fold) => Ok(Some(fold as usize)),
+            Some(fold) => Err(cell(row, column, format!("{fold} is no fold"))),
+        };
+        rows.iter().map(|&row| value(row)).collect()
+    };
+    let held = read("fold")?;
+    let count = held.iter().flatten().max().map_or(0, |last| last + 1);
+    if !split.has("train_from") {
+        let missing = || StageError::input(name, "a training row has no fold");
+        let held = held.into_iter().collect::<Option<Vec<usize>>>().ok_or_else(missing)?;
+        return Ok((rows, Folds::partition(count, held), None));
     }
-    Ok((rows, folds))
-}
-
-/// Numbers names in the order of their first appearance.
-fn number(names: &[String]) -> Vec<usize> {
-    let mut known = BTreeMap::new();
-    let numbered = names.iter().map(|name| {
-        let next = known.len();
-        *known.entry(name.as_str()).or_insert(next)
-    });
-    numbered.collect()
+    let (from, apart) = (read("train_from")?, read("apart")?);
+    let (times, gap) = (split.floats("time")?, split.floats("gap")?);
+    let place = |at: usize| Place { held_in: held[at], from: from[at].unwrap_or(usize::MAX), apart: apart[at] };
+    let time = Timeline {
+        times: rows.iter().map(|&row| times[row]).collect(),
+        gap: rows.first().map_or(0.0, |&row| gap[row]),
+        returning: apart.iter().any(Option::is_some),
+    };
+    let folds = Folds::new(count, (0..rows.len()).map(place).collect());
+    Ok((rows, folds, Some(time)))
 }

@@ -102,7 +102,7 @@ fn a_split_without_events_in_a_fold_is_an_error_that_names_it() {
     changed.push_ints("fold", lonely).expect("a column");
     changed.write(&path).expect("the table can be written");
     let error = train(directory.path(), small(), 1).expect_err("fold 1 has one row");
-    assert!(error.to_string().contains("outside fold 0"), "{error}");
+    assert!(error.to_string().contains("fold 0 trains on"), "{error}");
 }
 
 #[test]
