@@ -20,6 +20,7 @@ pub mod regression;
 pub mod rng;
 pub mod schema;
 pub mod scores;
+pub mod shap;
 pub mod table;
 pub(crate) mod tagged;
 pub mod target;

@@ -65,6 +65,17 @@ pub enum Test {
     In(Vec<u32>),
 }
 
+impl Test {
+    /// Whether a value goes left; a missing one takes the default side.
+    pub fn sends_left(&self, value: f64, default_left: bool) -> bool {
+        match self {
+            _ if value.is_nan() => default_left,
+            Self::Below(threshold) => value < *threshold,
+            Self::In(codes) => value >= 0.0 && codes.binary_search(&(value as u32)).is_ok(),
+        }
+    }
+}
+
 /// A tree that cannot be walked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("node {node} of a tree {what}")]
@@ -139,6 +150,7 @@ impl Tree {
         if nodes.is_empty() {
             return fault(0, "is missing");
         }
+        let mut reached = vec![false; nodes.len()];
         for (index, node) in nodes.iter().enumerate() {
             match &node.kind {
                 NodeKind::Leaf(value) if !value.is_finite() => return fault(index, "has a value that is not finite"),
@@ -150,6 +162,12 @@ impl Tree {
                     }
                     if matches!(test, Test::Below(threshold) if threshold.is_nan()) {
                         return fault(index, "has no threshold");
+                    }
+                    for child in [*left as usize, *right as usize] {
+                        // Shared nodes would make a walk over all paths take forever.
+                        if std::mem::replace(&mut reached[child], true) {
+                            return fault(child, "is reached twice");
+                        }
                     }
                 }
             }
@@ -214,15 +232,7 @@ impl NodeKind {
     fn next(&self, row: &[f64]) -> usize {
         let Self::Branch { feature, test, left, right, default_left } = self else { return 0 };
         let value = row.get(*feature as usize).copied().unwrap_or(f64::NAN);
-        let goes_left = if value.is_nan() {
-            *default_left
-        } else {
-            match test {
-                Test::Below(threshold) => value < *threshold,
-                Test::In(codes) => value >= 0.0 && codes.binary_search(&(value as u32)).is_ok(),
-            }
-        };
-        (if goes_left { *left } else { *right }) as usize
+        (if test.sends_left(value, *default_left) { *left } else { *right }) as usize
     }
 }
 
@@ -370,6 +380,7 @@ mod tests {
     fn a_tree_that_would_not_end_is_refused() {
         assert!(Tree::new(vec![branch(0, Test::Below(0.0), 0, 0)]).is_err());
         assert!(Tree::new(vec![]).is_err());
+        assert!(Tree::new(vec![branch(0, Test::Below(0.0), 1, 1), leaf(0.0)]).is_err());
         let text =
             r#"{"feature":[0],"threshold":[1],"left":[5],"right":[6],"default_left":[true],"value":[0],"cover":[1]}"#;
         assert!(serde_json::from_str::<Tree>(text).is_err());
