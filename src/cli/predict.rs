@@ -94,6 +94,7 @@ struct Score {
 struct Scores {
     /// Whether the input had the study's id column.
     has_id: bool,
+    has_intervals: bool,
     has_tiers: bool,
     rows: Vec<Score>,
     /// Rules of the level `warning` that rows break.
@@ -131,6 +132,7 @@ fn score(bundle: &Bundle, input: &Path) -> anyhow::Result<Scores> {
     let warnings = warnings.map(|(error, rows)| remark(&name, &error, &rows, first));
     Ok(Scores {
         has_id: id.is_some(),
+        has_intervals: bundle.has_intervals(),
         has_tiers: bundle.tiers().is_some(),
         rows: rows.collect(),
         warnings: warnings.collect(),
@@ -174,13 +176,14 @@ impl Scores {
     fn csv(&self) -> String {
         let mut text = String::from("row_id,");
         text.push_str(if self.has_id { "id," } else { "" });
-        text.push_str("p_raw,p,flagged");
+        text.push_str(if self.has_intervals { "p_raw,p,p_low,p_high,flagged" } else { "p_raw,p,flagged" });
         text.push_str(if self.has_tiers { ",risk_level\n" } else { "\n" });
         for (row, Score { id, prediction, risk_level }) in self.rows.iter().enumerate() {
             let id = if self.has_id { format!("{},", quoted(id.as_deref())) } else { String::new() };
             let level = if self.has_tiers { format!(",{}", quoted(risk_level.as_deref())) } else { String::new() };
-            let Prediction { p_raw, p, flagged, .. } = prediction;
-            let _ = writeln!(text, "{row},{id}{p_raw},{p},{}{level}", u8::from(*flagged));
+            let Prediction { p_raw, p, flagged, interval, .. } = prediction;
+            let ends = interval.map(|[low, high]| format!(",{low},{high}")).unwrap_or_default();
+            let _ = writeln!(text, "{row},{id}{p_raw},{p}{ends},{}{level}", u8::from(*flagged));
         }
         text
     }
@@ -194,6 +197,11 @@ impl Scores {
         }
         table.push_floats("p_raw", column(|score| score.prediction.p_raw))?;
         table.push_floats("p", column(|score| score.prediction.p))?;
+        if self.has_intervals {
+            let end = |at: usize| move |score: &Score| score.prediction.interval.map_or(f64::NAN, |ends| ends[at]);
+            table.push_floats("p_low", self.rows.iter().map(end(0)).collect())?;
+            table.push_floats("p_high", self.rows.iter().map(end(1)).collect())?;
+        }
         table.push_bools("flagged", self.rows.iter().map(|score| Some(score.prediction.flagged)).collect())?;
         if self.has_tiers {
             table.push_texts("risk_level", self.rows.iter().map(|score| score.risk_level.clone()).collect())?;
@@ -224,11 +232,12 @@ mod tests {
     fn scores() -> Scores {
         let row = |id: &str, p, flagged| Score {
             id: Some(id.to_owned()),
-            prediction: Prediction { p_raw: p, p, flagged, tier: None },
+            prediction: Prediction { p_raw: p, p, interval: None, flagged, tier: None },
             risk_level: None,
         };
         Scores {
             has_id: true,
+            has_intervals: false,
             has_tiers: false,
             rows: vec![row("P,\"1\"", 0.1, false), row("P-2", 1e-7, true)],
             warnings: Vec::new(),
@@ -252,6 +261,23 @@ mod tests {
         assert_eq!(table.names(), ["row_id", "id", "p_raw", "p", "flagged"]);
         assert_eq!(table.floats("p").expect("floats"), [0.1, 1e-7]);
         assert_eq!(table.bools("flagged").expect("booleans"), [Some(false), Some(true)]);
+    }
+
+    #[test]
+    fn intervals_stand_beside_the_probability() {
+        let mut scores = scores();
+        scores.has_intervals = true;
+        for (row, ends) in scores.rows.iter_mut().zip([[0.0, 0.25], [0.125, 1.0]]) {
+            row.prediction.interval = Some(ends);
+        }
+        assert!(
+            scores.csv().starts_with("row_id,id,p_raw,p,p_low,p_high,flagged\n0,\"P,\"\"1\"\"\",0.1,0.1,0,0.25,0\n")
+        );
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("scores.parquet");
+        std::fs::write(&path, scores.parquet().expect("bytes")).expect("written");
+        let table = Table::read(&StageFile { path, name: "scores".to_owned() }).expect("a table");
+        assert_eq!(table.floats("p_high").expect("floats"), [0.25, 1.0]);
     }
 
     /// The cells of the study's raw table, header first.

@@ -9,7 +9,7 @@ use super::manifest::{BundleError, BundleManifest, Files};
 use super::record::{FieldError, ParsedRecord, RecordSchema};
 use super::reference::Reference;
 use super::tiers::{Tiers, level_of};
-use crate::calibrate::Calibrator;
+use crate::calibrate::{Calibrator, CalibratorFile, VennAbers};
 use crate::common::frame::{Column, Frame};
 use crate::common::schema::{ColumnType, Schema};
 use crate::common::target::Task;
@@ -28,6 +28,7 @@ pub struct Bundle {
     spec: FeatureSpec,
     scorer: Scorer,
     calibrator: Calibrator,
+    venn_abers: Option<VennAbers>,
     threshold: Threshold,
     tiers: Option<Tiers>,
     bounds: Vec<f64>,
@@ -44,6 +45,9 @@ pub struct Prediction {
     pub p_raw: f64,
     /// The calibrated probability.
     pub p: f64,
+    /// The lower and upper end of its Venn–Abers interval, when the bundle has them. The calibrated probability comes
+    /// from another function of the same predictions and may lie outside.
+    pub interval: Option<[f64; 2]>,
     /// Whether `p` reaches the threshold.
     pub flagged: bool,
     /// The index of its risk level, when the bundle has levels.
@@ -109,8 +113,8 @@ impl Bundle {
         let baseline: BaselineLinear = files.json("baseline_linear.json")?;
         let linear = Scorer::new(scorer.task, "baseline_linear.json", vec![(baseline.preprocessor, baseline.model)])?;
         let constant: BaselineConstant = files.json("baseline_constant.json")?;
-        let calibrator = files.json::<crate::calibrate::CalibratorFile>("calibrator.json")?.calibrator;
-        if !calibrator.is_sound() {
+        let CalibratorFile { calibrator, venn_abers, .. } = files.json("calibrator.json")?;
+        if !calibrator.is_sound() || venn_abers.as_ref().is_some_and(|intervals| !intervals.is_sound()) {
             return Err(format("calibrator.json", "does not hold an ascending calibration".to_owned()));
         }
         let threshold: Threshold = files.json("threshold.json")?;
@@ -128,6 +132,7 @@ impl Bundle {
             spec,
             scorer,
             calibrator,
+            venn_abers,
             threshold,
             tiers,
             bounds,
@@ -190,12 +195,18 @@ impl Bundle {
         &self.reference
     }
 
+    /// Whether predictions have Venn–Abers intervals.
+    pub fn has_intervals(&self) -> bool {
+        self.venn_abers.is_some()
+    }
+
     /// Scores every row. A nullable column may be absent and counts as missing; other columns are ignored.
     pub fn predict(&self, raw: &Frame) -> Result<Vec<Prediction>, BundleError> {
         let features = self.features_of(raw)?;
         let scored = self.scorer.predict(&features)?.into_iter().map(|p_raw| {
             let p = self.calibrator.apply(p_raw);
-            Prediction { p_raw, p, flagged: self.threshold.flags(p), tier: level_of(&self.bounds, p) }
+            let interval = self.venn_abers.as_ref().map(|intervals| intervals.interval(p_raw));
+            Prediction { p_raw, p, interval, flagged: self.threshold.flags(p), tier: level_of(&self.bounds, p) }
         });
         Ok(scored.collect())
     }

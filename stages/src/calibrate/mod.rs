@@ -2,14 +2,17 @@
 //!
 //! The final calibrator is fitted on all of them and goes into the bundle. The training rows' own calibrated values
 //! are cross-fitted: each fold's come from a calibrator fitted on the other folds, so that a threshold chosen on them
-//! is not chosen on fitted values. The method is decided once, on all rows.
+//! is not chosen on fitted values. The method is decided once, on all rows. Venn–Abers intervals, when asked for, are
+//! fitted beside it on the same rows and cross-fitted in the same way.
 
 mod calibrator;
+mod venn_abers;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use calibrator::Calibrator;
+pub use venn_abers::VennAbers;
 
 use crate::common::canonical_json;
 use crate::common::table::Table;
@@ -26,6 +29,10 @@ const ISOTONIC_EVENTS: usize = 100;
 pub struct CalibrateParams {
     /// How.
     pub method: Method,
+    /// Whether every prediction also gets a Venn–Abers interval (`p_low`, `p_high`): the event rates that isotonic
+    /// regression finds for its score when the new row is counted without and with the event. Wide where few training
+    /// rows have such scores.
+    pub venn_abers: bool,
 }
 
 /// How probabilities are calibrated.
@@ -57,6 +64,9 @@ pub struct CalibratorFile {
     pub events: u64,
     /// The fitted function.
     pub calibrator: Calibrator,
+    /// The intervals, when asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub venn_abers: Option<VennAbers>,
 }
 
 /// The stage `calibrate`.
@@ -105,13 +115,19 @@ impl Stage for Calibrate {
         let calibrator = rows.fit(method, &all)?;
         context.progress(1, Some(2), "fits", "cross-fitting");
         let p = rows.cross_fit(method)?;
+        let ends = params.venn_abers.then(|| rows.cross_fit_intervals());
         let mut table = Table::with_rows(oof.rows());
         table.push_ints("row_id", oof.ints("row_id")?)?.push_texts("group", oof.texts("group")?)?;
         table.push_ints("fold", oof.ints("fold")?)?.push_ints("y", oof.ints("y")?)?;
         table.push_floats("p_raw", rows.p.clone())?.push_floats("p", p)?;
+        if let Some(ends) = ends {
+            table.push_floats("p_low", ends.iter().map(|ends| ends[0]).collect())?;
+            table.push_floats("p_high", ends.iter().map(|ends| ends[1]).collect())?;
+        }
         table.write(context.output("calibrated")?)?;
         let (n, events) = (rows.y.len() as u64, rows.events() as u64);
-        let file = CalibratorFile { schema_version: 1, reason, n, events, calibrator };
+        let venn_abers = params.venn_abers.then(|| VennAbers::fit(&rows.p, &rows.y));
+        let file = CalibratorFile { schema_version: 1, reason, n, events, calibrator, venn_abers };
         context.progress(2, Some(2), "fits", "written");
         canonical_json::write(context.output("calibrator")?, &file)
     }
@@ -171,16 +187,34 @@ impl Rows {
 
     /// Each row's probability under the calibrator of the other folds.
     fn cross_fit(&self, method: Method) -> Result<Vec<f64>, StageError> {
-        let folds: std::collections::BTreeSet<i64> = self.fold.iter().copied().collect();
         let mut calibrated = vec![f64::NAN; self.p.len()];
-        for fold in folds {
-            let (others, own): (Vec<usize>, Vec<usize>) = (0..self.p.len()).partition(|&row| self.fold[row] != fold);
+        for (others, own) in self.folds() {
             let calibrator = self.fit(method, &others)?;
             for row in own {
                 calibrated[row] = calibrator.apply(self.p[row]);
             }
         }
         Ok(calibrated)
+    }
+
+    /// Each row's interval by the rows of the other folds.
+    fn cross_fit_intervals(&self) -> Vec<[f64; 2]> {
+        let mut intervals = vec![[0.0, 1.0]; self.p.len()];
+        for (others, own) in self.folds() {
+            let p: Vec<f64> = others.iter().map(|&row| self.p[row]).collect();
+            let y: Vec<bool> = others.iter().map(|&row| self.y[row]).collect();
+            let fitted = VennAbers::fit(&p, &y);
+            for row in own {
+                intervals[row] = fitted.interval(self.p[row]);
+            }
+        }
+        intervals
+    }
+
+    /// The rows outside and inside every fold.
+    fn folds(&self) -> impl Iterator<Item = (Vec<usize>, Vec<usize>)> {
+        let folds: std::collections::BTreeSet<i64> = self.fold.iter().copied().collect();
+        folds.into_iter().map(|fold| (0..self.p.len()).partition(|&row| self.fold[row] != fold))
     }
 }
 
@@ -215,5 +249,34 @@ mod tests {
             }
             assert_ne!(before, after);
         }
+    }
+
+    #[test]
+    fn intervals_are_cross_fitted_and_go_into_the_file_only_when_asked_for() {
+        let study = rows(60, 3);
+        let mut oof = Table::with_rows(60);
+        oof.push_ints("row_id", (0..60).map(Some).collect())
+            .and_then(|t| t.push_texts("group", (0..60).map(|row| Some(row.to_string())).collect()))
+            .and_then(|t| t.push_ints("fold", study.fold.iter().copied().map(Some).collect()))
+            .and_then(|t| t.push_ints("y", study.y.iter().map(|&y| Some(i64::from(y))).collect()))
+            .and_then(|t| t.push_floats("p_raw", study.p.clone()))
+            .expect("columns");
+        let lab = crate::testing::Lab::new();
+        oof.write(&lab.path("oof.parquet")).expect("written");
+        let run = |venn_abers: bool| {
+            let outputs = [("calibrator", "calibrator.json"), ("calibrated", "calibrated.parquet")];
+            let params = serde_json::json!({"calibrate": {"venn_abers": venn_abers}});
+            lab.run(&Calibrate, &[("oof", "oof.parquet")], &outputs, &params).expect("calibrates");
+            canonical_json::read::<CalibratorFile>(&lab.path("calibrator.json"), "calibrator.json").expect("a file")
+        };
+        assert!(run(false).venn_abers.is_none() && !lab.table("calibrated.parquet").has("p_low"));
+        let fitted = run(true).venn_abers.expect("asked for");
+        assert_eq!(fitted, VennAbers::fit(&study.p, &study.y));
+        let table = lab.table("calibrated.parquet");
+        let (low, high) = (table.floats("p_low").expect("numbers"), table.floats("p_high").expect("numbers"));
+        let others: Vec<usize> = (0..60).filter(|&row| study.fold[row] != study.fold[4]).collect();
+        let of = |rows: &[usize]| rows.iter().map(|&row| (study.p[row], study.y[row])).unzip::<_, _, Vec<_>, Vec<_>>();
+        let (p, y) = of(&others);
+        assert_eq!([low[4], high[4]], VennAbers::fit(&p, &y).interval(study.p[4]));
     }
 }

@@ -137,7 +137,12 @@ fn write_predictions(path: &Path, rows: &TestRows) -> Result<(), StageError> {
         .push_ints("row_id", rows.row_ids.iter().map(|&id| Some(id)).collect())?
         .push_ints("y", rows.y.iter().map(|&y| Some(i64::from(y))).collect())?
         .push_floats("p_raw", rows.predictions.iter().map(|prediction| prediction.p_raw).collect())?
-        .push_floats("p", rows.predictions.iter().map(|prediction| prediction.p).collect())?
-        .push_bools("flagged", rows.predictions.iter().map(|prediction| Some(prediction.flagged)).collect())?;
+        .push_floats("p", rows.predictions.iter().map(|prediction| prediction.p).collect())?;
+    let ends: Option<Vec<[f64; 2]>> = rows.predictions.iter().map(|prediction| prediction.interval).collect();
+    if let Some(ends) = ends {
+        table.push_floats("p_low", ends.iter().map(|ends| ends[0]).collect())?;
+        table.push_floats("p_high", ends.iter().map(|ends| ends[1]).collect())?;
+    }
+    table.push_bools("flagged", rows.predictions.iter().map(|prediction| Some(prediction.flagged)).collect())?;
     table.write(path)
 }
