@@ -22,7 +22,10 @@ use std::collections::BTreeMap;
 pub use files::{BaselineConstant, BaselineLinear, Card};
 pub use model::{Model, ModelFile, ModelMember, PreprocessorFile};
 pub use params::{LearnerName, TrainParams};
-pub use preprocess::{Encoding, Fingerprint, Matrix, Preprocessor, Step, quantile};
+pub use preprocess::{
+    Block, CombinationsFile, DropReason, Dropped, Encoding, Fingerprint, Matrix, Preprocessor, SeenCombinations, Step,
+    quantile,
+};
 
 use crate::common::table::Table;
 use crate::common::target::Task;

@@ -5,7 +5,7 @@
 use super::learner::{FitRequest, LearnError, learner};
 use super::model::ModelMember;
 use super::params::{LearnerName, TrainParams};
-use super::preprocess::{PreprocessError, Preprocessor};
+use super::preprocess::{FitRows, PreprocessError, Preprocessor};
 use super::study::Study;
 
 /// How a candidate gets from features to a model.
@@ -67,15 +67,17 @@ impl Recipe {
     /// Fits it.
     pub(super) fn fit(&self, study: &Study, job: &Job) -> Result<Trained, FitError> {
         let learner = learner(self.learner, &self.params).ok_or(FitError::Ensemble)?;
-        let preprocessor = Preprocessor::fit(
-            &study.features,
-            &study.names,
-            job.rows,
-            &study.row_ids,
-            &self.params.preprocess,
-            learner.dialect(),
-        )?;
-        let x = preprocessor.transform(&study.features, Some(job.rows))?;
+        let rows = FitRows {
+            features: &study.features,
+            names: &study.names,
+            index: job.rows,
+            row_ids: &study.row_ids,
+            y: &study.y,
+            groups: &study.groups,
+            seed: job.seed,
+            label: job.label,
+        };
+        let (preprocessor, x) = Preprocessor::fit_transform(&rows, &self.params.preprocess, learner.dialect())?;
         let y: Vec<f64> = job.rows.iter().map(|&row| study.y[row]).collect();
         let groups: Vec<usize> = job.rows.iter().map(|&row| study.groups[row]).collect();
         let fitted = learner.fit(&FitRequest {

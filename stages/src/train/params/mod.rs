@@ -7,7 +7,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use learners::{ForestParams, GbdtCategories, GbdtParams, LogisticParams, RidgeParams};
-pub use preprocess::{Encode, ImputeNumeric, PreprocessParams, Scale};
+pub use preprocess::{
+    ColumnParams, CombinationRule, Constant, Encode, Impute, ImputeCategory, ImputeNumeric, LevelParams,
+    PreprocessParams, Scale, TargetParams,
+};
 
 use crate::ParamError;
 use crate::common::target::Task;
@@ -152,16 +155,10 @@ impl TrainParams {
         if let Some(models) = &self.models {
             check_models(models)?;
         }
-        let rules = [
-            self.preprocess.rules(),
-            self.logistic.rules(),
-            self.ridge.rules(),
-            self.forest.rules(),
-            self.gbdt.rules(),
-        ];
+        let rules = [self.logistic.rules(), self.ridge.rules(), self.forest.rules(), self.gbdt.rules()];
         match rules.into_iter().flatten().find(|(_, holds, _)| !holds) {
             Some((key, _, message)) => Err(ParamError::new(format!("train.{key}"), message)),
-            None => Ok(()),
+            None => self.preprocess.check(),
         }
     }
 

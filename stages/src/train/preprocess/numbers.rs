@@ -1,0 +1,68 @@
+//! What is learned of a column of numbers: the value that fills gaps, center and scale.
+//!
+//! Definitions are those of scikit-learn's SimpleImputer, StandardScaler, RobustScaler and MinMaxScaler; the reference
+//! tests hold them to it. Every result is finite for finite values, however large.
+
+use crate::train::params::{ImputeNumeric, Scale};
+
+/// The value that fills gaps; 0 without values. `present` are the finite values in row order.
+pub(super) fn fill(present: &[f64], how: ImputeNumeric, constant: f64) -> f64 {
+    let sorted = || {
+        let mut sorted = present.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        sorted
+    };
+    match how {
+        ImputeNumeric::Median => quantile(&sorted(), 0.5),
+        ImputeNumeric::Mean => mean(present),
+        ImputeNumeric::Mode => mode(&sorted()),
+        ImputeNumeric::Constant => constant,
+    }
+}
+
+/// The mean; 0 without values.
+fn mean(values: &[f64]) -> f64 {
+    if values.is_empty() {
+        return 0.0;
+    }
+    let n = values.len() as f64;
+    let plain = values.iter().sum::<f64>() / n;
+    // The sum of very large values is infinite, their mean is not.
+    if plain.is_finite() { plain } else { values.iter().map(|value| value / n).sum() }
+}
+
+/// The most frequent of sorted values, the smallest of several; 0 without values.
+fn mode(sorted: &[f64]) -> f64 {
+    let longest =
+        sorted.chunk_by(|a, b| a == b).fold(&sorted[..0], |most, run| if run.len() > most.len() { run } else { most });
+    longest.first().copied().unwrap_or(0.0)
+}
+
+/// Center and scale of values in any order; a column without spread is only centred.
+pub(super) fn fit_scale(mut values: Vec<f64>, scale: Scale) -> (f64, f64) {
+    values.sort_by(f64::total_cmp);
+    let (Some(&first), Some(&last)) = (values.first(), values.last()) else { return (0.0, 1.0) };
+    let (center, spread) = match scale {
+        Scale::None => (0.0, 1.0),
+        Scale::Standard => {
+            let mean = mean(&values);
+            let squares = values.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>();
+            (mean, libm::sqrt(squares / values.len() as f64))
+        }
+        Scale::Robust => (quantile(&values, 0.5), quantile(&values, 0.75) - quantile(&values, 0.25)),
+        Scale::Minmax => (first, last - first),
+    };
+    (center, if spread > 1e-12 * center.abs().max(1e-300) && spread.is_finite() { spread } else { 1.0 })
+}
+
+/// The quantile of sorted values by linear interpolation (type 7); 0 without values.
+pub fn quantile(sorted: &[f64], q: f64) -> f64 {
+    let Some(last) = sorted.len().checked_sub(1) else { return 0.0 };
+    let place = q * last as f64;
+    let low = libm::floor(place) as usize;
+    let (a, b) = (sorted[low], sorted[(low + 1).min(last)]);
+    let share = place - low as f64;
+    let between = a + share * (b - a);
+    // The distance of very large values is infinite, a value between them is not.
+    if between.is_finite() { between } else { a * (1.0 - share) + b * share }
+}
