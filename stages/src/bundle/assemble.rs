@@ -18,7 +18,7 @@ use crate::common::canonical_json;
 use crate::common::schema::Schema;
 use crate::common::table::Table;
 use crate::featurize::FeatureSpec;
-use crate::train::{Card, Fingerprint};
+use crate::train::{COMBINATIONS, Card, Fingerprint};
 use crate::{ParamError, ParamSet, Role, Stage, StageContext, StageError, StageFile};
 use crate::{ingest, validate};
 
@@ -90,6 +90,11 @@ impl Stage for Assemble {
         let models = context.input("models")?;
         for name in MODEL_FILES {
             files.copy(&inside(models, name), name)?;
+        }
+        // Only a study with rules on combinations has it.
+        let combinations = inside(models, COMBINATIONS);
+        if combinations.path.exists() {
+            files.copy(&combinations, COMBINATIONS)?;
         }
         let copies = [("spec", "features.json"), ("calibrator", "calibrator.json"), ("threshold", "threshold.json")];
         for (role, name) in copies {

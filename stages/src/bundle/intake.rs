@@ -9,6 +9,7 @@ use crate::ParamError;
 use crate::common::frame::Frame;
 use crate::common::schema::{AvailableAt, Schema};
 use crate::ingest::RawFormat;
+use crate::train::SeenCombinations;
 use crate::validate::{Comparison, CrossRule, Level};
 
 /// The version of this format.
@@ -50,7 +51,10 @@ impl Intake {
 
 /// The rules that can be judged before the outcome is known, ready to be used.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Rules(Vec<(IntakeRule, Comparison)>);
+pub(super) struct Rules {
+    declared: Vec<(IntakeRule, Comparison)>,
+    learned: Vec<SeenCombinations>,
+}
 
 impl Rules {
     /// Reads the rules; those that look at the outcome, or at what is known only after it, are left aside.
@@ -67,28 +71,45 @@ impl Rules {
                 parsed.push((rule.clone(), comparison));
             }
         }
-        Ok(Self(parsed))
+        Ok(Self { declared: parsed, learned: Vec::new() })
     }
 
-    /// The rules themselves.
+    /// Adds the rules that training learned.
+    pub fn learn(&mut self, combinations: Vec<SeenCombinations>) {
+        self.learned.extend(combinations);
+    }
+
+    /// The rules that training learned.
+    pub fn learned(&self) -> &[SeenCombinations] {
+        &self.learned
+    }
+
+    /// The declared rules themselves.
     pub fn list(&self) -> impl Iterator<Item = &IntakeRule> {
-        self.0.iter().map(|(rule, _)| rule)
+        self.declared.iter().map(|(rule, _)| rule)
     }
 
     /// The columns that they compare.
     pub fn columns(&self) -> BTreeSet<String> {
-        self.0.iter().flat_map(|(_, comparison)| comparison.columns().map(str::to_owned)).collect()
+        let declared = self.declared.iter().flat_map(|(_, comparison)| comparison.columns().map(str::to_owned));
+        declared.chain(self.learned.iter().flat_map(|seen| seen.columns.iter().cloned())).collect()
     }
 
     /// The rules of a level that are broken, each with the rows (ascending) that break it.
     pub fn broken(&self, table: &Frame, level: Level) -> Vec<(FieldError, Vec<usize>)> {
         let mut broken = Vec::new();
-        for (rule, comparison) in self.0.iter().filter(|(rule, _)| rule.level == level) {
+        for (rule, comparison) in self.declared.iter().filter(|(rule, _)| rule.level == level) {
             let verdicts = comparison.verdicts(table);
             let rows: Vec<usize> = (0..verdicts.len()).filter(|&row| verdicts[row] == Some(false)).collect();
             if !rows.is_empty() {
                 let message = format!("breaks the rule `{}`: {}", rule.name, rule.check);
                 broken.push((FieldError { field: comparison.left().to_owned(), message, kind: "rule" }, rows));
+            }
+        }
+        for seen in self.learned.iter().filter(|seen| seen.level == level) {
+            let (rows, field) = (seen.unseen(table), seen.columns.first().cloned().unwrap_or_default());
+            if !rows.is_empty() {
+                broken.push((FieldError { field, message: seen.message(), kind: "combination" }, rows));
             }
         }
         broken

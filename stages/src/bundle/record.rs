@@ -14,6 +14,7 @@ use super::intake::{IntakeRule, Rules};
 use crate::ParamError;
 use crate::common::frame::{Column, Frame};
 use crate::common::schema::{AvailableAt, ColumnSchema, ColumnType, Schema};
+use crate::train::SeenCombinations;
 use crate::validate::Level;
 
 /// The largest magnitude up to which every integer is a float.
@@ -26,7 +27,8 @@ pub struct FieldError {
     pub field: String,
     /// What is wrong and what is expected.
     pub message: String,
-    /// A stable word for programs: `missing`, `type`, `range`, `level`, `pattern`, `unknown_field`, `rule`.
+    /// A stable word for programs: `missing`, `type`, `range`, `level`, `pattern`, `unknown_field`, `rule`,
+    /// `combination`.
     #[serde(rename = "type")]
     pub kind: &'static str,
 }
@@ -93,6 +95,19 @@ impl RecordSchema {
         let rules = Rules::new(schema, rules)?;
         let compared = rules.columns();
         Ok(Self { id: schema.id.clone(), fields, rules, compared })
+    }
+
+    /// Adds the combinations that training saw; their columns must be inputs.
+    #[must_use]
+    pub fn with_combinations(mut self, combinations: Vec<SeenCombinations>) -> Self {
+        self.rules.learn(combinations);
+        self.compared = self.rules.columns();
+        self
+    }
+
+    /// The combinations that training saw, for rules on them.
+    pub fn combinations(&self) -> &[SeenCombinations] {
+        self.rules.learned()
     }
 
     /// The rules across columns that a record must keep or is remarked on for.

@@ -15,6 +15,7 @@ use crate::common::schema::{ColumnType, Schema};
 use crate::common::target::Task;
 use crate::featurize::FeatureSpec;
 use crate::train::{BaselineConstant, BaselineLinear, ModelFile, ModelMember, Preprocessor, PreprocessorFile};
+use crate::train::{COMBINATIONS, CombinationsFile, SeenCombinations};
 use crate::tune_threshold::Threshold;
 
 /// A loaded, verified bundle.
@@ -98,6 +99,17 @@ fn kept(files: &Files) -> Result<Scorer, BundleError> {
     Scorer::new(model.task, "model.json", preprocessor.members.into_iter().zip(model.members).collect())
 }
 
+/// The combinations that training saw, when the study has rules on them.
+fn combinations(files: &Files, spec: &FeatureSpec) -> Result<Vec<SeenCombinations>, BundleError> {
+    let rules = files.json_opt::<CombinationsFile>(COMBINATIONS)?.map(|file| file.rules).unwrap_or_default();
+    let sound = |seen: &SeenCombinations| seen.is_sound() && seen.columns.iter().all(|name| spec.inputs.contains(name));
+    if !rules.iter().all(sound) {
+        let message = "does not hold sorted combinations of the bundle's inputs".to_owned();
+        return Err(BundleError::Format { member: COMBINATIONS.to_owned(), message });
+    }
+    Ok(rules)
+}
+
 impl Bundle {
     /// Loads a bundle and verifies that its files are exactly those of its manifest.
     pub fn load(directory: &Path) -> Result<Self, BundleError> {
@@ -108,7 +120,8 @@ impl Bundle {
         let spec: FeatureSpec = files.json("features.json")?;
         let intake: Intake = files.json("intake.json")?;
         let records = RecordSchema::new(&schema, &spec.inputs, &intake.rules)
-            .map_err(|error| format("schema.json", error.to_string()))?;
+            .map_err(|error| format("schema.json", error.to_string()))?
+            .with_combinations(combinations(&files, &spec)?);
         let scorer = kept(&files)?;
         let baseline: BaselineLinear = files.json("baseline_linear.json")?;
         let linear = Scorer::new(scorer.task, "baseline_linear.json", vec![(baseline.preprocessor, baseline.model)])?;

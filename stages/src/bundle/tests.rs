@@ -14,10 +14,18 @@ use crate::tune_threshold::TuneThreshold;
 
 /// The test study trained with one learner and bundled, with every file on the way.
 pub(crate) fn assemble(model: &str) -> tempfile::TempDir {
+    assemble_with(model, json!({}))
+}
+
+/// The same with parameters of the preprocessing.
+fn assemble_with(model: &str, preprocess: Value) -> tempfile::TempDir {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let at = directory.path();
     write_inputs(at).expect("inputs can be written");
-    let settings = json!({"models": [model], "forest": {"trees": 25}, "gbdt": {"rounds": 60, "early_stopping": 10}});
+    let settings = json!({
+        "models": [model], "forest": {"trees": 25}, "gbdt": {"rounds": 60, "early_stopping": 10},
+        "preprocess": preprocess,
+    });
     train(at, settings, 2).expect("the study can be trained");
     let calibrated = [("calibrator", "calibrator.json"), ("calibrated", "calibrated.parquet")];
     run(&Calibrate, at, &[("oof", "oof.parquet")], &calibrated, json!({"calibrate": {}}), 1).expect("calibrated");
@@ -70,6 +78,33 @@ fn every_learner_scores_each_row_alone_as_in_its_table() {
         assert_eq!(bundle.profile(), Some(&json!({"probability": "risk"})));
         assert_eq!(bundle.reference().outside("age", 200.0), Some(true));
     }
+}
+
+#[test]
+fn a_combination_that_training_never_saw_is_remarked_on_in_records_and_tables() {
+    let rules = json!([{"name": "known site", "columns": ["sex", "site"]}]);
+    let directory = assemble_with("logistic", json!({"combinations": rules}));
+    let bundle = load(directory.path()).expect("its own bundle");
+    let parse = |site: Value| {
+        let record = json!({"age": 50, "lab": 5.0, "sex": "F", "site": site});
+        parse_record(&bundle, record.as_object().expect("an object")).expect("a good record").warnings
+    };
+    // The schema knows `east`, no training row has it; a missing site is no combination.
+    for site in [json!("north"), Value::Null] {
+        assert_eq!(parse(site), []);
+    }
+    let warnings = parse(json!("east"));
+    assert_eq!((warnings.len(), warnings[0].field.as_str(), warnings[0].kind), (1, "sex", "combination"));
+    assert!(warnings[0].message.contains("`known site`: no training row has this combination of sex, site"));
+    let mut table = raw();
+    assert_eq!(bundle.records().table_warnings(&table).len(), 0);
+    let mut sites = table.get("site").and_then(Column::texts).expect("texts").to_vec();
+    sites[3] = Some("east".to_owned());
+    table.insert("site", Column::Text(sites));
+    assert_eq!(bundle.records().table_warnings(&table)[0].1, [3]);
+    let text = fs::read_to_string(directory.path().join("bundle/combinations.json")).expect("a member");
+    let learned: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(learned["rules"][0]["seen"].as_array().map(Vec::len), Some(6));
 }
 
 #[test]

@@ -109,6 +109,7 @@ impl Stage for Calibrate {
     fn run(&self, context: &StageContext) -> Result<(), StageError> {
         let params: CalibrateParams = context.param("calibrate")?;
         let oof = Table::read(context.input("oof")?)?;
+        check_balance(&oof, params.method)?;
         let rows = Rows::read(&oof)?;
         let (method, reason) = rows.decide(params.method);
         let all: Vec<usize> = (0..rows.y.len()).collect();
@@ -131,6 +132,16 @@ impl Stage for Calibrate {
         context.progress(2, Some(2), "fits", "written");
         canonical_json::write(context.output("calibrator")?, &file)
     }
+}
+
+/// A model that learned from balanced rows must be calibrated: its probabilities are no event rates.
+fn check_balance(oof: &Table, method: Method) -> Result<(), StageError> {
+    if method != Method::None || !oof.has("imbalance") {
+        return Ok(());
+    }
+    let how = oof.texts("imbalance")?.into_iter().flatten().next().unwrap_or_default();
+    let text = format!("the predictions come from rows balanced by `train.imbalance: {how}`; they are no event rates");
+    Err(StageError::failed(text).with_hint("set calibrate.method to auto, platt or isotonic, or balance nothing"))
 }
 
 /// Out-of-fold predictions.

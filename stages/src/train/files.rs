@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::model::{ModelFile, ModelMember, PreprocessorFile};
-use super::params::LearnerName;
+use super::params::{Imbalance, LearnerName};
 use super::preprocess::{Fingerprint, Preprocessor};
 use super::recipe::Trained;
 use super::study::Study;
@@ -31,6 +31,9 @@ pub struct Card {
     pub columns: usize,
     /// Boosting rounds, for learners that have them.
     pub rounds: Option<usize>,
+    /// How events and non-events were balanced, when they were: its raw probabilities are then no event rates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imbalance: Option<Imbalance>,
 }
 
 /// baseline_linear.json: the plain linear model (logistic or ridge regression) that every model must beat.

@@ -5,8 +5,10 @@
 //! built on. Candidates have fixed settings, so comparing them on the outer folds is the only selection; test rows
 //! play no part in it.
 
+mod balance;
 mod choose;
 mod cv;
+mod feature_selection;
 mod files;
 mod learner;
 mod model;
@@ -18,15 +20,17 @@ mod study;
 pub(crate) mod test_study;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 pub use files::{BaselineConstant, BaselineLinear, Card};
 pub use model::{Model, ModelFile, ModelMember, PreprocessorFile};
-pub use params::{LearnerName, TrainParams};
+pub use params::{Imbalance, LearnerName, TrainParams};
 pub use preprocess::{
     Block, CombinationsFile, DropReason, Dropped, Encoding, Fingerprint, Matrix, Preprocessor, SeenCombinations, Step,
     quantile,
 };
 
+use crate::common::canonical_json;
 use crate::common::table::Table;
 use crate::common::target::Task;
 use crate::{ParamError, ParamSet, Role, Stage, StageContext, StageError};
@@ -34,6 +38,9 @@ use choose::{CvReport, Summary};
 use cv::{Candidate, Counter, CvResult};
 use recipe::{Recipe, Trained};
 use study::Study;
+
+/// The file of the seen combinations, in `models/` and in a bundle.
+pub const COMBINATIONS: &str = "combinations.json";
 
 /// The stage `train`.
 pub struct Train;
@@ -122,9 +129,12 @@ fn train(context: &StageContext, params: &TrainParams, study: &Study) -> Result<
         events: study.events().map(|events| events as u64),
         columns: kept.iter().map(|trained| trained.member.columns.len()).sum(),
         rounds: summaries[chosen].1.rounds,
+        imbalance: params.imbalance.marked(),
     };
-    files::write_models(context.output("models")?, study, kept, linear, &card)?;
-    oof(study, name.as_str(), &entries[chosen].1)?.write(context.output("oof")?)?;
+    let models = context.output("models")?;
+    files::write_models(models, study, kept, linear, &card)?;
+    combinations(study, params, models)?;
+    oof(study, name.as_str(), params.imbalance.marked(), &entries[chosen].1)?.write(context.output("oof")?)?;
     let report = CvReport {
         schema_version: 2,
         metric,
@@ -137,7 +147,20 @@ fn train(context: &StageContext, params: &TrainParams, study: &Study) -> Result<
         reason,
         candidates: summaries.into_iter().map(|(name, summary)| (name.as_str().to_owned(), summary)).collect(),
     };
-    crate::common::canonical_json::write(context.output("cv")?, &report)
+    canonical_json::write(context.output("cv")?, &report)
+}
+
+/// Learns the seen combinations from all training rows, when there are rules. No model depends on them.
+fn combinations(study: &Study, params: &TrainParams, models: &Path) -> Result<(), StageError> {
+    let rules = &params.preprocess.combinations;
+    if rules.is_empty() {
+        return Ok(());
+    }
+    let learn = |(at, rule)| SeenCombinations::fit(rule, at, &study.features, |name| study.raw.contains(name));
+    let rules = rules.iter().enumerate().map(learn).collect::<Result<_, _>>();
+    let rules = rules.map_err(|error| StageError::failed(error.to_string()))?;
+    let file = CombinationsFile { schema_version: 1, rules, fitted_on: study.fingerprint() };
+    canonical_json::write(&models.join(COMBINATIONS), &file)
 }
 
 /// Places of the baselines among the contestants; the candidates follow.
@@ -212,7 +235,7 @@ fn baselines(task: Task, results: &[CvResult]) -> BTreeMap<String, Summary> {
 }
 
 /// The rows that a fold holds out, with the predictions of the model that has not seen them.
-fn oof(study: &Study, model: &str, result: &CvResult) -> Result<Table, StageError> {
+fn oof(study: &Study, model: &str, imbalance: Option<Imbalance>, result: &CvResult) -> Result<Table, StageError> {
     let fold = |row: usize| study.folds.place(row).held_in;
     let rows: Vec<usize> = (0..study.rows()).filter(|&row| fold(row).is_some()).collect();
     let predicted = rows.iter().map(|&row| result.predicted[row]).collect();
@@ -230,6 +253,9 @@ fn oof(study: &Study, model: &str, result: &CvResult) -> Result<Table, StageErro
             .push_floats("y", rows.iter().map(|&row| study.y[row]).collect())?
             .push_floats("prediction", predicted)?,
     };
+    if let Some(imbalance) = imbalance {
+        table.push_texts("imbalance", vec![Some(imbalance.as_str().to_owned()); rows.len()])?;
+    }
     Ok(table)
 }
 

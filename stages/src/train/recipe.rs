@@ -1,7 +1,10 @@
 //! A recipe: everything between raw features and a fitted model, for one candidate. It is the only place that fits.
 //!
-//! Whatever is fitted (imputation, scaling, levels, the model) is fitted on the rows of the job and on nothing else.
+//! Whatever is fitted (the choice of features, imputation, scaling, levels, the balance of events, the model) is fitted
+//! on the rows of the job and on nothing else.
 
+use super::balance::{BalanceError, Sample, balance};
+use super::feature_selection::{SelectError, select};
 use super::learner::{FitRequest, LearnError, learner};
 use super::model::ModelMember;
 use super::params::{LearnerName, TrainParams};
@@ -50,6 +53,12 @@ pub(super) enum FitError {
     /// Before the learner.
     #[error(transparent)]
     Preprocess(#[from] PreprocessError),
+    /// In the choice of features.
+    #[error(transparent)]
+    Select(#[from] SelectError),
+    /// In the balance of events and non-events.
+    #[error(transparent)]
+    Balance(#[from] BalanceError),
     /// In the learner.
     #[error(transparent)]
     Learn(#[from] LearnError),
@@ -67,7 +76,7 @@ impl Recipe {
     /// Fits it.
     pub(super) fn fit(&self, study: &Study, job: &Job) -> Result<Trained, FitError> {
         let learner = learner(self.learner, &self.params).ok_or(FitError::Ensemble)?;
-        let rows = FitRows {
+        let all = FitRows {
             features: &study.features,
             names: &study.names,
             index: job.rows,
@@ -77,16 +86,28 @@ impl Recipe {
             seed: job.seed,
             label: job.label,
         };
-        let (preprocessor, x) = Preprocessor::fit_transform(&rows, &self.params.preprocess, learner.dialect())?;
-        let y: Vec<f64> = job.rows.iter().map(|&row| study.y[row]).collect();
-        let groups: Vec<usize> = job.rows.iter().map(|&row| study.groups[row]).collect();
+        let params = &self.params;
+        let dropped = select(&all, &params.preprocess, &params.select, study.task, job.threads)?;
+        let names: Vec<String> = study
+            .names
+            .iter()
+            .filter(|name| dropped.iter().all(|dropped| dropped.feature != **name))
+            .cloned()
+            .collect();
+        let rows = FitRows { names: &names, ..all };
+        let (mut preprocessor, x) = Preprocessor::fit_transform(&rows, &params.preprocess, learner.dialect())?;
+        preprocessor.record_dropped(dropped, &study.names);
+        let y = job.rows.iter().map(|&row| study.y[row]).collect();
+        let groups = job.rows.iter().map(|&row| study.groups[row]).collect();
+        let sample = Sample { x, y, groups, weights: None };
+        let sample = balance(sample, &preprocessor, &params.imbalance, study.task, job.seed, job.label)?;
         let fitted = learner.fit(&FitRequest {
-            x: &x,
+            x: &sample.x,
             coded: &preprocessor.coded(),
             task: study.task,
-            y: &y,
-            weights: None,
-            groups: &groups,
+            y: &sample.y,
+            weights: sample.weights.as_deref(),
+            groups: &sample.groups,
             monotone: &[],
             rounds: job.rounds,
             seed: job.seed,

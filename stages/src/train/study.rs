@@ -1,6 +1,8 @@
 //! The training rows in memory: features, outcomes, patients and folds. Test rows are dropped here and cannot be seen
 //! by anything that trains.
 
+use std::collections::BTreeSet;
+
 use super::preprocess::Fingerprint;
 use crate::common::canonical_json;
 use crate::common::folds::{Design, Folds, Place, Timeline, number, quantile_strata};
@@ -19,6 +21,8 @@ const MOST_FOLDS: i64 = 10_000;
 pub(super) struct Study {
     /// Features, in the order of the specification.
     pub names: Vec<String>,
+    /// Those among them that are columns of the raw table, unchanged.
+    pub raw: BTreeSet<String>,
     /// Their values.
     pub features: Frame,
     /// Ids of the raw rows.
@@ -59,6 +63,7 @@ impl Study {
         let design = Design { groups: groups.clone(), strata, time };
         let study = Self {
             features: table.frame_of(names.iter().map(String::as_str))?,
+            raw: names.iter().filter(|name| spec.derive.iter().all(|step| step.name() != *name)).cloned().collect(),
             names,
             row_ids: table.ints_full("row_id")?,
             task,

@@ -121,3 +121,94 @@ fn the_bytes_are_those_of_this_version() {
     let golden = golden.map(|(name, digest)| (name, digest.to_owned()));
     assert_eq!(written, golden, "the stage writes other bytes; raise its version, then these digests");
 }
+
+/// Trains one learner with settings beside its own.
+fn variant(model: &str, settings: &[(&str, Value)]) -> tempfile::TempDir {
+    let mut params = small();
+    params["models"] = json!([model]);
+    for (key, value) in settings {
+        params[*key] = value.clone();
+    }
+    study(&params, 2)
+}
+
+fn mean_raw(directory: &Path) -> f64 {
+    let file = StageFile { path: directory.join("oof.parquet"), name: "oof.parquet".to_owned() };
+    let p = Table::read(&file).and_then(|table| table.floats("p_raw")).expect("predictions");
+    p.iter().sum::<f64>() / p.len() as f64
+}
+
+#[test]
+fn every_preprocessing_and_selection_gives_the_same_bytes_on_any_number_of_threads() {
+    let settings = [
+        (
+            "preprocess",
+            json!({
+                "drop_missing_share": 0.9, "encode": "target", "scale": "robust",
+                "columns": {"site": {"impute": "mode"}, "lab": {"impute": "mean"}},
+            }),
+        ),
+        ("select", json!({"method": "rfe", "max": 3, "trees": 10})),
+        ("imbalance", json!({"method": "smote"})),
+    ];
+    for name in ["logistic", "forest", "gbdt"] {
+        let mut params = small();
+        params["models"] = json!([name]);
+        for (key, value) in &settings {
+            params[*key] = value.clone();
+        }
+        params["preprocess"]["impute"] = json!({"boosted": true});
+        let (one, two) = (study(&params, 1), study(&params, 2));
+        assert_eq!(bytes(one.path()), bytes(two.path()), "{name}");
+        let fitted = json_of(one.path(), "models/preprocessor.json");
+        assert_eq!(fitted["members"][0]["steps"].as_array().map(Vec::len), Some(3));
+        assert_eq!(fitted["members"][0]["dropped"][0]["reason"], "rfe");
+        assert_eq!(json_of(one.path(), "models/card.json")["imbalance"], "smote");
+    }
+}
+
+#[test]
+fn balancing_moves_probabilities_and_calibration_brings_them_back() {
+    let plain = mean_raw(variant("logistic", &[]).path());
+    for imbalance in [json!({"method": "weights", "event_weight": 8}), json!({"method": "smote"})] {
+        let balanced = variant("logistic", &[("imbalance", imbalance.clone())]);
+        let at = balanced.path();
+        let events = json_of(at, "models/card.json")["events"].as_f64().expect("events") / TRAIN as f64;
+        assert!((plain - events).abs() < 0.02, "{plain} is the event rate {events}");
+        let moved = mean_raw(at) - events;
+        assert!(moved > if imbalance["method"] == "weights" { 0.15 } else { 0.04 }, "moved by {moved} only");
+        let outputs = [("calibrator", "calibrator.json"), ("calibrated", "calibrated.parquet")];
+        let calibrate = |method: &str| {
+            let params = json!({"calibrate": {"method": method}});
+            test_study::run(&crate::calibrate::Calibrate, at, &[("oof", "oof.parquet")], &outputs, params, 1)
+        };
+        let error = calibrate("none").expect_err("balanced rows must be calibrated");
+        assert!(error.to_string().contains("they are no event rates") && error.hint().is_some(), "{error}");
+        calibrate("platt").expect("calibrated");
+        let file = StageFile { path: at.join("calibrated.parquet"), name: "calibrated.parquet".to_owned() };
+        let p = Table::read(&file).and_then(|table| table.floats("p")).expect("probabilities");
+        let mean = p.iter().sum::<f64>() / p.len() as f64;
+        assert!((mean - events).abs() < 0.01, "{mean} is not the event rate {events}");
+    }
+}
+
+#[test]
+fn settings_that_do_not_fit_the_rows_are_errors_that_name_them() {
+    let refused = |model: &str, key: &str, value: Value| {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        write_inputs(directory.path()).expect("inputs can be written");
+        let mut params = small();
+        params["models"] = json!([model]);
+        params[key] = value;
+        train(directory.path(), params, 1).expect_err("it does not fit").to_string()
+    };
+    let text = refused("gbdt", "imbalance", json!({"method": "smote"}));
+    assert!(text.contains("column `lab` has missing values") && text.contains("impute.boosted"), "{text}");
+    let text = refused("logistic", "imbalance", json!({"method": "smote", "ratio": 0.01}));
+    assert!(text.contains("fold 1 of 4") && text.contains("train.imbalance.ratio"), "{text}");
+    let text = refused("forest", "preprocess", json!({"columns": {"sit": {"encode": "label"}}}));
+    assert!(text.contains("train.preprocess.columns.sit") && text.contains("did you mean `site`"), "{text}");
+    let text =
+        refused("forest", "preprocess", json!({"drop_missing_share": 0, "columns": {"age": {"impute": "none"}}}));
+    assert!(text.contains("train.preprocess.columns.age.impute"), "{text}");
+}

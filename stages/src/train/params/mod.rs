@@ -2,6 +2,7 @@
 
 mod learners;
 mod preprocess;
+mod select;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,7 @@ pub use preprocess::{
     ColumnParams, CombinationRule, Constant, Encode, Impute, ImputeCategory, ImputeNumeric, LevelParams,
     PreprocessParams, Scale, TargetParams,
 };
+pub use select::{Imbalance, ImbalanceParams, ImportanceOf, SelectMethod, SelectParams};
 
 use crate::ParamError;
 use crate::common::target::Task;
@@ -124,6 +126,10 @@ pub struct TrainParams {
     pub one_standard_error: bool,
     /// What is fitted on the training rows before a learner sees them.
     pub preprocess: PreprocessParams,
+    /// Which features the candidates get.
+    pub select: SelectParams,
+    /// How events and non-events are balanced for the candidates.
+    pub imbalance: ImbalanceParams,
     /// The candidate logistic regression.
     pub logistic: LogisticParams,
     /// The candidate ridge regression.
@@ -141,6 +147,8 @@ impl Default for TrainParams {
             metric: None,
             one_standard_error: true,
             preprocess: PreprocessParams::default(),
+            select: SelectParams::default(),
+            imbalance: ImbalanceParams::default(),
             logistic: LogisticParams::default(),
             ridge: RidgeParams::default(),
             forest: ForestParams::default(),
@@ -158,7 +166,7 @@ impl TrainParams {
         let rules = [self.logistic.rules(), self.ridge.rules(), self.forest.rules(), self.gbdt.rules()];
         match rules.into_iter().flatten().find(|(_, holds, _)| !holds) {
             Some((key, _, message)) => Err(ParamError::new(format!("train.{key}"), message)),
-            None => self.preprocess.check(),
+            None => self.preprocess.check().and_then(|()| self.select.check()).and_then(|()| self.imbalance.check()),
         }
     }
 

@@ -73,7 +73,8 @@ fn order(a: &[Cell], b: &[Cell]) -> Ordering {
 }
 
 impl SeenCombinations {
-    /// Learns a rule from all rows. `unchanged` says which features are columns of the raw table as they are.
+    /// Learns a rule from all rows. `unchanged` says which features are columns of the raw table as they are. `at` is
+    /// the rule's place in the parameters.
     pub fn fit(
         rule: &CombinationRule,
         at: usize,

@@ -138,6 +138,12 @@ impl PreprocessError {
 }
 
 impl Preprocessor {
+    /// Records features that were left out before it was fitted; `names` gives the order of all features.
+    pub fn record_dropped(&mut self, dropped: Vec<Dropped>, names: &[String]) {
+        self.dropped.extend(dropped);
+        self.dropped.sort_by_key(|dropped| names.iter().position(|name| *name == dropped.feature));
+    }
+
     /// Names of the encoded columns: `feature`, `feature=level`, `feature:missing`, and `feature=(rare)` for merged
     /// levels.
     pub fn columns(&self) -> Vec<String> {
