@@ -102,9 +102,8 @@ impl Fitter<'_> {
         }
         let fill = self.fills().then(|| fill(&present, how, constant));
         // The scale is that of the filled column, as a pipeline of imputer and scaler would see it.
-        let mut filled = present;
-        filled.extend(std::iter::repeat_n(fill.unwrap_or(0.0), missing));
-        let (center, scale) = self.scale(filled);
+        let gaps = std::iter::repeat_n(fill.unwrap_or(0.0), missing);
+        let (center, scale) = self.scale(present.into_iter().chain(gaps));
         Ok(self.step(missing, None, Encoding::Number { fill, center, scale }, None))
     }
 
@@ -138,7 +137,7 @@ impl Fitter<'_> {
         let unknown = if self.fills() { levels.mode().and_then(|mode| code(&mode)) } else { None };
         let codes =
             self.rows.index.iter().filter_map(|&row| values[row].as_deref().or(fill).and_then(code).or(unknown));
-        let (center, scale) = self.scale(codes.collect());
+        let (center, scale) = self.scale(codes);
         Encoding::Label { levels: all, unknown, center, scale }
     }
 
@@ -153,7 +152,7 @@ impl Fitter<'_> {
         let groups: Vec<usize> = index.iter().map(|&row| self.rows.groups[row]).collect();
         let mut stream = Stream::new(self.rows.seed, &format!("{}/target/{}", self.rows.label, self.name));
         let (means, mut cells) = target::fit(&codes, all.len(), &y, &groups, self.params.target, &mut stream);
-        let (center, scale) = self.scale(cells.clone());
+        let (center, scale) = self.scale(cells.iter().copied());
         let missing = self.fills().then_some(means.prior);
         for (cell, code) in cells.iter_mut().zip(&codes) {
             let value = if code.is_none() && missing.is_none() { f64::NAN } else { *cell };
@@ -187,13 +186,11 @@ impl Fitter<'_> {
         })
     }
 
-    fn scale(&self, values: Vec<f64>) -> (f64, f64) {
-        match self.dialect {
-            Dialect::Linear => {
-                let scale = self.column.and_then(|column| column.scale).unwrap_or(self.params.scale);
-                fit_scale(values, scale)
-            }
-            Dialect::Dense | Dialect::Native | Dialect::NativeOnehot => fit_scale(values, Scale::None),
+    /// Center and scale of the values a linear model would read; others take numbers as they are.
+    fn scale(&self, values: impl Iterator<Item = f64>) -> (f64, f64) {
+        match (self.dialect, self.column.and_then(|column| column.scale).unwrap_or(self.params.scale)) {
+            (Dialect::Dense | Dialect::Native | Dialect::NativeOnehot, _) | (_, Scale::None) => (0.0, 1.0),
+            (Dialect::Linear, scale) => fit_scale(values.collect(), scale),
         }
     }
 

@@ -9,7 +9,7 @@ use crate::train::params::{ImputeNumeric, Scale};
 pub(super) fn fill(present: &[f64], how: ImputeNumeric, constant: f64) -> f64 {
     let sorted = || {
         let mut sorted = present.to_vec();
-        sorted.sort_by(f64::total_cmp);
+        sorted.sort_unstable_by(f64::total_cmp);
         sorted
     };
     match how {
@@ -38,9 +38,9 @@ fn mode(sorted: &[f64]) -> f64 {
     longest.first().copied().unwrap_or(0.0)
 }
 
-/// Center and scale of values in any order; a column without spread is only centred.
+/// Center and scale of values in any order, which does not matter; a column without spread is only centred.
 pub(super) fn fit_scale(mut values: Vec<f64>, scale: Scale) -> (f64, f64) {
-    values.sort_by(f64::total_cmp);
+    values.sort_unstable_by(f64::total_cmp);
     let (Some(&first), Some(&last)) = (values.first(), values.last()) else { return (0.0, 1.0) };
     let (center, spread) = match scale {
         Scale::None => (0.0, 1.0),
