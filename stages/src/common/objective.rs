@@ -12,6 +12,7 @@ use super::calibration::{CalibrationData, Smooth};
 use super::decision::{CostTable, Counts};
 use super::regression;
 use super::scores::{self, Ranking};
+use super::target::Task;
 
 /// A score: a word (`auroc`), or a word with its settings (`{fbeta: 2}`).
 ///
@@ -76,9 +77,31 @@ impl Objective {
         }
     }
 
-    /// Whether it is a score of predicted numbers, not of probabilities.
-    pub fn is_continuous(&self) -> bool {
-        matches!(self, Self::Rmse | Self::Mae | Self::R2)
+    /// Its word, which is also its key among the scores of a report.
+    pub fn key(&self) -> &'static str {
+        match self {
+            Self::LogLoss => "log_loss",
+            Self::Auroc => "auroc",
+            Self::Auprc => "auprc",
+            Self::Brier => "brier",
+            Self::ScaledBrier => "scaled_brier",
+            Self::Ici => "ici",
+            Self::CalibrationSlope => "calibration_slope",
+            Self::F1 => "f1",
+            Self::F2 => "f2",
+            Self::Fbeta(_) => "fbeta",
+            Self::Youden => "youden",
+            Self::NetBenefit { .. } => "net_benefit",
+            Self::ExpectedCost(_) => "expected_cost",
+            Self::Rmse => "rmse",
+            Self::Mae => "mae",
+            Self::R2 => "r2",
+        }
+    }
+
+    /// Whether it judges predictions of outcomes of that kind.
+    pub fn judges(&self, task: Task) -> bool {
+        (task == Task::Continuous) == matches!(self, Self::Rmse | Self::Mae | Self::R2)
     }
 
     /// Whether more is better.
@@ -216,6 +239,7 @@ mod tests {
     fn a_score_is_a_word_or_a_map_with_one_key() {
         for objective in all() {
             let written = serde_json::to_value(objective).expect("it is written");
+            assert!(written == objective.key() || written.get(objective.key()).is_some());
             assert_eq!(parse(written).expect("and read"), objective);
             assert_eq!(objective.check(), Ok(()));
         }
@@ -235,13 +259,12 @@ mod tests {
         let column = |key: &str| -> Vec<f64> { serde_json::from_value(reference[key].clone()).expect("numbers") };
         let (y, p) = (column("y"), column("p"));
         for objective in all() {
-            let key = serde_json::to_value(objective).expect("it is written");
-            let (y, p, key) = match key {
-                _ if objective.is_continuous() => (column("number"), column("estimate"), key),
-                Value::Object(map) => (y.clone(), p.clone(), json!(map.keys().next())),
-                word => (y.clone(), p.clone(), word),
+            let key = objective.key();
+            let (y, p) = if objective.judges(Task::Binary) {
+                (y.clone(), p.clone())
+            } else {
+                (column("number"), column("estimate"))
             };
-            let key = key.as_str().expect("a word");
             let wanted = reference["scores"][key].as_f64().expect(key);
             let score = objective.score(&y, &p).expect("defined");
             assert!((score - wanted).abs() < 1e-9 * wanted.abs().max(1.0), "{key}: {score} for {wanted}");

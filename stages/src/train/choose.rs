@@ -9,14 +9,17 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::cv::{CvResult, FoldScores, Scores};
-use super::params::{LearnerName, SelectionMetric};
+use super::params::LearnerName;
+use super::tuning::Tuned;
+use crate::StageError;
+use crate::common::objective::Objective;
 
 /// cv.json.
 #[derive(Debug, Serialize)]
 pub(super) struct CvReport {
     pub schema_version: u32,
     /// The score that decided.
-    pub metric: SelectionMetric,
+    pub metric: Objective,
     /// Whether the one-standard-error rule was applied.
     pub one_standard_error: bool,
     /// Outer folds.
@@ -34,6 +37,9 @@ pub(super) struct CvReport {
     pub chosen: LearnerName,
     /// Why.
     pub reason: String,
+    /// The kept candidate's settings, found on all training rows, by learner.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub tuning: BTreeMap<String, Tuned>,
 }
 
 /// A candidate's scores.
@@ -45,72 +51,79 @@ pub(super) struct Summary {
     pub mean: Scores,
     /// Standard errors of the means.
     pub se: Scores,
-    /// Median of the folds' boosting rounds: the final fit's number.
+    /// Median of the folds' boosting rounds: the final fit's number. None when each fold has its own settings.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rounds: Option<usize>,
 }
 
 impl Summary {
     pub(super) fn new(result: &CvResult) -> Self {
-        let names = result.folds.first().map(|fold| fold.scores.keys().cloned().collect::<Vec<_>>());
-        let names = names.unwrap_or_default();
+        let first = result.folds.first().map(|fold| fold.scores.keys().cloned().collect::<Vec<_>>());
+        let everywhere = |name: &String| result.folds.iter().all(|fold| fold.scores.contains_key(name));
+        let names: Vec<String> = first.unwrap_or_default().into_iter().filter(everywhere).collect();
         let over = |statistic: fn(&[f64]) -> f64| -> Scores {
             let of = |name: &String| (name.clone(), statistic(&column(&result.folds, name)));
             names.iter().map(of).collect()
         };
-        let mut rounds: Vec<usize> = result.folds.iter().filter_map(|fold| fold.rounds).collect();
-        rounds.sort_unstable();
-        let middle = rounds.len() / 2;
-        let rounds = match rounds.len() {
-            0 => None,
-            even if even % 2 == 0 => Some((rounds[middle - 1] + rounds[middle]).div_ceil(2)),
-            _ => Some(rounds[middle]),
-        };
+        let fixed = result.folds.iter().filter(|fold| fold.tuning.is_none());
+        let rounds = median_rounds(fixed.filter_map(|fold| fold.rounds).collect());
         Self { folds: result.folds.clone(), mean: over(mean), se: over(standard_error), rounds }
     }
 
     /// The deciding score's mean and standard error, turned so that less is better.
-    fn loss(&self, metric: SelectionMetric) -> (f64, f64) {
-        let read = |scores: &Scores| scores.get(metric.as_str()).copied().unwrap_or(f64::NAN);
-        (metric.sign() * read(&self.mean), read(&self.se))
+    fn loss(&self, metric: &Objective) -> (f64, f64) {
+        let read = |scores: &Scores| scores.get(metric.key()).copied().unwrap_or(f64::NAN);
+        (metric.loss(read(&self.mean)), read(&self.se))
     }
 }
 
-/// Picks a candidate: its place in `candidates`, and the reason. `None` when there is none.
+/// The median of rounds, rounded up.
+pub(super) fn median_rounds(mut rounds: Vec<usize>) -> Option<usize> {
+    rounds.sort_unstable();
+    let (below, above) = (rounds.get(rounds.len().checked_sub(1)? / 2)?, rounds.get(rounds.len() / 2)?);
+    Some((below + above).div_ceil(2))
+}
+
+/// Picks a candidate: its place in `candidates`, and the reason. Fails when there is none, or when the deciding score
+/// of one is undefined in a fold.
 pub(super) fn choose(
     candidates: &[(LearnerName, Summary)],
-    metric: SelectionMetric,
+    metric: &Objective,
     one_standard_error: bool,
-) -> Option<(usize, String)> {
+) -> Result<(usize, String), StageError> {
+    if let Some((name, _)) = candidates.iter().find(|(_, summary)| !summary.mean.contains_key(metric.key())) {
+        let text = format!("the {metric} of {} is undefined in a fold, so it cannot be compared", name.as_str());
+        return Err(StageError::failed(text).with_hint("choose another `train.metric`"));
+    }
     let loss = |index: usize| candidates[index].1.loss(metric);
     let mut order: Vec<usize> = (0..candidates.len()).collect();
     order.sort_by_key(|&index| candidates[index].0);
     // The first of equals is the simpler one.
-    let best = order.iter().copied().min_by(|&a, &b| loss(a).0.total_cmp(&loss(b).0))?;
+    let best = order.iter().copied().min_by(|&a, &b| loss(a).0.total_cmp(&loss(b).0));
+    let best = best.ok_or_else(|| StageError::failed("no candidate was trained"))?;
     let (best_loss, se) = loss(best);
-    let label = metric.label();
-    let score = |index: usize| metric.sign() * loss(index).0;
+    let score = |index: usize| metric.loss(loss(index).0);
     let folds = candidates[best].1.folds.len();
     if candidates.len() == 1 {
-        return Some((best, format!("only candidate; mean {label} {:.4} over {folds} folds", score(best))));
+        return Ok((best, format!("only candidate; mean {metric} {:.4} over {folds} folds", score(best))));
     }
     if one_standard_error {
         let simplest = order.iter().copied().find(|&index| loss(index).0 <= best_loss + se).unwrap_or(best);
         if simplest != best {
             let reason = format!(
-                "simplest of {} candidates within one standard error ({se:.4}) of the best mean {label} over {folds} \
+                "simplest of {} candidates within one standard error ({se:.4}) of the best mean {metric} over {folds} \
                  folds: {:.4}; {} {:.4}",
                 candidates.len(),
                 score(simplest),
                 candidates[best].0.as_str(),
                 score(best)
             );
-            return Some((simplest, reason));
+            return Ok((simplest, reason));
         }
     }
     let reason =
-        format!("best of {} candidates by mean {label} over {folds} folds ({:.4})", candidates.len(), score(best));
-    Some((best, reason))
+        format!("best of {} candidates by mean {metric} over {folds} folds ({:.4})", candidates.len(), score(best));
+    Ok((best, reason))
 }
 
 fn column(folds: &[FoldScores], name: &str) -> Vec<f64> {
@@ -140,8 +153,9 @@ mod tests {
             events: Some(5),
             scores: Scores::from([("auroc".to_owned(), 1.0 - losses[fold]), ("log_loss".to_owned(), losses[fold])]),
             rounds: rounds.map(|rounds| rounds[fold]),
+            tuning: None,
         };
-        Summary::new(&CvResult { folds: (0..4).map(fold).collect(), predicted: Vec::new(), took: Took::default() })
+        Summary::new(&CvResult::untuned((0..4).map(fold).collect(), Vec::new(), Took::default()))
     }
 
     #[test]
@@ -152,7 +166,7 @@ mod tests {
             (LearnerName::Logistic, summary([0.30; 4], None)),
             (LearnerName::Forest, summary([0.26; 4], None)),
         ];
-        for metric in [SelectionMetric::LogLoss, SelectionMetric::Auroc] {
+        for metric in [&Objective::LogLoss, &Objective::Auroc] {
             let (index, reason) = choose(&candidates, metric, true).expect("three candidates");
             assert_eq!(index, 2);
             assert!(reason.contains("one standard error (0.0129)"), "{reason}");
@@ -164,8 +178,10 @@ mod tests {
     fn equal_scores_go_to_the_simpler_and_nothing_to_nobody() {
         let same = summary([0.3, 0.2, 0.3, 0.2], None);
         let candidates = [(LearnerName::Gbdt, same.clone()), (LearnerName::Logistic, same)];
-        assert_eq!(choose(&candidates, SelectionMetric::LogLoss, false).expect("two candidates").0, 1);
-        assert_eq!(choose(&[], SelectionMetric::LogLoss, true), None);
+        assert_eq!(choose(&candidates, &Objective::LogLoss, false).expect("two candidates").0, 1);
+        assert!(choose(&[], &Objective::LogLoss, true).is_err());
+        let error = choose(&candidates, &Objective::F2, false).expect_err("it is not among the scores");
+        assert!(error.to_string().contains("the highest F2 of gbdt"), "{error}");
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //!
 //! Every fit sees training rows only; what is fitted before a learner (imputation, scaling, levels) is fitted on the
 //! same rows as the learner. The kept candidate's out-of-fold predictions are what calibration and the threshold are
-//! built on. Candidates have fixed settings, so comparing them on the outer folds is the only selection; test rows
-//! play no part in it.
+//! built on. Settings are searched for in inner folds, on the training rows of each outer fold, so that comparing the
+//! candidates on the outer folds is the only other selection; test rows play no part in either.
 
 mod balance;
 mod choose;
@@ -18,6 +18,7 @@ mod recipe;
 mod study;
 #[cfg(test)]
 pub(crate) mod test_study;
+mod tuning;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -29,15 +30,17 @@ pub use preprocess::{
     Block, CombinationsFile, DropReason, Dropped, Encoding, Fingerprint, Matrix, Preprocessor, SeenCombinations, Step,
     quantile,
 };
+pub use tuning::{Pruner, Range, TuneMethod, TuneParams};
 
 use crate::common::canonical_json;
 use crate::common::table::Table;
 use crate::common::target::Task;
 use crate::{ParamError, ParamSet, Role, Stage, StageContext, StageError};
 use choose::{CvReport, Summary};
-use cv::{Candidate, Counter, CvResult};
+use cv::{Candidate, Comparison, Counter, CvResult};
 use recipe::{Recipe, Trained};
 use study::Study;
+use tuning::{Found, Tuned};
 
 /// The file of the seen combinations, in `models/` and in a bundle.
 pub const COMBINATIONS: &str = "combinations.json";
@@ -74,6 +77,7 @@ impl Stage for Train {
                 Role::required("models", "directory of the kept model, the baselines and the model's card"),
                 Role::required("oof", "out-of-fold predictions of the kept model"),
                 Role::required("cv", "every fold's scores and the choice"),
+                Role::optional("trials", "every trial of the search for settings"),
             ]
         }
     }
@@ -104,23 +108,27 @@ fn parse(params: &ParamSet) -> Result<TrainParams, ParamError> {
 
 fn train(context: &StageContext, params: &TrainParams, study: &Study) -> Result<(), StageError> {
     let field = Field::enter(params, study)?;
-    let seed = context.seed()?;
-    let counter = Counter::new(context, field.contestants.len() * study.folds.count() + field.names.len() + 1);
-    let results = cv::cross_validate(study, &field.contestants, seed, &counter)?;
-    let entries = field.entries(study, &results)?;
-    let metric = params.deciding(study.task)?;
+    let (metric, seed) = (params.deciding(study.task)?, context.seed()?);
+    params.tuning_metric(study.task)?;
+    let counter = Counter::new(context, field.fits(study.folds.count()));
+    let comparison = Comparison { study, metric, seed, counter: &counter };
+    let results = comparison.cross_validate(&field.contestants)?;
+    let entries = field.entries(&comparison, &results)?;
     let summaries: Vec<(LearnerName, Summary)> =
         entries.iter().map(|(name, result)| (*name, Summary::new(result))).collect();
-    let (chosen, reason) = choose::choose(&summaries, metric, params.one_standard_error)
-        .ok_or_else(|| StageError::failed("no candidate was trained"))?;
+    let (chosen, reason) = choose::choose(&summaries, &metric, params.one_standard_error)?;
     let name = entries[chosen].0;
     let fit = |place: usize| {
         let rounds = Summary::new(&results[place]).rounds;
-        cv::fit_all(study, &field.contestants[place], rounds, seed, context.threads(), &counter)
+        comparison.fit_all(&field.contestants[place], rounds, context.threads())
     };
-    let kept: Vec<Trained> = field.members(name).into_iter().map(fit).collect::<Result<_, _>>()?;
-    let linear = fit(LINEAR)?;
+    let places = field.members(name);
+    let fitted: Vec<(Trained, Option<Found>)> = places.iter().map(|&place| fit(place)).collect::<Result<_, _>>()?;
+    let (kept, found): (Vec<Trained>, Vec<Option<Found>>) = fitted.into_iter().unzip();
+    let linear = fit(LINEAR)?.0;
     field.log(context, &results);
+    let rounds = if let [only] = kept.as_slice() { only.rounds } else { None };
+    let imbalance = balanced(params, &results, &places, &found);
     let card = Card {
         schema_version: 2,
         model: name,
@@ -128,13 +136,16 @@ fn train(context: &StageContext, params: &TrainParams, study: &Study) -> Result<
         training_rows: study.fingerprint(),
         events: study.events().map(|events| events as u64),
         columns: kept.iter().map(|trained| trained.member.columns.len()).sum(),
-        rounds: summaries[chosen].1.rounds,
-        imbalance: params.imbalance.marked(),
+        rounds,
+        imbalance,
     };
     let models = context.output("models")?;
     files::write_models(models, study, kept, linear, &card)?;
     combinations(study, params, models)?;
-    oof(study, name.as_str(), params.imbalance.marked(), &entries[chosen].1)?.write(context.output("oof")?)?;
+    oof(study, name.as_str(), imbalance, &entries[chosen].1)?.write(context.output("oof")?)?;
+    if let Some(path) = context.output_opt("trials") {
+        write_trials(path, &results, &places, &found)?;
+    }
     let report = CvReport {
         schema_version: 2,
         metric,
@@ -145,6 +156,7 @@ fn train(context: &StageContext, params: &TrainParams, study: &Study) -> Result<
         baselines: baselines(study.task, &results),
         chosen: name,
         reason,
+        tuning: field.tuning(&places, found),
         candidates: summaries.into_iter().map(|(name, summary)| (name.as_str().to_owned(), summary)).collect(),
     };
     canonical_json::write(context.output("cv")?, &report)
@@ -199,16 +211,33 @@ impl Field {
     }
 
     /// Every candidate's results, in the order of the parameters.
-    fn entries(&self, study: &Study, results: &[CvResult]) -> Result<Vec<(LearnerName, CvResult)>, StageError> {
+    fn entries(
+        &self,
+        comparison: &Comparison,
+        results: &[CvResult],
+    ) -> Result<Vec<(LearnerName, CvResult)>, StageError> {
         let entries = self.names.iter().map(|&name| {
             let members: Vec<&CvResult> = self.members(name).into_iter().map(|at| &results[at]).collect();
             let result = match members.as_slice() {
                 [only] => (*only).clone(),
-                several => cv::average(study, several)?,
+                several => comparison.average(several)?,
             };
             Ok((name, result))
         });
         entries.collect()
+    }
+
+    /// Most fits there can be: those on the folds, those on all rows, and those of every search.
+    fn fits(&self, folds: usize) -> usize {
+        let searched: usize = self.contestants.iter().map(|candidate| tuning::fits(&candidate.recipe)).sum();
+        (self.contestants.len() + searched) * folds + self.names.len() + 1 + searched
+    }
+
+    /// What the searches on all training rows found, by contestant.
+    fn tuning(&self, kept: &[usize], found: Vec<Option<Found>>) -> BTreeMap<String, Tuned> {
+        let named =
+            |(&place, found): (&usize, Option<Found>)| Some((self.contestants[place].name.clone(), found?.tuned));
+        kept.iter().zip(found).filter_map(named).collect()
     }
 
     /// Tells the log what each candidate's fits and predictions took. Times are in no artifact: they never repeat.
@@ -220,6 +249,26 @@ impl Field {
                 .log(&format!("{}: {folds} folds fitted in {fit:.3} s, predicted in {predict:.3} s", candidate.name));
         }
     }
+}
+
+/// How the rows behind any of the kept predictions were balanced; a search may have found different ways.
+fn balanced(params: &TrainParams, results: &[CvResult], kept: &[usize], found: &[Option<Found>]) -> Option<Imbalance> {
+    kept.iter().zip(found).find_map(|(&place, found)| match found {
+        None => params.imbalance.marked(),
+        Some(found) => {
+            let folds = results[place].folds.iter().filter_map(|fold| fold.tuning.as_ref());
+            folds.chain([&found.tuned]).find_map(Tuned::balanced)
+        }
+    })
+}
+
+/// Every search of every contestant, that on all training rows (of the kept ones) after those of the folds.
+fn write_trials(path: &Path, results: &[CvResult], kept: &[usize], found: &[Option<Found>]) -> Result<(), StageError> {
+    let searches = results.iter().enumerate().flat_map(|(place, result)| {
+        let last = kept.iter().zip(found).filter(move |(kept, _)| **kept == place);
+        result.searches.iter().chain(last.filter_map(|(_, found)| found.as_ref()).map(|found| &found.searched))
+    });
+    tuning::write(path, searches)
 }
 
 /// The baselines' scores by name.

@@ -14,7 +14,9 @@ pub use preprocess::{
 };
 pub use select::{Imbalance, ImbalanceParams, ImportanceOf, SelectMethod, SelectParams};
 
+use super::tuning::{self, TuneParams};
 use crate::ParamError;
+use crate::common::objective::Objective;
 use crate::common::target::Task;
 
 /// A key below `train`, whether its value holds, and what it must be.
@@ -69,59 +71,14 @@ impl LearnerName {
     }
 }
 
-/// The score by which candidates are compared on the outer folds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum SelectionMetric {
-    /// Mean negative log likelihood; lower is better. Rewards honest probabilities as well as ranking.
-    LogLoss,
-    /// Area under the ROC curve; higher is better.
-    Auroc,
-    /// Root mean squared error of a number; lower is better.
-    Rmse,
-    /// Mean absolute error of a number; lower is better.
-    Mae,
-}
-
-impl SelectionMetric {
-    /// Its name in cv.json.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::LogLoss => "log_loss",
-            Self::Auroc => "auroc",
-            Self::Rmse => "rmse",
-            Self::Mae => "mae",
-        }
-    }
-
-    /// Its name in a sentence.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::LogLoss => "log loss",
-            Self::Auroc => "AUROC",
-            Self::Rmse => "RMSE",
-            Self::Mae => "MAE",
-        }
-    }
-
-    /// 1 when lower is better, −1 when higher is.
-    pub fn sign(self) -> f64 {
-        if self == Self::Auroc { -1.0 } else { 1.0 }
-    }
-
-    fn judges(self, task: Task) -> bool {
-        (task == Task::Binary) == matches!(self, Self::LogLoss | Self::Auroc)
-    }
-}
-
 /// All of `train`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainParams {
     /// The candidates; absent: the linear model of the outcome's kind (logistic or ridge), forest and gbdt.
     pub models: Option<Vec<LearnerName>>,
-    /// What they are compared by; absent: log loss for events, RMSE for numbers.
-    pub metric: Option<SelectionMetric>,
+    /// What they are compared by on the outer folds; absent: log loss for events, RMSE for numbers.
+    pub metric: Option<Objective>,
     /// Whether the simplest candidate within one standard error of the best is taken, instead of the best.
     pub one_standard_error: bool,
     /// What is fitted on the training rows before a learner sees them.
@@ -138,6 +95,8 @@ pub struct TrainParams {
     pub forest: ForestParams,
     /// The boosted trees.
     pub gbdt: GbdtParams,
+    /// The search for better settings.
+    pub tune: TuneParams,
 }
 
 impl Default for TrainParams {
@@ -153,6 +112,7 @@ impl Default for TrainParams {
             ridge: RidgeParams::default(),
             forest: ForestParams::default(),
             gbdt: GbdtParams::default(),
+            tune: TuneParams::default(),
         }
     }
 }
@@ -163,11 +123,18 @@ impl TrainParams {
         if let Some(models) = &self.models {
             check_models(models)?;
         }
-        let rules = [self.logistic.rules(), self.ridge.rules(), self.forest.rules(), self.gbdt.rules()];
-        match rules.into_iter().flatten().find(|(_, holds, _)| !holds) {
-            Some((key, _, message)) => Err(ParamError::new(format!("train.{key}"), message)),
-            None => self.preprocess.check().and_then(|()| self.select.check()).and_then(|()| self.imbalance.check()),
+        if let Some(metric) = &self.metric {
+            let at = |(place, message): (String, String)| ParamError::new(format!("train.metric.{place}"), message);
+            metric.check().map_err(at)?;
         }
+        let rules = [self.logistic.rules(), self.ridge.rules(), self.forest.rules(), self.gbdt.rules()];
+        if let Some((key, _, message)) = rules.into_iter().flatten().find(|(_, holds, _)| !holds) {
+            return Err(ParamError::new(format!("train.{key}"), message));
+        }
+        self.preprocess.check()?;
+        self.select.check()?;
+        self.imbalance.check()?;
+        tuning::check(self)
     }
 
     /// The candidates for outcomes of that kind.
@@ -194,17 +161,29 @@ impl TrainParams {
     ///
     /// # Errors
     /// When the one that is set does not judge such outcomes.
-    pub fn deciding(&self, task: Task) -> Result<SelectionMetric, ParamError> {
-        match (self.metric, task) {
-            (None, Task::Binary) => Ok(SelectionMetric::LogLoss),
-            (None, Task::Continuous) => Ok(SelectionMetric::Rmse),
-            (Some(metric), _) if metric.judges(task) => Ok(metric),
-            (Some(metric), _) => {
-                let message = format!("`{}` does not judge an outcome that is {task}", metric.as_str());
-                Err(ParamError::new("train.metric", message))
-            }
+    pub fn deciding(&self, task: Task) -> Result<Objective, ParamError> {
+        let usual = match task {
+            Task::Binary => Objective::LogLoss,
+            Task::Continuous => Objective::Rmse,
+        };
+        judging(self.metric.unwrap_or(usual), task, "train.metric")
+    }
+
+    /// The score that decides between trials for outcomes of that kind.
+    ///
+    /// # Errors
+    /// When the one that is set does not judge such outcomes.
+    pub fn tuning_metric(&self, task: Task) -> Result<Objective, ParamError> {
+        match self.tune.metric {
+            Some(metric) => judging(metric, task, "train.tune.metric"),
+            None => self.deciding(task),
         }
     }
+}
+
+fn judging(metric: Objective, task: Task, path: &str) -> Result<Objective, ParamError> {
+    let message = || format!("`{}` does not judge an outcome that is {task}", metric.key());
+    if metric.judges(task) { Ok(metric) } else { Err(ParamError::new(path, message())) }
 }
 
 fn check_models(models: &[LearnerName]) -> Result<(), ParamError> {
