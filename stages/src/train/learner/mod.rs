@@ -16,7 +16,7 @@ pub use logistic::Logistic;
 pub use ridge::Ridge;
 
 use super::model::Model;
-use super::params::{GbdtCategories, LearnerName, TrainParams};
+use super::params::{LearnerName, TrainParams, TreeCategories};
 use super::preprocess::{Dialect, Matrix};
 use crate::common::glm::GlmError;
 use crate::common::target::Task;
@@ -87,6 +87,23 @@ pub enum LearnError {
     /// A linear model without a unique solution.
     #[error("column {0} depends on those before it; raise l2")]
     Dependent(usize),
+    /// More cells than a forest takes.
+    #[error(
+        "{rows} rows of {columns} encoded columns are too many for a forest (8 GiB of cells, 4 billion rows); \
+             leave out categories of many levels, or select features"
+    )]
+    TooLarge {
+        /// Training rows.
+        rows: usize,
+        /// Encoded columns.
+        columns: usize,
+    },
+    /// A category code that is no code.
+    #[error("column {column} is said to hold category codes, but has a value that is none")]
+    BadCode {
+        /// Which.
+        column: usize,
+    },
     /// The library behind the learner refused.
     #[error("{0}")]
     Library(String),
@@ -112,7 +129,8 @@ pub fn learner(name: LearnerName, params: &TrainParams) -> Option<Box<dyn Learne
     }
 }
 
-impl GbdtCategories {
+impl TreeCategories {
+    /// The encoding of a learner that takes missing values as they are.
     fn dialect(self) -> Dialect {
         match self {
             Self::Native => Dialect::Native,

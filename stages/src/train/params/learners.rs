@@ -41,24 +41,26 @@ pub struct ForestParams {
     pub trees: usize,
     /// Greatest depth of a tree.
     pub depth: u16,
-    /// Fewest bootstrap rows in a leaf.
+    /// Fewest rows in a leaf, of those drawn for its tree and counted once.
     pub min_leaf: usize,
-    /// Columns tried at each split; absent: the square root of all.
+    /// Columns tried at each split, not counting those of one value there; absent: the square root of all, for a number
+    /// as outcome a third.
     pub features: Option<usize>,
+    /// How categories are split.
+    pub categories: TreeCategories,
 }
 
 impl Default for ForestParams {
     fn default() -> Self {
-        Self { trees: 200, depth: 12, min_leaf: 10, features: None }
+        Self { trees: 200, depth: 12, min_leaf: 10, features: None, categories: TreeCategories::Onehot }
     }
 }
 
-/// How boosted trees see categories.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+/// How trees see categories.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum GbdtCategories {
+pub enum TreeCategories {
     /// Splits on sets of levels.
-    #[default]
     Native,
     /// One 0/1 column per level.
     Onehot,
@@ -89,7 +91,7 @@ pub struct GbdtParams {
     /// Share of a fold's training patients in that slice.
     pub validation_share: f64,
     /// How categories are split.
-    pub categories: GbdtCategories,
+    pub categories: TreeCategories,
 }
 
 impl Default for GbdtParams {
@@ -105,7 +107,7 @@ impl Default for GbdtParams {
             colsample: 0.8,
             early_stopping: 30,
             validation_share: 0.2,
-            categories: GbdtCategories::Native,
+            categories: TreeCategories::Native,
         }
     }
 }

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::ParamError;
 use crate::validate::Level;
 
-/// `train.preprocess`. Boosted trees take missing values and categories as they are and need no scale, unless told
-/// otherwise.
+/// `train.preprocess`. Trees take missing values as they are, and boosted trees categories too, unless told otherwise;
+/// they need no scale.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PreprocessParams {
@@ -49,7 +49,8 @@ pub struct ImputeParams {
     pub constant_category: String,
     /// Whether a feature with missing training values also gets a 0/1 column that says so.
     pub missing_flag: bool,
-    /// Whether values are filled for boosted trees too, which otherwise learn from what is missing. SMOTE needs it.
+    /// Whether values are filled for forests and boosted trees too, which otherwise learn from what is missing. SMOTE
+    /// needs it.
     pub boosted: bool,
 }
 
@@ -115,15 +116,15 @@ pub enum Encode {
     /// levels were merged. Boosted trees with `categories: native` split on sets of levels instead.
     #[default]
     Onehot,
-    /// The place of the level in alphabetical order, as one number. An unknown level is missing: boosted trees keep it
-    /// so, elsewhere it gets the number of the most frequent level. Native boosted trees split on sets instead.
+    /// The place of the level in alphabetical order, as one number. An unknown level is missing: trees keep it
+    /// so, elsewhere it gets the number of the most frequent level. Trees with native categories split on sets instead.
     Label,
     /// The smoothed mean outcome of the level, as one number, for every learner. Training rows get means of other
     /// patients' rows only (`target.folds`); an unknown level gets the mean of all.
     Target,
 }
 
-/// `train.preprocess.levels`, for one-hot columns and the level sets of boosted trees.
+/// `train.preprocess.levels`, for one-hot columns and the level sets of trees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LevelParams {

@@ -34,9 +34,9 @@ use crate::common::text::suggestion;
 pub enum Dialect {
     /// Finite, scaled numbers: logistic regression.
     Linear,
-    /// Finite numbers that a 32-bit float can hold: the forest.
+    /// Finite numbers that a 32-bit float can hold: trees that score columns for selection.
     Dense,
-    /// Numbers that a 32-bit float can hold, missing values as NaN, categories as codes: boosted trees.
+    /// Numbers that a 32-bit float can hold, missing values as NaN, categories as codes: trees.
     Native,
     /// The same with categories encoded as for the other learners.
     NativeOnehot,
