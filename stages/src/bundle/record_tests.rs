@@ -116,6 +116,32 @@ fn a_table_is_judged_by_the_same_rules() {
 }
 
 #[test]
+fn a_combination_that_training_never_saw_refuses_or_remarks() {
+    let seen = |level: &str| {
+        let rule = json!({"name": "known arm", "columns": ["arm", "phase"], "level": level,
+            "seen": [["Active", 1], ["Active", 2.0], ["Control", 1]]});
+        let fields = fields().with_combinations(vec![serde_json::from_value(rule).expect("a learned rule")]);
+        assert_eq!(fields.compared(), ["age", "arm", "bmi", "onset", "phase"]);
+        fields
+    };
+    let record = |arm: &str, phase: i64| json!({"age": 60, "arm": arm, "phase": phase});
+    let parse = |level: &str, record: Value| seen(level).parse(record.as_object().expect("an object"));
+    assert_eq!(parse("error", record("Active", 2)).expect("seen").warnings, []);
+    let errors = parse("error", record("Control", 2)).expect_err("never seen");
+    assert_eq!((errors.len(), errors[0].field.as_str(), errors[0].kind), (1, "arm", "combination"));
+    let warnings = parse("warning", record("Control", 2)).expect("a warning only").warnings;
+    assert_eq!((warnings.len(), warnings[0].kind), (1, "combination"));
+    let mut table = Frame::with_rows(2);
+    table.insert("age", Column::Number(vec![60.0, 60.0]));
+    table.insert("arm", Column::Text(vec![Some("Control".to_owned()); 2]));
+    table.insert("phase", Column::Number(vec![1.0, 3.0]));
+    let errors = seen("error").check_table(&table, 10);
+    assert_eq!((errors.len(), errors[0].row, errors[0].error.kind), (1, 1, "combination"));
+    assert_eq!(seen("error").table_warnings(&table), []);
+    assert_eq!(seen("warning").table_warnings(&table)[0].1, [1]);
+}
+
+#[test]
 fn what_must_and_may_be_given_is_told() {
     let fields = fields();
     assert_eq!(fields.required(), ["age", "arm", "phase"]);

@@ -309,4 +309,6 @@ fn oof(study: &Study, model: &str, imbalance: Option<Imbalance>, result: &CvResu
 }
 
 #[cfg(test)]
+mod bad_data_tests;
+#[cfg(test)]
 mod tests;

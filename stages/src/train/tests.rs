@@ -206,6 +206,9 @@ fn settings_that_do_not_fit_the_rows_are_errors_that_name_them() {
     assert!(text.contains("column `lab` has missing values") && text.contains("impute.boosted"), "{text}");
     let text = refused("logistic", "imbalance", json!({"method": "smote", "ratio": 0.01}));
     assert!(text.contains("fold 1 of 4") && text.contains("train.imbalance.ratio"), "{text}");
+    let rule = json!([{"name": "n", "columns": ["sex", "ages"]}]);
+    let text = refused("logistic", "preprocess", json!({"combinations": rule}));
+    assert!(text.contains("combinations.0.columns.1`: `ages` is not a feature (did you mean `age`?)"), "{text}");
     let text = refused("forest", "preprocess", json!({"columns": {"sit": {"encode": "label"}}}));
     assert!(text.contains("train.preprocess.columns.sit") && text.contains("did you mean `site`"), "{text}");
     let text =

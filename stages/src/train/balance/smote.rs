@@ -151,3 +151,28 @@ fn deviation(x: &Matrix, column: usize) -> f64 {
     let spread = libm::sqrt(cells().map(|cell| (cell - mean) * (cell - mean)).sum::<f64>() / n);
     if spread > 0.0 && spread.is_finite() { spread } else { 1.0 }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn neighbours_are_those_of_scikit_learn() {
+        let fixture: Value =
+            serde_json::from_str(include_str!("../../../fixtures/preprocess.json")).expect("the fixture is JSON");
+        let list = |value: &Value| -> Vec<f64> {
+            value.as_array().expect("a list").iter().map(|cell| cell.as_f64().expect("a number")).collect()
+        };
+        let places = |value: &Value| -> Vec<usize> { list(value).into_iter().map(|place| place as usize).collect() };
+        let case = &fixture["neighbours"];
+        let x = Matrix { rows: 40, cols: 3, values: list(&case["rows"]) };
+        let number = |step| Block { step, start: step, end: step + 1, nominal: false };
+        let blocks = [number(0), number(1), number(2)];
+        let space = Space::new(&x, &blocks, &places(&case["events"]));
+        for (base, nearest) in case["nearest"].as_array().expect("a list").iter().enumerate() {
+            assert_eq!(space.nearest(base, 6), places(nearest), "event {base}");
+        }
+    }
+}

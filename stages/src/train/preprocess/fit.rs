@@ -1,6 +1,7 @@
 //! Fitting: feature by feature, from the rows of one fold or of the whole training part.
 
 use super::categories::Levels;
+use super::matrix::bounded;
 use super::numbers::{fill, fit_scale};
 use super::target;
 use super::{Dialect, DropReason, Dropped, Encoding, Fingerprint, Matrix, PreprocessError, Preprocessor, Step};
@@ -95,7 +96,8 @@ impl Fitter<'_> {
         }
         let (how, constant) = self.impute_number()?;
         let index = self.rows.index;
-        let present: Vec<f64> = index.iter().map(|&row| values[row]).filter(|value| value.is_finite()).collect();
+        let present: Vec<f64> =
+            index.iter().map(|&row| values[row]).filter(|value| value.is_finite()).map(bounded).collect();
         let missing = index.len() - present.len();
         if let Some(dropped) = self.too_empty(missing) {
             return Ok(Fitted::Dropped(dropped));

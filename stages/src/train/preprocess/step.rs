@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::PreprocessError;
+use super::matrix::bounded;
 use crate::common::frame::Column;
 
 /// The fitted treatment of one feature.
@@ -24,7 +25,7 @@ pub struct Step {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Encoding {
-    /// (value − center) / scale, after filling.
+    /// (value − center) / scale, after filling; a value beyond the range of 32-bit floats counts as its end.
     Number {
         /// Stands in for a missing value; absent: it stays missing.
         fill: Option<f64>,
@@ -111,7 +112,7 @@ impl Step {
     pub(super) fn encode(&self, column: &Column, row: usize, cells: &mut [f64]) -> Result<(), PreprocessError> {
         let missing = if let Encoding::Number { fill, center, scale } = &self.encoding {
             let value = column.numbers().ok_or_else(|| self.kind("numbers"))?[row];
-            let filled = if value.is_finite() { value } else { fill.unwrap_or(f64::NAN) };
+            let filled = if value.is_finite() { bounded(value) } else { fill.unwrap_or(f64::NAN) };
             cells[0] = (filled - center) / scale;
             !value.is_finite()
         } else {
