@@ -3,6 +3,8 @@
 //! Every row is scored or none: a row that the service would refuse makes the whole file fail, with file, row and
 //! column. Equal inputs give equal bytes.
 
+mod numbers;
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -10,9 +12,12 @@ use anyhow::Context;
 use clinpipe_stages::StageFile;
 use clinpipe_stages::bundle::record::CellError;
 use clinpipe_stages::bundle::{Bundle, FieldError, Prediction};
+use clinpipe_stages::common::frame::Frame;
 use clinpipe_stages::common::table::Table;
+use clinpipe_stages::common::target::Task;
 use clinpipe_stages::ingest::read_for_scoring;
 
+use self::numbers::Numbers;
 use super::error::UsageError;
 use super::exit::Exit;
 use super::output::Output;
@@ -46,22 +51,26 @@ pub fn run(args: &PredictArgs, output: &Output) -> anyhow::Result<Exit> {
         return Err(UsageError::new(message, "name another file with --output").into());
     }
     let bundle = load_bundle(&args.bundle)?;
-    let scores = score(&bundle, &args.input)?;
-    for warning in scores.warnings.iter().cloned().chain(rejection(&args.bundle)) {
+    let input = Input::read(&bundle, &args.input)?;
+    let answers = match bundle.task() {
+        Task::Binary => Answers::Events(score(&bundle, &input)?),
+        Task::Continuous => Answers::Numbers(Numbers::score(&bundle, &input)?),
+    };
+    for warning in input.warnings.into_iter().chain(rejection(&args.bundle)) {
         output.talk(&warning);
     }
     let Some((path, format)) = target else {
-        output.data(&scores.csv())?;
+        output.data(&answers.csv())?;
         return Ok(Exit::Done);
     };
     let bytes = match format {
-        Format::Csv => scores.csv().into_bytes(),
-        Format::Parquet => scores.parquet()?,
+        Format::Csv => answers.csv().into_bytes(),
+        Format::Parquet => parquet(&answers.table()?)?,
     };
     // The file is synced with its directory, which a bare file name would not tell.
     let place = std::path::absolute(path)?;
     atomic_write::write(&place, &bytes).with_context(|| format!("cannot write {}", path.display()))?;
-    output.talk(&format!("scored {} rows into {}", scores.rows.len(), path.display()));
+    output.talk(&format!("scored {} rows into {}", answers.rows(), path.display()));
     Ok(Exit::Done)
 }
 
@@ -84,6 +93,52 @@ impl Format {
     }
 }
 
+/// The answers, by the kind of the outcome.
+enum Answers {
+    Events(Scores),
+    Numbers(Numbers),
+}
+
+impl Answers {
+    fn rows(&self) -> usize {
+        match self {
+            Self::Events(scores) => scores.rows.len(),
+            Self::Numbers(numbers) => numbers.rows(),
+        }
+    }
+
+    fn csv(&self) -> String {
+        match self {
+            Self::Events(scores) => scores.csv(),
+            Self::Numbers(numbers) => numbers.csv(),
+        }
+    }
+
+    fn table(&self) -> anyhow::Result<Table> {
+        match self {
+            Self::Events(scores) => scores.table(),
+            Self::Numbers(numbers) => numbers.table(),
+        }
+    }
+}
+
+/// The table's bytes as a Parquet file.
+fn parquet(table: &Table) -> anyhow::Result<Vec<u8>> {
+    let dir = tempfile::tempdir()?;
+    let path = dir.path().join("scores.parquet");
+    table.write(&path)?;
+    Ok(std::fs::read(&path)?)
+}
+
+/// A table that may be scored.
+struct Input {
+    table: Table,
+    /// The columns that the model and the rules read.
+    frame: Frame,
+    /// Rules of the level `warning` that rows break.
+    warnings: Vec<String>,
+}
+
 /// One scored row.
 struct Score {
     id: Option<String>,
@@ -97,45 +152,53 @@ struct Scores {
     has_intervals: bool,
     has_tiers: bool,
     rows: Vec<Score>,
-    /// Rules of the level `warning` that rows break.
-    warnings: Vec<String>,
 }
 
-fn score(bundle: &Bundle, input: &Path) -> anyhow::Result<Scores> {
-    let name = input.display().to_string();
-    let table = read(bundle, input)?;
-    let compared = bundle.records().compared();
-    let wanted = bundle.inputs().iter().chain(&compared).map(String::as_str);
-    let frame = table.frame_of(wanted.filter(|column| table.has(column)))?;
-    // A CSV file's first row is its second line.
-    let first = if Format::of(input)? == Format::Csv { 2 } else { 1 };
-    let faults = bundle.records().check_table(&frame, SHOWN + 1);
-    if !faults.is_empty() {
-        return Err(UsageError::new(
-            list(&name, &faults, first),
-            "nothing was scored; correct the cells or drop the rows",
-        )
-        .into());
+impl Input {
+    /// Reads a table and refuses it when a row is not fit to be scored.
+    fn read(bundle: &Bundle, input: &Path) -> anyhow::Result<Self> {
+        let name = input.display().to_string();
+        let table = read(bundle, input)?;
+        let compared = bundle.records().compared();
+        let wanted = bundle.inputs().iter().chain(&compared).map(String::as_str);
+        let frame = table.frame_of(wanted.filter(|column| table.has(column)))?;
+        // A CSV file's first row is its second line.
+        let first = if Format::of(input)? == Format::Csv { 2 } else { 1 };
+        let faults = bundle.records().check_table(&frame, SHOWN + 1);
+        if !faults.is_empty() {
+            return Err(UsageError::new(
+                list(&name, &faults, first),
+                "nothing was scored; correct the cells or drop the rows",
+            )
+            .into());
+        }
+        let warnings = bundle.records().table_warnings(&frame).into_iter();
+        let warnings = warnings.map(|(error, rows)| remark(&name, &error, &rows, first)).collect();
+        Ok(Self { table, frame, warnings })
     }
-    let predictions = bundle.predict(&frame)?;
-    let id = bundle.schema().id.as_deref().filter(|id| table.has(id));
-    let ids = match id {
-        Some(id) => table.labels(id)?,
-        None => vec![None; predictions.len()],
-    };
+
+    /// The rows' ids, when the table has the study's id column.
+    fn ids(&self, bundle: &Bundle) -> anyhow::Result<Option<Vec<Option<String>>>> {
+        let id = bundle.schema().id.as_deref().filter(|id| self.table.has(id));
+        Ok(id.map(|id| self.table.labels(id)).transpose()?)
+    }
+}
+
+fn score(bundle: &Bundle, input: &Input) -> anyhow::Result<Scores> {
+    let predictions = bundle.predict(&input.frame)?;
+    let ids = input.ids(bundle)?;
+    let has_id = ids.is_some();
+    let ids = ids.unwrap_or_else(|| vec![None; predictions.len()]);
     let level = |prediction: &Prediction| Some(bundle.tiers()?.levels.get(prediction.tier?)?.name.clone());
     let rows = predictions.into_iter().zip(ids).map(|(prediction, id)| {
         let risk_level = level(&prediction);
         Score { id, prediction, risk_level }
     });
-    let warnings = bundle.records().table_warnings(&frame).into_iter();
-    let warnings = warnings.map(|(error, rows)| remark(&name, &error, &rows, first));
     Ok(Scores {
-        has_id: id.is_some(),
+        has_id,
         has_intervals: bundle.has_intervals(),
         has_tiers: bundle.tiers().is_some(),
         rows: rows.collect(),
-        warnings: warnings.collect(),
     })
 }
 
@@ -188,7 +251,7 @@ impl Scores {
         text
     }
 
-    fn parquet(&self) -> anyhow::Result<Vec<u8>> {
+    fn table(&self) -> anyhow::Result<Table> {
         let column = |value: fn(&Score) -> f64| self.rows.iter().map(value).collect::<Vec<_>>();
         let mut table = Table::with_rows(self.rows.len());
         table.push_ints("row_id", (0..self.rows.len()).map(|row| i64::try_from(row).ok()).collect())?;
@@ -206,10 +269,7 @@ impl Scores {
         if self.has_tiers {
             table.push_texts("risk_level", self.rows.iter().map(|score| score.risk_level.clone()).collect())?;
         }
-        let dir = tempfile::tempdir()?;
-        let path = dir.path().join("scores.parquet");
-        table.write(&path)?;
-        Ok(std::fs::read(&path)?)
+        Ok(table)
     }
 }
 
@@ -240,7 +300,6 @@ mod tests {
             has_intervals: false,
             has_tiers: false,
             rows: vec![row("P,\"1\"", 0.1, false), row("P-2", 1e-7, true)],
-            warnings: Vec::new(),
         }
     }
 
@@ -256,7 +315,7 @@ mod tests {
     fn parquet_and_csv_hold_the_same_rows() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("scores.parquet");
-        std::fs::write(&path, scores().parquet().expect("bytes")).expect("written");
+        std::fs::write(&path, parquet(&scores().table().expect("a table")).expect("bytes")).expect("written");
         let table = Table::read(&StageFile { path, name: "scores".to_owned() }).expect("a table");
         assert_eq!(table.names(), ["row_id", "id", "p_raw", "p", "flagged"]);
         assert_eq!(table.floats("p").expect("floats"), [0.1, 1e-7]);
@@ -275,9 +334,14 @@ mod tests {
         );
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("scores.parquet");
-        std::fs::write(&path, scores.parquet().expect("bytes")).expect("written");
+        std::fs::write(&path, parquet(&scores.table().expect("a table")).expect("bytes")).expect("written");
         let table = Table::read(&StageFile { path, name: "scores".to_owned() }).expect("a table");
         assert_eq!(table.floats("p_high").expect("floats"), [0.25, 1.0]);
+    }
+
+    /// Reads and scores a table.
+    fn score(bundle: &Bundle, path: &Path) -> anyhow::Result<Scores> {
+        super::score(bundle, &Input::read(bundle, path)?)
     }
 
     /// The cells of the study's raw table, header first.
@@ -297,7 +361,7 @@ mod tests {
     #[test]
     fn a_table_gets_the_same_bits_as_requests() {
         let bundle = Bundle::load(&study().bundle()).expect("a bundle");
-        let model = BundleModel::new(Bundle::load(&study().bundle()).expect("a bundle"));
+        let model = BundleModel::new(Bundle::load(&study().bundle()).expect("a bundle")).expect("of events");
         let scores = score(&bundle, &study().raw()).expect("scores");
         let lines = raw_lines();
         let column = |name: &str| lines[0].iter().position(|column| column == name).expect("a column");
@@ -358,13 +422,9 @@ mod tests {
         lines[3][events] = "unknown".to_owned();
         lines[4][visits] = "99".to_owned();
         let (_dir, path) = written(&lines);
-        let scores = score(&bundle, &path).expect("`unknown` is one of the study's markers");
-        assert_eq!(scores.warnings.len(), 1);
-        assert!(
-            scores.warnings[0].contains("1 row (the first is row 5), column visits_completed"),
-            "{:?}",
-            scores.warnings
-        );
+        let Input { warnings, .. } = Input::read(&bundle, &path).expect("`unknown` is one of the study's markers");
+        assert_eq!(warnings.len(), 1);
+        assert!(warnings[0].contains("1 row (the first is row 5), column visits_completed"), "{warnings:?}");
         let (days, last) = (column(&lines, "days_in_trial"), column(&lines, "last_visit_day"));
         lines[6][days] = "10".to_owned();
         lines[6][last] = "11".to_owned();

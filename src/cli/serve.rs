@@ -50,7 +50,13 @@ pub fn run(global: &Global, args: &ServeArgs, output: &Output) -> anyhow::Result
     let declared = Declared::read(global)?;
     let settings = settings(args, declared.params)?;
     let bundle = args.bundle.as_ref().unwrap_or(&declared.bundle);
-    let model = BundleModel::new(load_bundle(bundle)?);
+    let model = BundleModel::new(load_bundle(bundle)?).map_err(|error| {
+        let message = format!("{} cannot be served: {error}", bundle.display());
+        UsageError::new(
+            message,
+            "score tables with `clinpipe predict`; the service answers with probabilities of events",
+        )
+    })?;
     if let Some(doubt) = declared.opened.as_ref().map(|opened| doubt(opened, bundle)).transpose()?.flatten() {
         output.talk(&format!("warning: {doubt}"));
     }

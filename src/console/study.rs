@@ -11,11 +11,13 @@ use serde_json::Value;
 use crate::util::human;
 
 /// The naive models beside the real one: name in metrics.json, name in the table.
-const BASELINES: [(&str, &str); 4] = [
+const BASELINES: [(&str, &str); 6] = [
     ("flag_all", "flag all"),
     ("flag_none", "flag none"),
     ("prevalence", "prevalence"),
     ("logistic", "plain logistic"),
+    ("mean", "training mean"),
+    ("ridge", "plain ridge"),
 ];
 
 /// Where the numbers are. Absent files are allowed.
@@ -115,7 +117,9 @@ impl StudySummary {
     /// The same from documents; `Null` stands for an absent one.
     pub fn from_json(metrics: &Value, threshold: &Value, verdict: &Value, cv: &Value) -> Option<Self> {
         // Any JSON object may be a metrics file; one without these is not of `evaluate`.
-        metrics.get("auroc").or_else(|| metrics.get("brier"))?;
+        // Other programs write an `rmse` as well; `evaluate` writes it with its interval.
+        let number = metrics.get("rmse").filter(|rmse| rmse.is_object());
+        metrics.get("auroc").or_else(|| metrics.get("brier")).or(number)?;
         let known: Vec<_> = BASELINES.iter().filter(|(key, _)| metrics["baselines"].get(key).is_some()).collect();
         let at = &metrics["at_threshold"];
         Some(Self {
@@ -143,17 +147,25 @@ impl StudySummary {
     }
 }
 
+/// A row of the table: name, the model's place, the names under a baseline.
+type Row = (&'static str, &'static str, &'static [&'static str]);
+
+/// The rows of a study of events.
+const EVENTS: &[Row] = &[
+    ("AUROC", "/auroc", &["auroc"]),
+    ("calib. slope", "/calibration/slope", &["calibration_slope"]),
+    ("net benefit", "/net_benefit", &["net_benefit"]),
+    ("Brier score", "/brier", &["brier"]),
+    ("cost / 1,000", "/expected_cost", &["expected_cost", "cost"]),
+];
+
+/// The rows of a study of a number.
+const NUMBERS: &[Row] = &[("RMSE", "/rmse", &["rmse"]), ("MAE", "/mae", &["mae"]), ("R²", "/r2", &["r2"])];
+
 fn headlines(metrics: &Value, known: &[&(&str, &str)]) -> Vec<Headline> {
-    // Name, the model's place, the names under a baseline.
-    let rows: [(&str, &str, &[&str]); 5] = [
-        ("AUROC", "/auroc", &["auroc"]),
-        ("calib. slope", "/calibration/slope", &["calibration_slope"]),
-        ("net benefit", "/net_benefit", &["net_benefit"]),
-        ("Brier score", "/brier", &["brier"]),
-        ("cost / 1,000", "/expected_cost", &["expected_cost", "cost"]),
-    ];
+    let rows = if metrics.get("rmse").is_some() { NUMBERS } else { EVENTS };
     let mut headlines = Vec::new();
-    for (name, pointer, keys) in rows {
+    for (name, pointer, keys) in rows.iter().copied() {
         let model = metrics.pointer(pointer).or_else(|| metrics["at_threshold"].pointer(pointer));
         let model = model.map(estimate).unwrap_or_default();
         let baseline = |key: &str| keys.iter().find_map(|name| value(&metrics["baselines"][key][*name]));
@@ -182,10 +194,15 @@ fn policy(policy: &Value) -> Option<String> {
 /// cost (or net benefit), models by Brier score.
 fn not_beaten(metrics: &Value, decision: Option<&str>) -> Vec<String> {
     let cost = value(&metrics["expected_cost"]).is_some();
-    let own_kind = metrics["model"].as_str() == Some("logistic");
+    let model = metrics["model"].as_str();
+    let own_kind = model == Some("logistic");
     let mut lines = Vec::new();
     for (key, _) in BASELINES {
         if metrics["verdict"][format!("beats_{key}")] != Value::Bool(false) {
+            continue;
+        }
+        // A plain ridge regression is no rival of a ridge regression.
+        if key == "ridge" && model == Some("ridge") {
             continue;
         }
         let baseline = &metrics["baselines"][key];
@@ -201,6 +218,8 @@ fn not_beaten(metrics: &Value, decision: Option<&str>) -> Vec<String> {
             "flag_all" => "flagging everyone is at least as good as this model",
             "flag_none" => "flagging no one is at least as good as this model",
             "prevalence" => "giving everyone the training prevalence is at least as good as this model",
+            "mean" => "giving everyone the mean of the training rows is at least as good as this model",
+            "ridge" => "a plain ridge regression is at least as good as this model",
             _ if own_kind => "the model is itself a logistic regression, and the plain, uncalibrated one does as well",
             _ => "a plain logistic regression is at least as good as this model",
         };
@@ -212,6 +231,7 @@ fn not_beaten(metrics: &Value, decision: Option<&str>) -> Vec<String> {
             "flag_all" | "flag_none" => {
                 value(&baseline["net_benefit"]).zip(value(&metrics["net_benefit"])).map(|pair| ("net benefit", pair))
             }
+            "mean" | "ridge" => value(&baseline["rmse"]).zip(value(&metrics["rmse"])).map(|pair| ("RMSE", pair)),
             _ => value(&baseline["brier"]).zip(value(&metrics["brier"])).map(|pair| ("Brier score", pair)),
         };
         lines.push(match numbers {
@@ -343,6 +363,23 @@ pub(super) mod tests {
         let threshold = json!({"value": 0, "decision": "flag_all"});
         let study = StudySummary::from_json(&json!({"auroc": 0.5}), &threshold, &Value::Null, &Value::Null).unwrap();
         assert_eq!((study.threshold, study.decision.as_deref()), (Some(0.0), Some("flags everyone")));
+    }
+
+    #[test]
+    fn a_study_of_a_number_has_its_own_rows_and_rivals() {
+        let estimate = |value: f64| json!({"value": value, "low": value - 1.0, "high": value + 1.0});
+        let baseline = |rmse: f64| json!({"rmse": rmse, "mae": 1.0, "r2": 0.0});
+        let metrics = json!({
+            "model": "gbdt", "n": 9, "rmse": estimate(3.0), "mae": estimate(2.0), "r2": estimate(-0.1),
+            "baselines": {"mean": baseline(2.5), "ridge": baseline(4.0)},
+            "verdict": {"beats_mean": false, "beats_ridge": true, "text": "No better than the mean."},
+        });
+        let study = StudySummary::from_json(&metrics, &Value::Null, &Value::Null, &Value::Null).unwrap();
+        let names: Vec<&str> = study.headlines.iter().map(|row| row.name.as_str()).collect();
+        assert_eq!((names, study.baselines), (vec!["RMSE", "MAE", "R²"], vec!["training mean".to_owned(), "plain ridge".to_owned()]));
+        assert_eq!(study.headlines[0].baselines, [Some(2.5), Some(4.0)]);
+        let note = "giving everyone the mean of the training rows is at least as good as this model: RMSE 2.5000, the model's 3.0000";
+        assert_eq!(study.not_beaten, [note]);
     }
 
     #[test]

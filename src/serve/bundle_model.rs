@@ -2,8 +2,9 @@
 //!
 //! It adds nothing to the score: validation is the schema's, the numbers are the bundle's.
 
-use clinpipe_stages::bundle::{Bundle, FieldError, ParsedRecord, Prediction, Profile};
+use clinpipe_stages::bundle::{Bundle, BundleError, FieldError, ParsedRecord, Prediction, Profile};
 use clinpipe_stages::common::frame::{Column, Frame};
+use clinpipe_stages::common::target::Task;
 use serde_json::{Map, Value, json};
 
 use super::errors::FieldProblem;
@@ -19,14 +20,17 @@ pub struct BundleModel {
 
 impl BundleModel {
     /// Prepares a bundle for requests.
-    pub fn new(bundle: Bundle) -> Self {
-        let info = info(&bundle);
+    ///
+    /// # Errors
+    /// When it predicts a number: answers are probabilities with a flag.
+    pub fn new(bundle: Bundle) -> Result<Self, BundleError> {
+        let info = info(&bundle)?;
         let title = format!("Request of bundle {}", info.version());
         let records = bundle.records();
         let mut schema = request_schema(bundle.schema(), &records.fields(), &records.required(), &title);
         let rules = records.rules().map(|rule| json!({"name": rule.name, "check": rule.check, "level": rule.level}));
         schema["x-rules"] = Value::Array(rules.collect());
-        Self { bundle, info, schema }
+        Ok(Self { bundle, info, schema })
     }
 
     fn tier(&self, prediction: &Prediction) -> Option<ModelTier> {
@@ -84,14 +88,16 @@ fn problem(error: FieldError) -> FieldProblem {
     FieldProblem { field: error.field, message: error.message, kind: error.kind.to_owned() }
 }
 
-fn info(bundle: &Bundle) -> ModelInfo {
+fn info(bundle: &Bundle) -> Result<ModelInfo, BundleError> {
+    let number = BundleError::Outcome { found: bundle.task(), wanted: Task::Binary };
+    let threshold = bundle.threshold().ok_or(number)?.value;
     let manifest = bundle.manifest();
     let digest = manifest.members.get("threshold.json").map_or("", |member| member.blake3.as_str());
-    ModelInfo {
+    Ok(ModelInfo {
         name: manifest.model.clone(),
         bundle: bundle.digest().to_owned(),
         data: manifest.data.source.clone(),
-        threshold: bundle.threshold().value,
+        threshold,
         threshold_version: digest.chars().take(12).collect(),
-    }
+    })
 }

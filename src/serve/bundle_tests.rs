@@ -7,7 +7,7 @@ use super::test_bundle::{copy_of_bundle, study};
 use super::{BundleModel, Model, ScoringError};
 
 fn model() -> BundleModel {
-    BundleModel::new(Bundle::load(&study().bundle()).expect("a bundle"))
+    BundleModel::new(Bundle::load(&study().bundle()).expect("a bundle")).expect("of events")
 }
 
 fn record() -> Map<String, Value> {

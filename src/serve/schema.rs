@@ -14,12 +14,20 @@ pub fn request_schema(schema: &Schema, fields: &[String], required: &[String], t
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": title,
-        "description": format!("A record to predict whether the patient {}.", schema.target.event),
+        "description": format!("A record to predict {}.", predicted(schema)),
         "type": "object",
         "properties": known.collect::<Map<String, Value>>(),
         "required": required,
         "additionalProperties": false,
     })
+}
+
+/// What is predicted, in words.
+fn predicted(schema: &Schema) -> String {
+    match &schema.target.event {
+        Some(event) => format!("whether the patient {event}"),
+        None => schema.target.column.clone(),
+    }
 }
 
 fn property(column: &ColumnSchema) -> Value {

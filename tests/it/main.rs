@@ -8,6 +8,7 @@ mod chance;
 mod compare;
 mod config_errors;
 mod conformance;
+mod continuous;
 mod crash;
 mod damage;
 mod disk;

@@ -17,6 +17,7 @@ use super::tiers::Tiers;
 use crate::common::canonical_json;
 use crate::common::schema::Schema;
 use crate::common::table::Table;
+use crate::common::target::Task;
 use crate::featurize::FeatureSpec;
 use crate::train::{COMBINATIONS, Card, Fingerprint};
 use crate::{ParamError, ParamSet, Role, Stage, StageContext, StageError, StageFile};
@@ -54,8 +55,8 @@ impl Stage for Assemble {
             &[
                 Role::required("models", "the kept model and the baselines"),
                 Role::required("spec", "how the features are computed"),
-                Role::required("calibrator", "the fitted calibrator"),
-                Role::required("threshold", "the decision threshold"),
+                Role::optional("calibrator", "the fitted calibrator, for events"),
+                Role::optional("threshold", "the decision threshold, for events"),
                 Role::required("table", "the feature table, for the profile of the training rows"),
                 Role::required("split", "parts and folds"),
                 Role::required("ingest", "the ingest report, for the lineage to the raw data"),
@@ -96,9 +97,11 @@ impl Stage for Assemble {
         if combinations.path.exists() {
             files.copy(&combinations, COMBINATIONS)?;
         }
-        let copies = [("spec", "features.json"), ("calibrator", "calibrator.json"), ("threshold", "threshold.json")];
-        for (role, name) in copies {
-            files.copy(context.input(role)?, name)?;
+        files.copy(context.input("spec")?, "features.json")?;
+        for (role, name) in [("calibrator", "calibrator.json"), ("threshold", "threshold.json")] {
+            if let Some(file) = decision_file(context, &schema, role)? {
+                files.copy(file, name)?;
+            }
         }
         files.write("schema.json", &schema)?;
         files.write("intake.json", &intake)?;
@@ -133,8 +136,30 @@ fn parse(params: &ParamSet) -> Result<(Schema, Intake, Option<Tiers>), ParamErro
     };
     if let Some(tiers) = &tiers {
         tiers.check()?;
+        if schema.target.kind == Task::Continuous {
+            return Err(ParamError::new("tiers", "risk levels are of probabilities, and this outcome is a number"));
+        }
     }
     Ok((schema, intake, tiers))
+}
+
+/// The file of a role that events need and numbers cannot have.
+fn decision_file<'a>(
+    context: &'a StageContext,
+    schema: &Schema,
+    role: &str,
+) -> Result<Option<&'a StageFile>, StageError> {
+    match (schema.target.kind, context.input_opt(role)) {
+        (Task::Binary, None) => Err(StageError::failed(format!(
+            "input role `{role}` is not bound to an existing file"
+        ))
+        .with_hint(format!("bind `{role}` under the deps of this stage, or say `schema.target.kind: continuous`"))),
+        (Task::Continuous, Some(file)) => {
+            Err(StageError::input(&file.name, format!("is a {role}, and the outcome of this study is a number"))
+                .with_hint(format!("leave `{role}` out of the deps of this stage")))
+        }
+        (_, file) => Ok(file),
+    }
 }
 
 fn manifest(ingest: &StageFile, card: &Card, members: BTreeMap<String, Member>) -> Result<BundleManifest, StageError> {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::common::target::Task;
 use crate::train::Fingerprint;
 
 /// The manifest's own file name.
@@ -108,6 +109,14 @@ pub enum BundleError {
         column: String,
         /// `numbers` or `texts`.
         wanted: &'static str,
+    },
+    /// The bundle answers with something else than was asked for.
+    #[error("the bundle predicts {found}, not {wanted}")]
+    Outcome {
+        /// What it predicts.
+        found: Task,
+        /// What was asked for.
+        wanted: Task,
     },
     /// The features do not fit the model.
     #[error("{0}")]

@@ -28,15 +28,42 @@ pub struct Bundle {
     records: RecordSchema,
     spec: FeatureSpec,
     scorer: Scorer,
+    /// How probabilities are judged; nothing when the outcome is a number.
+    decision: Option<Decision>,
+    linear: Scorer,
+    constant: f64,
+    profile: Option<Value>,
+    reference: Reference,
+}
+
+/// How the model's probabilities become calibrated ones, flags and levels.
+#[derive(Debug)]
+struct Decision {
     calibrator: Calibrator,
     venn_abers: Option<VennAbers>,
     threshold: Threshold,
     tiers: Option<Tiers>,
     bounds: Vec<f64>,
-    linear: Scorer,
-    constant: f64,
-    profile: Option<Value>,
-    reference: Reference,
+}
+
+impl Decision {
+    fn load(files: &Files) -> Result<Self, BundleError> {
+        let CalibratorFile { calibrator, venn_abers, .. } = files.json("calibrator.json")?;
+        if !calibrator.is_sound() || venn_abers.as_ref().is_some_and(|intervals| !intervals.is_sound()) {
+            let message = "does not hold an ascending calibration".to_owned();
+            return Err(BundleError::Format { member: "calibrator.json".to_owned(), message });
+        }
+        let threshold: Threshold = files.json("threshold.json")?;
+        let tiers: Option<Tiers> = files.json_opt("tiers.json")?;
+        let bounds = tiers.as_ref().map(|tiers| tiers.bounds(threshold.value)).unwrap_or_default();
+        Ok(Self { calibrator, venn_abers, threshold, tiers, bounds })
+    }
+
+    fn judge(&self, p_raw: f64) -> Prediction {
+        let p = self.calibrator.apply(p_raw);
+        let interval = self.venn_abers.as_ref().map(|intervals| intervals.interval(p_raw));
+        Prediction { p_raw, p, interval, flagged: self.threshold.flags(p), tier: level_of(&self.bounds, p) }
+    }
 }
 
 /// What a bundle says of one row.
@@ -126,13 +153,11 @@ impl Bundle {
         let baseline: BaselineLinear = files.json("baseline_linear.json")?;
         let linear = Scorer::new(scorer.task, "baseline_linear.json", vec![(baseline.preprocessor, baseline.model)])?;
         let constant: BaselineConstant = files.json("baseline_constant.json")?;
-        let CalibratorFile { calibrator, venn_abers, .. } = files.json("calibrator.json")?;
-        if !calibrator.is_sound() || venn_abers.as_ref().is_some_and(|intervals| !intervals.is_sound()) {
-            return Err(format("calibrator.json", "does not hold an ascending calibration".to_owned()));
+        if scorer.task != schema.target.kind {
+            let message = format!("predicts {}, while the schema's outcome is {}", scorer.task, schema.target.kind);
+            return Err(format("model.json", message));
         }
-        let threshold: Threshold = files.json("threshold.json")?;
-        let tiers: Option<Tiers> = files.json_opt("tiers.json")?;
-        let bounds = tiers.as_ref().map(|tiers| tiers.bounds(threshold.value)).unwrap_or_default();
+        let decision = (scorer.task == Task::Binary).then(|| Decision::load(&files)).transpose()?;
         Ok(Self {
             profile: files.json_opt("profile.json")?,
             reference: files.json("reference.json")?,
@@ -144,11 +169,7 @@ impl Bundle {
             records,
             spec,
             scorer,
-            calibrator,
-            venn_abers,
-            threshold,
-            tiers,
-            bounds,
+            decision,
             linear,
         })
     }
@@ -188,14 +209,19 @@ impl Bundle {
         &self.spec
     }
 
-    /// The decision threshold.
-    pub fn threshold(&self) -> &Threshold {
-        &self.threshold
+    /// What kind of outcome it predicts.
+    pub fn task(&self) -> Task {
+        self.scorer.task
+    }
+
+    /// The decision threshold, when the outcome is an event.
+    pub fn threshold(&self) -> Option<&Threshold> {
+        self.decision.as_ref().map(|decision| &decision.threshold)
     }
 
     /// The risk levels, when the study has them.
     pub fn tiers(&self) -> Option<&Tiers> {
-        self.tiers.as_ref()
+        self.decision.as_ref().and_then(|decision| decision.tiers.as_ref())
     }
 
     /// How answers are named, as the study's `profile` says.
@@ -210,18 +236,29 @@ impl Bundle {
 
     /// Whether predictions have Venn–Abers intervals.
     pub fn has_intervals(&self) -> bool {
-        self.venn_abers.is_some()
+        self.decision.as_ref().is_some_and(|decision| decision.venn_abers.is_some())
     }
 
     /// Scores every row. A nullable column may be absent and counts as missing; other columns are ignored.
+    ///
+    /// # Errors
+    /// When the outcome is a number, too: see [`Bundle::predict_numbers`].
     pub fn predict(&self, raw: &Frame) -> Result<Vec<Prediction>, BundleError> {
+        let wrong = BundleError::Outcome { found: self.task(), wanted: Task::Binary };
+        let decision = self.decision.as_ref().ok_or(wrong)?;
         let features = self.features_of(raw)?;
-        let scored = self.scorer.predict(&features)?.into_iter().map(|p_raw| {
-            let p = self.calibrator.apply(p_raw);
-            let interval = self.venn_abers.as_ref().map(|intervals| intervals.interval(p_raw));
-            Prediction { p_raw, p, interval, flagged: self.threshold.flags(p), tier: level_of(&self.bounds, p) }
-        });
-        Ok(scored.collect())
+        Ok(self.scorer.predict(&features)?.into_iter().map(|p_raw| decision.judge(p_raw)).collect())
+    }
+
+    /// The expected outcome of every row, when it is a number, within the bounds that the schema gives. Columns as for
+    /// [`Bundle::predict`].
+    pub fn predict_numbers(&self, raw: &Frame) -> Result<Vec<f64>, BundleError> {
+        if self.task() != Task::Continuous {
+            return Err(BundleError::Outcome { found: self.task(), wanted: Task::Continuous });
+        }
+        let [low, high] = self.schema.target.range.unwrap_or([f64::NEG_INFINITY, f64::INFINITY]);
+        let predicted = self.scorer.predict(&self.features_of(raw)?)?;
+        Ok(predicted.into_iter().map(|value| value.clamp(low, high)).collect())
     }
 
     /// The plain linear model's predictions for the same rows.

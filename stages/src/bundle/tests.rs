@@ -71,7 +71,7 @@ fn every_learner_scores_each_row_alone_as_in_its_table() {
             let one = bundle.predict(&alone).expect("one row")[0];
             assert_eq!(one, all[row]);
             assert_eq!(one.p_raw.to_bits(), all[row].p_raw.to_bits());
-            assert_eq!(one.flagged, one.p >= bundle.threshold().value);
+            assert_eq!(one.flagged, one.p >= bundle.threshold().expect("of events").value);
             assert_eq!(one.tier, Some(usize::from(!one.flagged)));
             assert_eq!(bundle.baseline_linear(&alone).expect("one row")[0].to_bits(), logistic[row].to_bits());
         }

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ParamError;
+use crate::common::target::Task;
 
 /// `schema` in params.yaml.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -24,13 +25,79 @@ pub struct Schema {
 }
 
 /// The outcome.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Target {
-    /// Its column; 0 and 1 for a binary task.
+    /// Its column: 0 and 1 for an event.
     pub column: String,
-    /// What the value 1 means, in words for reports: `drops out of the trial`.
-    pub event: String,
+    /// Whether an event is predicted (`binary`, the default) or a number (`continuous`).
+    #[serde(default, skip_serializing_if = "is_binary")]
+    pub kind: Task,
+    /// What the value 1 means, in words for reports: `drops out of the trial`. Events must have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<String>,
+    /// Bounds to which predictions of a number are clamped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<[f64; 2]>,
+    /// Decimals with which predictions of a number are shown; files for programs keep all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decimals: Option<u8>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_binary(task: &Task) -> bool {
+    *task == Task::Binary
+}
+
+/// More decimals than this are more than a float has.
+const MAX_DECIMALS: u8 = 15;
+
+impl Target {
+    /// Checks what is said of the outcome against the type of its column.
+    fn check(&self, column: ColumnType) -> Result<(), ParamError> {
+        let at = |key: &str, message: String| Err(ParamError::new(format!("schema.target.{key}"), message));
+        let name = &self.column;
+        match self.kind {
+            Task::Binary if column == ColumnType::Number => at(
+                "column",
+                format!(
+                    "`{name}` must be of the type integer, with the values 0 and 1; to predict a number, say `kind: continuous`"
+                ),
+            ),
+            Task::Binary if column != ColumnType::Integer => {
+                at("column", format!("`{name}` must be of the type integer, with the values 0 and 1"))
+            }
+            Task::Binary if self.event.is_none() => {
+                Err(ParamError::new("schema.target", "missing field `event`: what the value 1 means"))
+            }
+            Task::Binary if self.range.is_some() => {
+                at("range", "the prediction of an event is a probability".to_owned())
+            }
+            Task::Binary if self.decimals.is_some() => {
+                at("decimals", "probabilities are shown in full; decimals are for `kind: continuous`".to_owned())
+            }
+            Task::Continuous if !matches!(column, ColumnType::Integer | ColumnType::Number) => {
+                at("column", format!("`{name}` must be of the type integer or number to be predicted as a number"))
+            }
+            Task::Continuous if self.event.is_some() => {
+                at("event", "a number is no event; leave it out, or say `kind: binary`".to_owned())
+            }
+            _ => self.check_shown(),
+        }
+    }
+
+    fn check_shown(&self) -> Result<(), ParamError> {
+        if let Some([low, high]) = self.range.filter(|[low, high]| !(low < high && low.is_finite() && high.is_finite()))
+        {
+            return Err(ParamError::new("schema.target.range", format!("{low} to {high} is no range")));
+        }
+        match self.decimals {
+            Some(decimals) if decimals > MAX_DECIMALS => {
+                Err(ParamError::new("schema.target.decimals", format!("{decimals} is more than {MAX_DECIMALS}")))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// How the values of a column are read.
@@ -103,9 +170,8 @@ impl Schema {
                 return Err(ParamError::new(format!("schema.{key}"), format!("`{name}` is not under schema.columns")));
             }
         }
-        if self.columns.get(&self.target.column).is_some_and(|target| target.kind != ColumnType::Integer) {
-            let message = format!("`{}` must be of the type integer, with the values 0 and 1", self.target.column);
-            return Err(ParamError::new("schema.target.column", message));
+        if let Some(column) = self.columns.get(&self.target.column) {
+            self.target.check(column.kind)?;
         }
         self.columns.iter().try_for_each(|(name, column)| column.check(name))
     }
@@ -178,6 +244,13 @@ mod tests {
         assert_eq!(at(|s| s["group"] = json!("patient")), "schema.group");
         assert_eq!(at(|s| s["target"]["column"] = json!("z")), "schema.target.column");
         assert_eq!(at(|s| s["target"]["column"] = json!("age")), "schema.target.column");
+        assert_eq!(at(|s| s["target"]["event"] = Value::Null), "schema.target");
+        assert_eq!(at(|s| s["target"]["decimals"] = json!(2)), "schema.target.decimals");
+        assert_eq!(path(|s| s["target"] = json!({"column": "age", "kind": "continuous", "range": [0, 120]})), None);
+        assert_eq!(at(|s| s["target"]["kind"] = json!("continuous")), "schema.target.event");
+        assert_eq!(at(|s| s["target"] = json!({"column": "sex", "kind": "continuous"})), "schema.target.column");
+        let range = |s: &mut Value| s["target"] = json!({"column": "age", "kind": "continuous", "range": [9, 9]});
+        assert_eq!(at(range), "schema.target.range");
         assert_eq!(at(|s| s["columns"]["age"]["range"] = json!([9, 1])), "schema.columns.age.range");
         assert_eq!(at(|s| s["columns"]["sex"]["range"] = json!([0, 1])), "schema.columns.sex.range");
         assert_eq!(at(|s| s["columns"]["sex"]["levels"] = json!([])), "schema.columns.sex.levels");

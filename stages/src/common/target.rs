@@ -19,7 +19,7 @@ pub enum Task {
 impl fmt::Display for Task {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         formatter.write_str(match self {
-            Self::Binary => "0 or 1",
+            Self::Binary => "an event",
             Self::Continuous => "a number",
         })
     }

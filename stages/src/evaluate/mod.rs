@@ -9,6 +9,7 @@ mod curves;
 mod delong;
 mod document;
 mod measures;
+mod numbers;
 mod params;
 #[cfg(test)]
 mod reference_tests;
@@ -20,17 +21,21 @@ mod verdict;
 use std::path::Path;
 
 pub use document::{Baselines, Metrics};
+pub use numbers::{NumberBaselines, NumberMetrics};
 pub use params::EvaluateParams;
 
 use self::assemble::Evidence;
 use self::bootstrap::Clusters;
 use self::measures::{Rival, Sample};
 use self::rows::TestRows;
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, BundleError, Prediction};
 use crate::common::canonical_json;
 use crate::common::table::Table;
-use crate::tune_threshold::Policy;
+use crate::tune_threshold::{Policy, Threshold};
 use crate::{ParamError, ParamSet, Role, Stage, StageContext, StageError};
+
+/// The parameter that decisions on events are reported by.
+const POLICY: &str = "tune_threshold";
 
 /// The stage `evaluate`.
 pub struct Evaluate;
@@ -62,7 +67,7 @@ impl Stage for Evaluate {
         const {
             &[
                 Role::required("metrics", "every measure with its interval, baselines and verdict"),
-                Role::required("predictions", "row_id, y, p_raw, p, flagged of the test rows"),
+                Role::required("predictions", "row_id, y, p_raw, p, flagged (or prediction) of the test rows"),
                 Role::optional("curves", "points of the ROC, PR, calibration and decision curves"),
             ]
         }
@@ -73,76 +78,91 @@ impl Stage for Evaluate {
             &[
                 Role::required("seed", "the study's seed"),
                 Role::required("evaluate", "resamples and confidence level"),
-                Role::required("tune_threshold", "cost table and beta of the reported decisions"),
+                Role::optional(POLICY, "cost table and beta of the reported decisions, for events"),
             ]
         }
     }
 
     fn check(&self, params: &ParamSet) -> Result<(), ParamError> {
         params.parse::<u64>("seed")?;
-        Policy::parse(params)?;
+        if params.get(POLICY).is_some() {
+            Policy::parse(params)?;
+        }
         EvaluateParams::parse(params).map(|_| ())
     }
 
     fn run(&self, context: &StageContext) -> Result<(), StageError> {
         let params = EvaluateParams::parse(context.params())?;
-        let policy = Policy::parse(context.params())?;
         let file = context.input("bundle")?;
         let bundle = Bundle::load(&file.path).map_err(|error| StageError::input(&file.name, error.to_string()))?;
         context.progress(0, None, "rows", "scoring the test rows");
-        let rows = TestRows::load(context.input("table")?, context.input("split")?, &bundle)?;
-        write_predictions(context.output("predictions")?, &rows)?;
-
-        let clusters = Clusters::new(&rows.patients);
-        let sample = sample(rows, &bundle, &policy);
-        let resamples = bootstrap::resample(context, &clusters, context.seed()?, params.bootstrap, |weights| {
-            sample.measure(weights)
-        })?;
-        let evidence = Evidence {
-            data: bundle.manifest().data.source.clone(),
-            model: bundle.manifest().model.clone(),
-            threshold: bundle.threshold(),
-            sample: &sample,
-            clusters: &clusters,
-            point: &sample.plain(),
-            resamples: &resamples,
-            confidence: params.confidence,
-        };
-        canonical_json::write(context.output("metrics")?, &evidence.metrics())?;
-        if let Some(path) = context.output_opt("curves") {
-            curves::write(path, &evidence)?;
+        match bundle.threshold() {
+            Some(threshold) => events(context, &params, &bundle, threshold),
+            None => numbers::run(context, &params, &bundle),
         }
-        Ok(())
     }
 }
 
-/// The rows beside the naive alternatives, in the order that the report expects.
-fn sample(rows: TestRows, bundle: &Bundle, policy: &Policy) -> Sample {
-    let TestRows { y, predictions, logistic, .. } = rows;
-    let threshold = bundle.threshold().value;
-    let prevalence = vec![bundle.baseline_constant(); y.len()];
-    let rivals = vec![
-        Rival::constant(true, &y),
-        Rival::constant(false, &y),
-        Rival::scored(prevalence, &y, threshold),
-        Rival::scored(logistic, &y, threshold),
-    ];
+/// Scores and reports the test rows of a bundle that predicts an event.
+fn events(
+    context: &StageContext,
+    params: &EvaluateParams,
+    bundle: &Bundle,
+    threshold: &Threshold,
+) -> Result<(), StageError> {
+    let policy = Policy::parse(context.params())?;
+    let rows = TestRows::load(context.input("table")?, context.input("split")?, bundle)?;
+    let y: Vec<bool> = rows.y.iter().map(|&y| y > 0.5).collect();
+    let predictions = bundle.predict(&rows.raw).map_err(unscored)?;
+    write_predictions(context.output("predictions")?, &rows.row_ids, &y, &predictions)?;
+
+    let clusters = Clusters::new(&rows.patients);
+    let linear = bundle.baseline_linear(&rows.raw).map_err(unscored)?;
+    let rivals = rivals(&y, bundle.baseline_constant(), linear, threshold.value);
     let p = predictions.iter().map(|prediction| prediction.p).collect();
-    Sample::new(y, p, rivals, threshold, policy.reported_beta(), policy.cost)
+    let sample = Sample::new(y, p, rivals, threshold.value, policy.reported_beta(), policy.cost);
+    let resamples =
+        bootstrap::resample(context, &clusters, context.seed()?, params.bootstrap, |weights| sample.measure(weights))?;
+    let evidence = Evidence {
+        data: bundle.manifest().data.source.clone(),
+        model: bundle.manifest().model.clone(),
+        threshold,
+        sample: &sample,
+        clusters: &clusters,
+        point: &sample.plain(),
+        resamples: &resamples,
+        confidence: params.confidence,
+    };
+    canonical_json::write(context.output("metrics")?, &evidence.metrics())?;
+    context.output_opt("curves").map_or(Ok(()), |path| curves::write(path, &evidence))
 }
 
-fn write_predictions(path: &Path, rows: &TestRows) -> Result<(), StageError> {
-    let mut table = Table::with_rows(rows.y.len());
+/// A bundle that cannot score the test rows.
+fn unscored(error: BundleError) -> StageError {
+    StageError::failed(error.to_string())
+}
+/// The naive alternatives, in the order that the report expects.
+fn rivals(y: &[bool], prevalence: f64, linear: Vec<f64>, threshold: f64) -> Vec<Rival> {
+    vec![
+        Rival::constant(true, y),
+        Rival::constant(false, y),
+        Rival::scored(vec![prevalence; y.len()], y, threshold),
+        Rival::scored(linear, y, threshold),
+    ]
+}
+
+fn write_predictions(path: &Path, row_ids: &[i64], y: &[bool], predictions: &[Prediction]) -> Result<(), StageError> {
+    let mut table = Table::with_rows(y.len());
     table
-        .push_ints("row_id", rows.row_ids.iter().map(|&id| Some(id)).collect())?
-        .push_ints("y", rows.y.iter().map(|&y| Some(i64::from(y))).collect())?
-        .push_floats("p_raw", rows.predictions.iter().map(|prediction| prediction.p_raw).collect())?
-        .push_floats("p", rows.predictions.iter().map(|prediction| prediction.p).collect())?;
-    let ends: Option<Vec<[f64; 2]>> = rows.predictions.iter().map(|prediction| prediction.interval).collect();
+        .push_ints("row_id", row_ids.iter().map(|&id| Some(id)).collect())?
+        .push_ints("y", y.iter().map(|&y| Some(i64::from(y))).collect())?
+        .push_floats("p_raw", predictions.iter().map(|prediction| prediction.p_raw).collect())?
+        .push_floats("p", predictions.iter().map(|prediction| prediction.p).collect())?;
+    let ends: Option<Vec<[f64; 2]>> = predictions.iter().map(|prediction| prediction.interval).collect();
     if let Some(ends) = ends {
         table.push_floats("p_low", ends.iter().map(|ends| ends[0]).collect())?;
         table.push_floats("p_high", ends.iter().map(|ends| ends[1]).collect())?;
     }
-    table.push_bools("flagged", rows.predictions.iter().map(|prediction| Some(prediction.flagged)).collect())?;
+    table.push_bools("flagged", predictions.iter().map(|prediction| Some(prediction.flagged)).collect())?;
     table.write(path)
 }

@@ -1,13 +1,15 @@
-//! The test rows: which they are, that the model never saw them, and what the bundle says of them.
+//! The test rows: which they are, and that the model never saw them.
 //!
 //! The bundle names the rows it was trained on by a fingerprint. It must be that of the split's training part, and the
 //! test part must share neither rows nor patients with that part; otherwise the stage fails and no number is made.
 
 use std::collections::BTreeSet;
 
-use crate::bundle::{Bundle, Prediction};
+use crate::bundle::Bundle;
+use crate::common::frame::Frame;
 use crate::common::schema::Schema;
 use crate::common::table::Table;
+use crate::common::target::Task;
 use crate::train::Fingerprint;
 use crate::{StageError, StageFile};
 
@@ -17,16 +19,14 @@ pub struct TestRows {
     pub row_ids: Vec<i64>,
     /// The patient of each.
     pub patients: Vec<String>,
-    /// The outcomes.
-    pub y: Vec<bool>,
-    /// What the bundle predicts.
-    pub predictions: Vec<Prediction>,
-    /// What its logistic baseline predicts.
-    pub logistic: Vec<f64>,
+    /// The outcomes; 0 or 1 when they are events.
+    pub y: Vec<f64>,
+    /// The raw columns.
+    pub raw: Frame,
 }
 
 impl TestRows {
-    /// Finds, checks and scores the test rows.
+    /// Finds and checks the test rows.
     pub fn load(table: &StageFile, split: &StageFile, bundle: &Bundle) -> Result<Self, StageError> {
         let parts = Parts::read(&Table::read(split)?, &split.name)?;
         let clean = Table::read(table)?;
@@ -39,14 +39,11 @@ impl TestRows {
         parts.check_unseen(&bundle.manifest().training.rows, &patients)?;
         let clean = clean.take(&parts.test)?;
         let y = outcomes(&clean, bundle.schema(), &table.name)?;
-        let frame = clean.to_frame(bundle.schema())?;
-        let failed = |error: crate::bundle::BundleError| StageError::failed(error.to_string());
         Ok(Self {
             row_ids: parts.test.iter().map(|&row| row_ids[row]).collect(),
             patients: parts.test.iter().map(|&row| patients[row].clone()).collect(),
             y,
-            predictions: bundle.predict(&frame).map_err(failed)?,
-            logistic: bundle.baseline_linear(&frame).map_err(failed)?,
+            raw: clean.to_frame(bundle.schema())?,
         })
     }
 }
@@ -87,7 +84,7 @@ impl Parts {
             count => Err(StageError::failed(format!(
                 "{count} test rows are, or belong to patients of, training rows: their scores would mean nothing"
             ))
-            .with_hint("use `split.kind: group`")),
+            .with_hint("use `split.kind: group`, or `temporal_group` for a split in time")),
         }
     }
 }
@@ -103,14 +100,20 @@ fn patients(table: &Table, schema: &Schema, row_ids: &[i64]) -> Result<Vec<Strin
     Ok(labels.into_iter().zip(row_ids).map(name).collect())
 }
 
-fn outcomes(table: &Table, schema: &Schema, name: &str) -> Result<Vec<bool>, StageError> {
+fn outcomes(table: &Table, schema: &Schema, name: &str) -> Result<Vec<f64>, StageError> {
     let column = &schema.target.column;
-    let y: Option<Vec<bool>> = table
+    if schema.target.kind == Task::Continuous {
+        let y = table.floats(column)?;
+        let complete = y.iter().all(|y| y.is_finite());
+        let absent = || StageError::input(name, format!("a test row has no outcome in `{column}`"));
+        return complete.then_some(y).ok_or_else(absent);
+    }
+    let y: Option<Vec<f64>> = table
         .ints(column)?
         .into_iter()
         .map(|value| match value {
-            Some(0) => Some(false),
-            Some(1) => Some(true),
+            Some(0) => Some(0.0),
+            Some(1) => Some(1.0),
             _ => None,
         })
         .collect();

@@ -3,9 +3,12 @@
 use crate::common::interval::Estimate;
 
 use super::document::{Baselines, Difference, Verdict};
+use super::numbers::{NumberBaselines, NumberVerdict};
 
 /// The candidate that the last baseline is a plain form of.
 const LOGISTIC: &str = "logistic";
+/// The same where the outcome is a number.
+const RIDGE: &str = "ridge";
 
 /// Judges the differences between `model`, the kept candidate, and the baselines.
 pub fn judge(baselines: &Baselines, with_cost: bool, model: &str) -> Verdict {
@@ -32,6 +35,24 @@ pub fn judge(baselines: &Baselines, with_cost: bool, model: &str) -> Verdict {
         beats_prevalence: prevalence.beats(),
         beats_logistic: logistic.beats(),
         text: [Some(text(&clauses)), own.map(str::to_owned)].into_iter().flatten().collect::<Vec<_>>().join(" "),
+    }
+}
+
+/// Judges a model of a continuous outcome by RMSE.
+pub fn judge_numbers(baselines: &NumberBaselines, model: &str) -> NumberVerdict {
+    let mean = better(&baselines.mean.difference.rmse, true);
+    let ridge = better(&baselines.ridge.difference.rmse, true);
+    let mut clauses = vec![("the mean of the training rows", "RMSE", mean)];
+    if model != RIDGE {
+        clauses.push(("a plain ridge regression", "RMSE", ridge));
+    }
+    let useless = (mean == Finding::NotBetter).then(|| "No better than the mean.".to_owned());
+    let own = (model == RIDGE).then(|| "It is itself a ridge regression.".to_owned());
+    NumberVerdict {
+        criterion: "rmse".to_owned(),
+        beats_mean: mean.beats(),
+        beats_ridge: ridge.beats(),
+        text: [useless, Some(text(&clauses)), own].into_iter().flatten().collect::<Vec<_>>().join(" "),
     }
 }
 

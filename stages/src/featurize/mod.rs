@@ -16,6 +16,7 @@ pub use spec::{Feature, FeatureError, FeatureKind, FeatureSpec};
 use crate::common::canonical_json;
 use crate::common::schema::Schema;
 use crate::common::table::Table;
+use crate::common::target::Task;
 use crate::{ParamError, ParamSet, Role, Stage, StageContext, StageError};
 
 /// The columns of `features.parquet` that stand before the features.
@@ -97,12 +98,21 @@ fn keys(table: &Table, schema: &Schema) -> Result<Table, StageError> {
     let own: Vec<Option<String>> = row_ids.iter().map(|id| id.map(|id| id.to_string())).collect();
     let group = schema.group.as_ref().map_or(Ok(own), |column| table.labels(column))?;
     let id = schema.id.as_ref().map_or_else(|| Ok(vec![None; table.rows()]), |column| table.labels(column))?;
-    let target = table.ints(&schema.target.column)?;
-    if let Some(row) = target.iter().position(Option::is_none) {
+    let target = &schema.target.column;
+    let (events, numbers) = match schema.target.kind {
+        Task::Binary => (table.ints(target)?, Vec::new()),
+        Task::Continuous => (Vec::new(), table.floats(target)?),
+    };
+    let absent = events.iter().position(Option::is_none).or_else(|| numbers.iter().position(|y| !y.is_finite()));
+    if let Some(row) = absent {
         let row_id = row_ids[row].unwrap_or_default();
         return Err(StageError::failed(format!("row_id {row_id} has no outcome in `{}`", schema.target.column))
             .with_hint("mark the outcome as not nullable in the schema, so that validate sets such rows aside"));
     }
-    out.push_ints("row_id", row_ids)?.push_texts("id", id)?.push_texts("group", group)?.push_ints("y", target)?;
+    out.push_ints("row_id", row_ids)?.push_texts("id", id)?.push_texts("group", group)?;
+    match schema.target.kind {
+        Task::Binary => out.push_ints("y", events)?,
+        Task::Continuous => out.push_floats("y", numbers)?,
+    };
     Ok(out)
 }

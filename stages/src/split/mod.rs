@@ -2,7 +2,7 @@
 //!
 //! Patients never cross: neither from train to test nor between folds; in time, nothing is trained on that was not
 //! known by more than the gap before what is held out. The stage proves both on its own result. A part or fold that is
-//! empty, or in which nobody or everybody has the event, is an error, because no score exists on it.
+//! empty, or in which all outcomes are the same, is an error, because no score exists on it.
 
 mod assign;
 mod params;
@@ -16,11 +16,16 @@ pub use params::{SplitKind, SplitParams};
 
 use self::assign::{Assignment, Seat};
 use self::params::parse;
+use self::report::Outcomes;
 use crate::common::canonical_json;
-use crate::common::folds::{Design, Place, Timeline, number};
+use crate::common::folds::{Design, Place, Timeline, number, quantile_strata};
 use crate::common::schema::Schema;
 use crate::common::table::Table;
+use crate::common::target::Task;
 use crate::{ParamError, ParamSet, Role, Stage, StageContext, StageError};
+
+/// Strata of a continuous outcome: bins of about equally many rows, so that every fold has low and high values.
+const MAX_STRATA: usize = 10;
 
 /// The stage `split`.
 pub struct Split;
@@ -70,10 +75,10 @@ impl Stage for Split {
         let (schema, params) = parse(context.params())?;
         let table = Table::read(context.input("table")?)?;
         let row_ids = table.ints_full("row_id")?;
-        let y = outcomes(&table, &schema.target.column, &row_ids)?;
+        let y = outcomes(&table, &schema, &row_ids)?;
         let design = design(&table, &schema, &params, &row_ids, &y)?;
         let assignment = assign::assign(&design, &params, context.seed()?)?;
-        let report = report::report(&assignment, &design, &y, &params)?;
+        let report = report::report(&assignment, &design, &Outcomes { task: schema.target.kind, y: &y }, &params)?;
         context.progress(row_ids.len() as u64, Some(row_ids.len() as u64), "rows", "rows assigned");
         write(&assignment, row_ids, &design)?.write(context.output("split")?)?;
         canonical_json::write(context.output("report")?, &report)
@@ -94,19 +99,27 @@ fn design(
     };
     let patients = groups.iter().max().map_or(0, |last| last + 1);
     assign::check_patients(params.kind, patients, row_ids.len())?;
-    let stratum = |&y: &f64| usize::from(params.kind != SplitKind::Random && y > 0.5);
+    let strata = match (params.kind, schema.target.kind) {
+        (SplitKind::Random, _) => vec![0; y.len()],
+        (_, Task::Binary) => y.iter().map(|&y| usize::from(y > 0.5)).collect(),
+        (_, Task::Continuous) => quantile_strata(y, (patients / (2 * (params.folds + 1))).clamp(1, MAX_STRATA)),
+    };
     let time = match params.time.as_ref().filter(|_| params.kind.in_time()) {
         None => None,
         Some(column) => Some(Timeline {
-            times: times(table, column, row_ids)?,
+            times: finite(table, column, row_ids, "time")?,
             gap: params.gap.unwrap_or_default(),
             returning: params.kind == SplitKind::TemporalGroup,
         }),
     };
-    Ok(Design { groups, strata: y.iter().map(stratum).collect(), time })
+    Ok(Design { groups, strata, time })
 }
 
-fn outcomes(table: &Table, target: &str, row_ids: &[i64]) -> Result<Vec<f64>, StageError> {
+fn outcomes(table: &Table, schema: &Schema, row_ids: &[i64]) -> Result<Vec<f64>, StageError> {
+    let target = &schema.target.column;
+    if schema.target.kind == Task::Continuous {
+        return finite(table, target, row_ids, "outcome");
+    }
     let values = table.ints(target)?;
     let read = values.iter().zip(row_ids).map(|(value, row_id)| match value {
         Some(0) => Ok(0.0),
@@ -127,11 +140,12 @@ fn labels(table: &Table, column: &str, row_ids: &[i64]) -> Result<Vec<String>, S
     labels.collect()
 }
 
-fn times(table: &Table, column: &str, row_ids: &[i64]) -> Result<Vec<f64>, StageError> {
-    let times = table.floats(column)?;
-    match times.iter().position(|time| !time.is_finite()) {
-        None => Ok(times),
-        Some(row) => Err(StageError::failed(format!("row_id {} has no time in `{column}`", row_ids[row]))
+/// A column in which every row must have a number.
+fn finite(table: &Table, column: &str, row_ids: &[i64], what: &str) -> Result<Vec<f64>, StageError> {
+    let values = table.floats(column)?;
+    match values.iter().position(|value| !value.is_finite()) {
+        None => Ok(values),
+        Some(row) => Err(StageError::failed(format!("row_id {} has no {what} in `{column}`", row_ids[row]))
             .with_hint("declare it nullable: false, so that validate sets such rows aside")),
     }
 }

@@ -8,6 +8,7 @@ use super::assign::{Assignment, Seat, unfoldable};
 use super::params::{SplitKind, SplitParams};
 use crate::StageError;
 use crate::common::folds::{Design, Folds};
+use crate::common::target::Task;
 
 /// The version of the format of `split.json`.
 const SCHEMA_VERSION: u32 = 1;
@@ -18,7 +19,8 @@ pub(super) struct Report {
     schema_version: u32,
     kind: SplitKind,
     n: usize,
-    events: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    events: Option<usize>,
     groups: usize,
     train: Part,
     test: Part,
@@ -43,7 +45,11 @@ struct Time {
 #[derive(Debug, Serialize)]
 struct Part {
     n: usize,
-    events: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    events: Option<usize>,
+    /// Mean and standard deviation (divisor n) of an outcome that is a number; null without rows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<Spread>,
     groups: usize,
     /// Earliest and latest time.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -59,21 +65,33 @@ struct Fold {
     fit: Option<Part>,
 }
 
+#[derive(Debug, Serialize)]
+struct Spread {
+    mean: Option<f64>,
+    sd: Option<f64>,
+}
+
+/// The outcomes of all rows.
+pub(super) struct Outcomes<'a> {
+    pub task: Task,
+    pub y: &'a [f64],
+}
+
 /// What is counted.
 struct Counts<'a> {
     design: &'a Design,
-    y: &'a [f64],
+    outcomes: &'a Outcomes<'a>,
 }
 
 /// Counts every part and fold; fails when a patient crosses, a row trains on what comes later, or a part is of no use.
 pub(super) fn report(
     assignment: &Assignment,
     design: &Design,
-    y: &[f64],
+    outcomes: &Outcomes,
     params: &SplitParams,
 ) -> Result<Report, StageError> {
-    let counts = Counts { design, y };
-    let all: Vec<usize> = (0..y.len()).collect();
+    let counts = Counts { design, outcomes };
+    let all: Vec<usize> = (0..outcomes.y.len()).collect();
     let test = assignment.rows(|seat| seat == Seat::Test);
     let (train, folds) = assignment.training(params.folds);
     counts.prove(&train, &folds, &test)?;
@@ -112,13 +130,22 @@ pub(super) fn report(
 
 impl Counts<'_> {
     fn part(&self, rows: &[usize]) -> Part {
-        let events = rows.iter().filter(|&&row| self.y[row] > 0.5).count();
+        let y = || rows.iter().map(|&row| self.outcomes.y[row]);
+        let (events, outcome) = match self.outcomes.task {
+            Task::Binary => (Some(y().filter(|&y| y > 0.5).count()), None),
+            Task::Continuous => {
+                let mean = |sum: f64| (!rows.is_empty()).then(|| sum / rows.len() as f64);
+                let centre = mean(y().sum());
+                let sd = centre.and_then(|centre| mean(y().map(|y| (y - centre) * (y - centre)).sum())).map(libm::sqrt);
+                (None, Some(Spread { mean: centre, sd }))
+            }
+        };
         let span = |times: &[f64]| {
             let of = |start: f64, pick: fn(f64, f64) -> f64| rows.iter().map(|&row| times[row]).fold(start, pick);
             (!rows.is_empty()).then(|| [of(f64::INFINITY, f64::min), of(f64::NEG_INFINITY, f64::max)])
         };
         let time = self.design.time.as_ref().and_then(|line| span(&line.times));
-        Part { n: rows.len(), events, groups: self.patients(rows).len(), time }
+        Part { n: rows.len(), events, outcome, groups: self.patients(rows).len(), time }
     }
 
     fn patients(&self, rows: &[usize]) -> BTreeSet<usize> {
@@ -152,15 +179,18 @@ impl Counts<'_> {
 }
 
 fn check(part: &Part, what: &str) -> Result<(), StageError> {
-    let Part { n, events, .. } = part;
-    if *events > 0 && events < n {
-        return Ok(());
-    }
+    let n = part.n;
+    let found = match (part.events, &part.outcome) {
+        (Some(events), _) if events > 0 && events < n => return Ok(()),
+        (_, Some(outcome)) if outcome.sd.is_some_and(|sd| sd > 0.0) => return Ok(()),
+        (Some(events), _) => format!("of which {events} have the event"),
+        (None, _) => "whose outcomes do not differ".to_owned(),
+    };
     let hint = "take fewer folds, another test share, or `kind: stratified`; with too few events no split can work";
     let hint = if part.time.is_none() {
         hint
     } else {
         "take fewer folds, a larger test share or an earlier cutoff, or a smaller gap; with too few events no split can work"
     };
-    Err(StageError::failed(format!("{what} has {n} rows of which {events} have the event")).with_hint(hint))
+    Err(StageError::failed(format!("{what} has {n} rows {found}")).with_hint(hint))
 }

@@ -15,8 +15,10 @@ pub use compare::Comparison;
 pub use params::{CrossRule, Level, Strictness, ValidateParams};
 
 use crate::common::canonical_json;
+use crate::common::folds::quantile_strata;
 use crate::common::schema::Schema;
 use crate::common::table::Table;
+use crate::common::target::Task;
 use crate::{ParamError, ParamSet, Role, Stage, StageContext, StageError};
 
 /// The stage `validate`.
@@ -71,8 +73,7 @@ impl Stage for Validate {
             context.progress(done as u64, None, "rules", format!("{} rows", table.rows()));
         })?;
         let broken = rules::broken(&rules);
-        let report =
-            report::report(&rules, &table.ints_full("row_id")?, &table.labels(&schema.target.column)?, &broken);
+        let report = report::report(&rules, &table.ints_full("row_id")?, &outcomes(&table, &schema)?, &broken);
         report.verdict(&input.name)?;
         let kept: Vec<usize> = (0..table.rows()).filter(|row| !broken.contains_key(row)).collect();
         if kept.is_empty() {
@@ -85,6 +86,21 @@ impl Stage for Validate {
         clean.write(context.output("table")?)?;
         canonical_json::write(context.output("report")?, &report)
     }
+}
+
+/// The outcome of each row as the report groups it: an event's value, a number's quarter of the rows.
+fn outcomes(table: &Table, schema: &Schema) -> Result<Vec<Option<String>>, StageError> {
+    if schema.target.kind == Task::Binary {
+        return table.labels(&schema.target.column);
+    }
+    let values = table.floats(&schema.target.column)?;
+    let known: Vec<usize> = (0..values.len()).filter(|&row| values[row].is_finite()).collect();
+    let mut labels = vec![None; values.len()];
+    let quarters = quantile_strata(&known.iter().map(|&row| values[row]).collect::<Vec<_>>(), 4);
+    for (row, quarter) in known.into_iter().zip(quarters) {
+        labels[row] = Some(format!("quarter {}", quarter + 1));
+    }
+    Ok(labels)
 }
 
 /// Reads and checks `schema` and `validate` of the declared parameters.
