@@ -376,7 +376,10 @@ pub(super) mod tests {
         });
         let study = StudySummary::from_json(&metrics, &Value::Null, &Value::Null, &Value::Null).unwrap();
         let names: Vec<&str> = study.headlines.iter().map(|row| row.name.as_str()).collect();
-        assert_eq!((names, study.baselines), (vec!["RMSE", "MAE", "R²"], vec!["training mean".to_owned(), "plain ridge".to_owned()]));
+        assert_eq!(
+            (names, study.baselines),
+            (vec!["RMSE", "MAE", "R²"], vec!["training mean".to_owned(), "plain ridge".to_owned()])
+        );
         assert_eq!(study.headlines[0].baselines, [Some(2.5), Some(4.0)]);
         let note = "giving everyone the mean of the training rows is at least as good as this model: RMSE 2.5000, the model's 3.0000";
         assert_eq!(study.not_beaten, [note]);

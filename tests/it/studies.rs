@@ -107,3 +107,29 @@ fn predict_scores_a_table_with_the_bundle() {
     assert_eq!(first, score("two.csv"));
     assert_eq!(first.lines().count(), project.read("study/data/synthetic.csv").lines().count());
 }
+
+#[test]
+fn intervals_stand_beside_every_prediction_on_request() {
+    let project = Project::init("stroke");
+    let at = |args: &[&str]| project.run(&[&["-C", "study"], args].concat()).succeeds();
+    at(&["repro", "-q", "--set", "calibrate.venn_abers=true", "--set", "train.models=[logistic]"]);
+    let text = at(&["predict", "data/synthetic.csv"]).stdout;
+    let mut lines = text.lines();
+    let header: Vec<&str> = lines.next().unwrap().split(',').collect();
+    let column = |name: &str| header.iter().position(|column| *column == name).unwrap();
+    let (raw, low, high) = (column("p_raw"), column("p_low"), column("p_high"));
+    let mut rows: Vec<[f64; 3]> = lines
+        .map(|line| {
+            let cells: Vec<&str> = line.split(',').collect();
+            [raw, low, high].map(|at| cells[at].parse().unwrap())
+        })
+        .collect();
+    assert!(rows.len() > 1000 && rows.iter().all(|[_, low, high]| 0.0 <= *low && low < high && *high <= 1.0));
+    rows.sort_by(|a, b| a[0].total_cmp(&b[0]));
+    assert!(
+        rows.windows(2).all(|pair| pair[0][1] <= pair[1][1] && pair[0][2] <= pair[1][2]),
+        "ends rise with the score"
+    );
+    let widths: Vec<f64> = rows.iter().map(|[_, low, high]| high - low).collect();
+    assert!(widths.iter().any(|width| *width < 0.1), "many rows make a narrow interval");
+}

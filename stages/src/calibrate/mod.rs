@@ -109,6 +109,10 @@ impl Stage for Calibrate {
     fn run(&self, context: &StageContext) -> Result<(), StageError> {
         let params: CalibrateParams = context.param("calibrate")?;
         let oof = Table::read(context.input("oof")?)?;
+        if oof.has("prediction") {
+            return Err(StageError::failed("the predictions are numbers, and only probabilities are calibrated")
+                .with_hint("leave calibrate and tune_threshold out of the pipeline of a study of a number"));
+        }
         check_balance(&oof, params.method)?;
         let rows = Rows::read(&oof)?;
         let (method, reason) = rows.decide(params.method);
@@ -260,6 +264,18 @@ mod tests {
             }
             assert_ne!(before, after);
         }
+    }
+
+    #[test]
+    fn numbers_are_not_calibrated() {
+        let mut oof = Table::with_rows(1);
+        oof.push_floats("prediction", vec![3.5]).expect("a column");
+        let lab = crate::testing::Lab::new();
+        oof.write(&lab.path("oof.parquet")).expect("written");
+        let outputs = [("calibrator", "calibrator.json"), ("calibrated", "calibrated.parquet")];
+        let error = lab.run(&Calibrate, &[("oof", "oof.parquet")], &outputs, &serde_json::json!({"calibrate": {}}));
+        let error = error.expect_err("no probabilities");
+        assert!(error.hint().is_some_and(|hint| hint.contains("leave calibrate")), "{error}");
     }
 
     #[test]

@@ -1,7 +1,5 @@
 //! `split.json`, and the proof that the assignment is what it claims to be.
 
-use std::collections::BTreeSet;
-
 use serde::Serialize;
 
 use super::assign::{Assignment, Seat, unfoldable};
@@ -145,11 +143,17 @@ impl Counts<'_> {
             (!rows.is_empty()).then(|| [of(f64::INFINITY, f64::min), of(f64::NEG_INFINITY, f64::max)])
         };
         let time = self.design.time.as_ref().and_then(|line| span(&line.times));
-        Part { n: rows.len(), events, outcome, groups: self.patients(rows).len(), time }
+        let groups = self.patients(rows).into_iter().filter(|&seen| seen).count();
+        Part { n: rows.len(), events, outcome, groups, time }
     }
 
-    fn patients(&self, rows: &[usize]) -> BTreeSet<usize> {
-        rows.iter().map(|&row| self.design.groups[row]).collect()
+    /// For each patient's number whether one of the rows is theirs.
+    fn patients(&self, rows: &[usize]) -> Vec<bool> {
+        let mut seen = vec![false; self.design.groups.iter().max().map_or(0, |last| last + 1)];
+        for &row in rows {
+            seen[self.design.groups[row]] = true;
+        }
+        seen
     }
 
     /// Patients never cross, and nothing is trained on that was not yet known.
@@ -164,7 +168,7 @@ impl Counts<'_> {
     }
 
     fn prove_pair(&self, fit: &[usize], held: &[usize], what: &str) -> Result<(), StageError> {
-        let crossing = self.patients(fit).intersection(&self.patients(held)).count();
+        let crossing = self.patients(fit).iter().zip(self.patients(held)).filter(|(fit, held)| **fit && *held).count();
         if crossing > 0 {
             return Err(StageError::failed(format!("{crossing} patients of {what} would be trained on as well")));
         }
