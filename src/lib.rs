@@ -6,6 +6,7 @@ pub mod cli;
 pub mod config;
 pub mod console;
 pub mod exec;
+pub mod export;
 pub mod graph;
 pub mod key;
 pub mod metrics;

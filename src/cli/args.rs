@@ -10,6 +10,7 @@ use super::commit::CommitArgs;
 use super::compare::CompareArgs;
 use super::completions::CompletionsArgs;
 use super::dag::DagArgs;
+use super::export::ExportCommand;
 use super::freeze::FreezeArgs;
 use super::lineage::LineageArgs;
 use super::man::ManArgs;
@@ -109,6 +110,9 @@ pub enum Command {
     Log(LogArgs),
     /// Score a table with a bundle.
     Predict(PredictArgs),
+    /// Hand a bundle's model over to another library.
+    #[command(subcommand)]
+    Export(ExportCommand),
     /// Host a bundle as an HTTP service.
     Serve(ServeArgs),
     /// Follow an artifact back to the raw data.

@@ -9,6 +9,7 @@ mod completions;
 mod dag;
 mod error;
 mod exit;
+mod export;
 mod freeze;
 mod init;
 mod lineage;
@@ -103,6 +104,7 @@ fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<u8> {
         Command::Pull(args) => remote::pull(&global, &args, output)?,
         Command::Log(args) => log::run(&global, &args, output)?,
         Command::Predict(args) => predict::run(&args, output)?,
+        Command::Export(command) => export::run(&command, output)?,
         Command::Serve(args) => serve::run(&global, &args, output)?,
         Command::Lineage(args) => lineage::run(&global, &args, output)?,
         Command::Plots(command) => plots::run(&global, &command, output)?,

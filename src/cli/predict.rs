@@ -131,10 +131,10 @@ fn parquet(table: &Table) -> anyhow::Result<Vec<u8>> {
 }
 
 /// A table that may be scored.
-struct Input {
+pub(super) struct Input {
     table: Table,
     /// The columns that the model and the rules read.
-    frame: Frame,
+    pub(super) frame: Frame,
     /// Rules of the level `warning` that rows break.
     warnings: Vec<String>,
 }
@@ -156,7 +156,7 @@ struct Scores {
 
 impl Input {
     /// Reads a table and refuses it when a row is not fit to be scored.
-    fn read(bundle: &Bundle, input: &Path) -> anyhow::Result<Self> {
+    pub(super) fn read(bundle: &Bundle, input: &Path) -> anyhow::Result<Self> {
         let name = input.display().to_string();
         let table = read(bundle, input)?;
         let compared = bundle.records().compared();

@@ -19,11 +19,12 @@ const EDGES: &[(&str, &[&str])] = &[
     ("metrics", &[]),
     ("plots", &["metrics"]),
     ("serve", &[]),
+    ("export", &[]),
     ("templates", &[]),
 ];
 
 /// Rooms that may use the stages crate.
-const USE_STAGES: &[&str] = &["cli", "exec", "metrics", "sched", "serve", "stage"];
+const USE_STAGES: &[&str] = &["cli", "exec", "export", "metrics", "sched", "serve", "stage"];
 
 #[test]
 fn every_import_follows_an_edge() {

@@ -15,6 +15,7 @@ mod disk;
 mod edits;
 mod engine;
 mod exec;
+mod export;
 mod files;
 mod fuzz;
 mod help;

@@ -13,7 +13,7 @@ pub use intake::{Intake, IntakeRule};
 pub use manifest::{BundleError, BundleManifest, DataLineage, MANIFEST, Member, TrainingRows};
 pub use record::{FieldError, ParsedRecord, RecordSchema};
 pub use reference::{Profile, Reference};
-pub use score::{Bundle, Prediction, parse_record};
+pub use score::{Bundle, Prediction, ScoringModel, parse_record};
 pub use tiers::{Level, Tiers};
 
 #[cfg(test)]

@@ -14,8 +14,8 @@ use crate::common::frame::{Column, Frame};
 use crate::common::schema::{ColumnType, Schema};
 use crate::common::target::Task;
 use crate::featurize::FeatureSpec;
-use crate::train::{BaselineConstant, BaselineLinear, ModelFile, ModelMember, Preprocessor, PreprocessorFile};
-use crate::train::{COMBINATIONS, CombinationsFile, SeenCombinations};
+use crate::train::{BaselineConstant, BaselineLinear, LearnerName, Model, ModelFile, ModelMember, Preprocessor};
+use crate::train::{COMBINATIONS, CombinationsFile, PreprocessorFile, SeenCombinations};
 use crate::tune_threshold::Threshold;
 
 /// A loaded, verified bundle.
@@ -80,6 +80,19 @@ pub struct Prediction {
     pub flagged: bool,
     /// The index of its risk level, when the bundle has levels.
     pub tier: Option<usize>,
+}
+
+/// A fitted model and the step before it, as whoever hands it over or explains it needs them.
+#[derive(Debug, Clone, Copy)]
+pub struct ScoringModel<'a> {
+    /// What is predicted.
+    pub task: Task,
+    /// The learner that made it.
+    pub learner: LearnerName,
+    /// Turns features into the matrix that the model reads.
+    pub preprocessor: &'a Preprocessor,
+    /// The model over that matrix.
+    pub model: &'a Model,
 }
 
 /// A model behind its preprocessor: several when their predictions are averaged.
@@ -239,6 +252,18 @@ impl Bundle {
         self.decision.as_ref().is_some_and(|decision| decision.venn_abers.is_some())
     }
 
+    /// The models whose mean prediction is the bundle's, at least one.
+    pub fn members(&self) -> Vec<ScoringModel<'_>> {
+        let Scorer { task, members } = &self.scorer;
+        let models = members.iter().map(|(preprocessor, ModelMember { learner, model, .. })| ScoringModel {
+            task: *task,
+            learner: *learner,
+            preprocessor,
+            model,
+        });
+        models.collect()
+    }
+
     /// Scores every row. A nullable column may be absent and counts as missing; other columns are ignored.
     ///
     /// # Errors
@@ -271,7 +296,8 @@ impl Bundle {
         self.constant
     }
 
-    fn features_of(&self, raw: &Frame) -> Result<Frame, BundleError> {
+    /// The features of raw rows, before any member's preprocessor.
+    pub fn features_of(&self, raw: &Frame) -> Result<Frame, BundleError> {
         let complete = self.completed(raw)?;
         let features = self.spec.apply(complete.as_ref().unwrap_or(raw));
         features.map_err(|error| BundleError::Features(error.to_string()))

@@ -164,6 +164,18 @@ impl Preprocessor {
         flags.collect()
     }
 
+    /// The levels behind the codes of each encoded column that holds codes, code i for level i, and whether the code
+    /// after the last stands for every other level.
+    pub fn code_levels(&self) -> Vec<Option<(&[String], bool)>> {
+        let levels = self.steps.iter().flat_map(|step| {
+            (0..step.width()).map(move |at| match &step.encoding {
+                Encoding::Code { levels, rare } if at == 0 => Some((levels.as_slice(), *rare)),
+                _ => None,
+            })
+        });
+        levels.collect()
+    }
+
     /// Which encoded columns belong together, in their order. A missing flag is a block of its own.
     pub fn blocks(&self) -> Vec<Block> {
         let (mut blocks, mut start) = (Vec::new(), 0);
