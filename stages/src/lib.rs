@@ -13,6 +13,7 @@ pub mod common;
 mod context;
 mod error;
 pub mod evaluate;
+pub mod explain;
 pub mod featurize;
 pub mod gate;
 pub mod generate;
@@ -87,6 +88,7 @@ pub fn stages() -> &'static [&'static dyn Stage] {
         &tune_threshold::TuneThreshold,
         &bundle::Assemble,
         &evaluate::Evaluate,
+        &explain::Explain,
         &gate::Gate,
     ]
 }

@@ -23,6 +23,7 @@ pub fn params_schema() -> Value {
     add::<crate::tune_threshold::Policy>("tune_threshold", &mut properties, &mut generator);
     add::<crate::bundle::Tiers>("tiers", &mut properties, &mut generator);
     add::<crate::evaluate::EvaluateParams>("evaluate", &mut properties, &mut generator);
+    add::<crate::explain::ExplainParams>("explain", &mut properties, &mut generator);
     add::<crate::gate::GateParams>("gate", &mut properties, &mut generator);
     json!({"properties": properties, "$defs": generator.take_definitions(true)})
 }

@@ -1,6 +1,7 @@
 //! The bundle: everything that scoring needs, and the only path that scores.
 
 mod assemble;
+mod explain;
 mod intake;
 mod manifest;
 pub mod record;
@@ -9,6 +10,7 @@ mod score;
 mod tiers;
 
 pub use assemble::Assemble;
+pub use explain::{Explanation, Explanations, Scale};
 pub use intake::{Intake, IntakeRule};
 pub use manifest::{BundleError, BundleManifest, DataLineage, MANIFEST, Member, TrainingRows};
 pub use record::{FieldError, ParsedRecord, RecordSchema};

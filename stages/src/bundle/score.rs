@@ -27,7 +27,7 @@ pub struct Bundle {
     intake: Intake,
     records: RecordSchema,
     spec: FeatureSpec,
-    scorer: Scorer,
+    pub(super) scorer: Scorer,
     /// How probabilities are judged; nothing when the outcome is a number.
     decision: Option<Decision>,
     linear: Scorer,
@@ -97,9 +97,9 @@ pub struct ScoringModel<'a> {
 
 /// A model behind its preprocessor: several when their predictions are averaged.
 #[derive(Debug)]
-struct Scorer {
-    task: Task,
-    members: Vec<(Preprocessor, ModelMember)>,
+pub(super) struct Scorer {
+    pub(super) task: Task,
+    pub(super) members: Vec<(Preprocessor, ModelMember)>,
 }
 
 impl Scorer {

@@ -18,9 +18,27 @@ pub fn list<'a>(items: impl IntoIterator<Item = &'a str>, most: usize) -> String
     if items.len() > most { format!("{shown} and {} more", items.len() - most) } else { shown }
 }
 
+/// A count with thousands separators: `1,234,567`.
+pub fn grouped(count: usize) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn thousands_are_set_apart() {
+        assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+    }
 
     #[test]
     fn near_names_are_suggested_and_far_ones_are_not() {

@@ -40,6 +40,9 @@ pub struct ModelMember {
     pub learner: LearnerName,
     /// The encoded columns, in order.
     pub columns: Vec<String>,
+    /// The mean of each encoded column over the training rows, for linear models: what their explanations start from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub means: Option<Vec<f64>>,
     /// The model.
     pub model: Model,
 }

@@ -8,7 +8,7 @@ use super::feature_selection::{SelectError, select};
 use super::learner::{FitRequest, LearnError, learner};
 use super::model::ModelMember;
 use super::params::{LearnerName, TrainParams};
-use super::preprocess::{FitRows, PreprocessError, Preprocessor};
+use super::preprocess::{Dialect, FitRows, PreprocessError, Preprocessor};
 use super::study::Study;
 
 /// How a candidate gets from features to a model.
@@ -97,6 +97,8 @@ impl Recipe {
         let rows = FitRows { names: &names, ..all };
         let (mut preprocessor, x) = Preprocessor::fit_transform(&rows, &params.preprocess, learner.dialect())?;
         preprocessor.record_dropped(dropped, &study.names);
+        // Before balancing: explanations start from the patients there are.
+        let means = (learner.dialect() == Dialect::Linear).then(|| x.means());
         let y = job.rows.iter().map(|&row| study.y[row]).collect();
         let groups = job.rows.iter().map(|&row| study.groups[row]).collect();
         let sample = Sample { x, y, groups, weights: None };
@@ -115,7 +117,7 @@ impl Recipe {
             threads: job.threads,
             progress: job.progress,
         })?;
-        let member = ModelMember { learner: self.learner, columns: preprocessor.columns(), model: fitted.model };
+        let member = ModelMember { learner: self.learner, columns: preprocessor.columns(), means, model: fitted.model };
         Ok(Trained { preprocessor, member, rounds: fitted.rounds })
     }
 }

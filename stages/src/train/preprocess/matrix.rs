@@ -24,6 +24,17 @@ impl Matrix {
         Self { rows: index.len(), cols: self.cols, values }
     }
 
+    /// The mean of each column; 0 without rows.
+    pub fn means(&self) -> Vec<f64> {
+        let mut sums = vec![0.0; self.cols];
+        for row in 0..self.rows {
+            for (sum, value) in sums.iter_mut().zip(self.row(row)) {
+                *sum += value;
+            }
+        }
+        sums.iter().map(|sum| sum / self.rows.max(1) as f64).collect()
+    }
+
     /// The columns at `index`, in that order.
     #[must_use]
     pub fn take_columns(&self, index: &[usize]) -> Self {

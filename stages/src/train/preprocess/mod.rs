@@ -150,6 +150,11 @@ impl Preprocessor {
         self.steps.iter().flat_map(Step::columns).collect()
     }
 
+    /// The feature that each encoded column was made of.
+    pub fn sources(&self) -> Vec<&str> {
+        self.steps.iter().flat_map(|step| std::iter::repeat_n(step.feature.as_str(), step.width())).collect()
+    }
+
     /// Number of encoded columns.
     pub fn width(&self) -> usize {
         self.steps.iter().map(Step::width).sum()
