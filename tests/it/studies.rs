@@ -40,6 +40,33 @@ fn bytes_do_not_depend_on_directory_threads_day_or_locale() {
 }
 
 #[test]
+fn a_tuned_study_gives_the_same_trials_on_any_number_of_threads() {
+    let run = |jobs: &str, threads: &str| {
+        let project = Project::init("dropout");
+        let params = project.read("study/params.yaml").replace("n: 10000", "n: 800");
+        let tuned = "train:\n  tune:\n    method: tpe\n    trials: 10\n    metric: f2\n    inner_folds: 2\n    space:\n\
+                     \x20     gbdt.leaves: {low: 4, high: 32, integer: true}\n      preprocess.scale: {values: [standard, robust]}\n\
+                     \x20     forest.min_leaf: {low: 2, high: 50, log: true, integer: true}\n  forest: {trees: 20}\n";
+        project.write("study/params.yaml", &params.replace("train:\n", tuned));
+        let pipeline = project.read("study/pipeline.yaml");
+        let with_trials = "oof: artifacts/oof.parquet, trials: artifacts/trials.csv}";
+        project.write("study/pipeline.yaml", &pipeline.replacen("oof: artifacts/oof.parquet}", with_trials, 1));
+        let mut command = project.command(&["-C", "study", "repro", "-q", jobs]);
+        command.env("RAYON_NUM_THREADS", threads);
+        crate::project::Run::from(command.output().unwrap()).succeeds();
+        project.files("study/artifacts")
+    };
+    let (one, two) = (run("-j1", "1"), run("-j2", "2"));
+    let trials = String::from_utf8(one["trials.csv"].clone()).unwrap();
+    for scope in ["forest,fold-0,0,", "gbdt,fold-4,9,", ",final,9,"] {
+        assert!(trials.contains(scope), "no {scope} in:\n{trials}");
+    }
+    for (name, bytes) in &one {
+        assert!(bytes == &two[name], "{name} differs");
+    }
+}
+
+#[test]
 fn verify_agrees_and_finds_a_changed_lock() {
     let project = Project::init("stroke");
     project.run(&["-C", "study", "repro", "-q"]).succeeds();

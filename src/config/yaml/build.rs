@@ -314,6 +314,12 @@ mod tests {
         assert_eq!(node.place("train.depth"), Span { line: 3, column: 10 });
         assert_eq!(node.place("train.models"), Span { line: 2, column: 3 });
         assert_eq!(node.place("train.nothing.x"), Span { line: 1, column: 1 });
+        let source = Source::new("t.yaml", "space:\n  gbdt.l2: {low: 1, high: 2}\n  gbdt.l: 3\n");
+        let node = parse(&source).expect("valid");
+        assert_eq!(node.place("space.gbdt.l2.high"), Span { line: 2, column: 27 });
+        assert_eq!(node.place("space.gbdt.l2"), Span { line: 2, column: 3 });
+        assert_eq!(node.place("space.gbdt.l"), Span { line: 3, column: 11 });
+        assert_eq!(node.place("space.gbdt"), Span { line: 1, column: 1 });
     }
 
     #[test]

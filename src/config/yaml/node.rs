@@ -142,29 +142,32 @@ impl Node {
     }
 
     /// The place of a dotted path (list items by index), or of the deepest part of it that exists: a key for a
-    /// collection, the value for anything else.
+    /// collection, the value for anything else. A key may hold dots itself, as those of a search space do.
     pub fn place(&self, path: &str) -> Span {
-        let mut node = self;
-        let mut span = self.span;
-        for part in path.split('.') {
-            match &node.kind {
-                Kind::Map(_) => {
-                    let Some(entry) = node.entry(part) else { return span };
-                    node = &entry.value;
-                    span = if matches!(node.kind, Kind::Map(_) | Kind::List(_) | Kind::Null) {
-                        entry.key_span
-                    } else {
-                        node.span
-                    };
+        let (mut node, mut span, mut rest) = (self, self.span, path);
+        while !rest.is_empty() {
+            let (next, collection, part) = match &node.kind {
+                Kind::Map(entries) => {
+                    let Some(entry) = entries.iter().find(|entry| opens(rest, &entry.key)) else { return span };
+                    (&entry.value, entry.key_span, entry.key.as_str())
                 }
                 Kind::List(items) => {
+                    let part = rest.split('.').next().unwrap_or(rest);
                     let Some(item) = part.parse().ok().and_then(|index: usize| items.get(index)) else { return span };
-                    node = item;
-                    span = item.span;
+                    (item, item.span, part)
                 }
                 _ => return span,
-            }
+            };
+            let is_collection = matches!(next.kind, Kind::Map(_) | Kind::List(_) | Kind::Null);
+            span = if is_collection { collection } else { next.span };
+            node = next;
+            rest = rest[part.len()..].trim_start_matches('.');
         }
         span
     }
+}
+
+/// Whether a dotted path starts with a key.
+fn opens(path: &str, key: &str) -> bool {
+    !key.is_empty() && path.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }

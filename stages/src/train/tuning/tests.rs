@@ -149,6 +149,25 @@ fn a_trial_that_fails_is_listed_and_the_others_decide() {
 }
 
 #[test]
+fn balancing_that_a_search_chose_is_marked() {
+    let mut params = json!({
+        "models": ["logistic"],
+        "tune": {"method": "grid", "inner_folds": 2, "space": {"imbalance.method": {"values": ["weights"]}}},
+    });
+    let card = |params: &Value| -> Value {
+        let directory = study(params, 1);
+        let file = StageFile { path: directory.path().join("oof.parquet"), name: "oof".to_owned() };
+        let marked = Table::read(&file).expect("a table").has("imbalance");
+        let card: Value = canonical_json::read(&directory.path().join("models/card.json"), "card").expect("a card");
+        assert_eq!(marked, card["imbalance"].is_string());
+        card["imbalance"].clone()
+    };
+    assert_eq!(card(&params), "weights");
+    params["tune"]["space"]["imbalance.method"] = json!({"values": ["none"]});
+    assert_eq!(card(&params), Value::Null);
+}
+
+#[test]
 fn without_a_method_the_search_changes_no_byte() {
     let mut idle = tuned();
     idle["tune"]["method"] = json!("none");
