@@ -146,11 +146,7 @@ pub fn document(member: &ScoringModel<'_>, columns: &Columns) -> Result<String, 
         learner: Learner {
             attributes: Attributes { clinpipe_bundle: &columns.bundle, clinpipe_columns: columns.json()? },
             feature_names: encoded.iter().map(|column| column.name.as_str()).collect(),
-            feature_types: columns
-                .columns
-                .iter()
-                .map(|column| if column.levels.is_some() { "c" } else { "q" })
-                .collect(),
+            feature_types: encoded.iter().map(|column| if column.levels.is_some() { "c" } else { "q" }).collect(),
             gradient_booster: Booster { model: trees(ensemble, &num_feature)?, name: "gbtree" },
             learner_model_param: LearnerParam {
                 base_score,
