@@ -49,8 +49,8 @@ fn a_setting_that_cannot_be_searched_is_placed() {
                     \x20   outs: {models: m/, oof: o, cv: v, trials: t.csv}\n";
     let params = "seed: 1\ntrain:\n  tune:\n    method: tpe\n    space:\n      gbdt.leaves: {low: 7, high: 63, step: 8}\n\
                   \x20     gbdt.learning_rate: {low: 0.1, high: 3}\n";
-    refuses(pipeline, params, "params.yaml:7:38", &["train.gbdt.learning_rate", "at most 1"]);
-    refuses(pipeline, &params.replace("learning_rate", "lerning_rate"), "params.yaml:7:33", &["learning_rate"]);
+    refuses(pipeline, params, "params.yaml:7:44", &["train.gbdt.learning_rate", "at most 1"]);
+    refuses(pipeline, &params.replace("learning_rate", "lerning_rate"), "params.yaml:7:32", &["learning_rate"]);
 }
 
 #[test]
