@@ -200,7 +200,7 @@ mod tests {
         let all = without(&[]).expect("scores").csv();
         assert_eq!(without(&["dropout", "dropout_day", "gender"]).expect("scores").csv(), all);
         assert!(!without(&["patient_id"]).expect("scores").csv().starts_with("row_id,id"));
-        let error = without(&["age"]).err().expect("age is needed");
+        let error = without(&["age"]).expect_err("age is needed");
         assert!(error.is::<UsageError>() && error.to_string().contains("`age`"), "{error}");
     }
 
@@ -212,7 +212,7 @@ mod tests {
             let column = lines[0].iter().position(|name| name == "age").expect("a column");
             lines[5][column] = cell.to_owned();
             let (_dir, path) = written(&lines);
-            let error = score(&bundle, &path).err().expect("no score");
+            let error = score(&bundle, &path).expect_err("no score");
             assert!(error.is::<UsageError>(), "{error}");
             assert!(error.to_string().contains("raw.csv: row 6, column age"), "{cell}: {error}");
         }
@@ -234,7 +234,7 @@ mod tests {
         lines[6][days] = "10".to_owned();
         lines[6][last] = "11".to_owned();
         let (_dir, path) = written(&lines);
-        let error = score(&bundle, &path).err().expect("an error-level rule is broken");
+        let error = score(&bundle, &path).expect_err("an error-level rule is broken");
         let text = "raw.csv: row 7, column last_visit_day: breaks the rule `visits within the trial`";
         assert!(error.is::<UsageError>() && error.to_string().contains(text), "{error}");
     }
