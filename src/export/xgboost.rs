@@ -29,6 +29,7 @@ struct Document<'a> {
 }
 
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names are those of XGBoost's format")]
 struct Learner<'a> {
     attributes: Attributes<'a>,
     feature_names: Vec<&'a str>,
@@ -51,6 +52,7 @@ struct Booster {
 }
 
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names are those of XGBoost's format")]
 struct Trees {
     cats: Categories,
     gbtree_model_param: TreesParam,

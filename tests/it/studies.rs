@@ -139,7 +139,8 @@ fn predict_scores_a_table_with_the_bundle() {
 fn intervals_stand_beside_every_prediction_on_request() {
     let project = Project::init("stroke");
     let at = |args: &[&str]| project.run(&[&["-C", "study"], args].concat()).succeeds();
-    at(&["repro", "-q", "--set", "calibrate.venn_abers=true", "--set", "train.models=[logistic]"]);
+    let on = "calibrate={method: auto, venn_abers: true}";
+    at(&["repro", "-q", "--set", on, "--set", "train.models=[logistic]"]);
     let text = at(&["predict", "data/synthetic.csv"]).stdout;
     let mut lines = text.lines();
     let header: Vec<&str> = lines.next().unwrap().split(',').collect();
