@@ -120,7 +120,7 @@ impl Scorer {
         for (preprocessor, member) in &self.members {
             let matrix = preprocessor.transform(features, None);
             let matrix = matrix.map_err(|error| BundleError::Features(error.to_string()))?;
-            let predicted = (0..matrix.rows).map(|row| member.model.predict(matrix.row(row), self.task));
+            let predicted = member.model.predict_all(&matrix, self.task);
             sums.iter_mut().zip(predicted).for_each(|(sum, value)| *sum += value);
         }
         let count = self.members.len() as f64;

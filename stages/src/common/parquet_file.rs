@@ -14,7 +14,8 @@ use arrow_array::{
     Array, ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, RecordBatchOptions, StringArray,
 };
 use arrow_schema::{DataType as ArrowType, Field, Schema};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::arrow::arrow_writer::{ArrowWriter, ArrowWriterOptions};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
@@ -60,20 +61,23 @@ fn to_batch(frame: &DataFrame) -> Result<RecordBatch, String> {
     batch.map_err(|error| error.to_string())
 }
 
-/// Reads a whole file.
+/// Reads a whole file, one column after the other, so that no more than one is in memory twice.
 pub(super) fn read(path: &Path) -> Result<DataFrame, String> {
-    let file = File::open(path).map_err(|error| error.to_string())?;
+    let text = |error: io::Error| error.to_string();
     let not_parquet = |error: parquet::errors::ParquetError| format!("is not a readable Parquet file: {error}");
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(not_parquet)?;
-    let schema = builder.schema().clone();
-    let reader = builder.with_batch_size(ROW_GROUP).build().map_err(not_parquet)?;
-    let batches = reader.collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
-    let rows = batches.iter().map(RecordBatch::num_rows).sum();
-    let columns = schema.fields().iter().enumerate().map(|(index, field)| {
-        let parts: Vec<&ArrayRef> = batches.iter().map(|batch| batch.column(index)).collect();
+    let file = File::open(path).map_err(text)?;
+    let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::default()).map_err(not_parquet)?;
+    let rows = usize::try_from(metadata.metadata().file_metadata().num_rows()).map_err(|error| error.to_string())?;
+    let columns = metadata.schema().fields().iter().enumerate().map(|(index, field)| {
+        let file = file.try_clone().map_err(text)?;
+        let mask = ProjectionMask::roots(metadata.metadata().file_metadata().schema_descr(), [index]);
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone());
+        let reader = builder.with_projection(mask).with_batch_size(ROW_GROUP).build().map_err(not_parquet)?;
+        let batches = reader.collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
+        let parts: Vec<&ArrayRef> = batches.iter().map(|batch| batch.column(0)).collect();
         column(field, &parts)
     });
-    let columns = columns.collect::<Result<Vec<_>, _>>()?;
+    let columns = columns.collect::<Result<Vec<_>, String>>()?;
     DataFrame::new(rows, columns).map_err(|error| error.to_string())
 }
 
@@ -83,6 +87,10 @@ fn column(field: &Field, parts: &[&ArrayRef]) -> Result<Column, String> {
         ArrowType::Int64 => {
             let values = parts.iter().flat_map(|part| part.as_primitive::<Int64Type>().iter());
             Ok(Column::new(name, values.collect::<Vec<_>>()))
+        }
+        ArrowType::Float64 if parts.iter().all(|part| part.null_count() == 0) => {
+            let values = parts.iter().flat_map(|part| part.as_primitive::<Float64Type>().values());
+            Ok(Column::new(name, values.copied().collect::<Vec<f64>>()))
         }
         ArrowType::Float64 => {
             let values = parts.iter().flat_map(|part| part.as_primitive::<Float64Type>().iter());

@@ -6,6 +6,8 @@
 //! exact even in 32-bit floats ([`TreeEnsemble::settle`]), so a margin has the same bits in any order of addition and
 //! in every library. Children always follow their parent, so a walk ends; this is checked when a model is read.
 
+mod batch;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -117,16 +119,6 @@ impl TreeEnsemble {
         }
         self
     }
-
-    /// Counts, for every node, the rows of a row-major matrix that reach it.
-    pub fn count_cover(&mut self, values: &[f64], columns: usize) {
-        for tree in &mut self.trees {
-            tree.nodes.iter_mut().for_each(|node| node.cover = 0);
-            for row in values.chunks_exact(columns.max(1)) {
-                tree.count(row);
-            }
-        }
-    }
 }
 
 impl TreeEnsemble {
@@ -206,22 +198,52 @@ impl Tree {
 
     /// The value of the leaf that a row reaches.
     pub fn value(&self, row: &[f64]) -> f64 {
-        let mut index = 0;
-        loop {
-            match &self.nodes[index].kind {
-                NodeKind::Leaf(value) => return *value,
-                branch @ NodeKind::Branch { .. } => index = branch.next(row),
-            }
+        match self.nodes[self.leaf(row)].kind {
+            NodeKind::Leaf(value) => value,
+            NodeKind::Branch { .. } => 0.0,
         }
     }
 
-    fn count(&mut self, row: &[f64]) {
+    /// The node of the leaf that a row reaches.
+    fn leaf(&self, row: &[f64]) -> usize {
         let mut index = 0;
-        loop {
-            self.nodes[index].cover += 1;
-            match &self.nodes[index].kind {
-                NodeKind::Leaf(_) => return,
-                branch @ NodeKind::Branch { .. } => index = branch.next(row),
+        while let branch @ NodeKind::Branch { .. } = &self.nodes[index].kind {
+            index = branch.next(row);
+        }
+        index
+    }
+
+    /// The nodes that a row passes, root first.
+    #[cfg(test)]
+    fn path(&self, row: &[f64]) -> Vec<usize> {
+        let mut path = vec![0];
+        while let branch @ NodeKind::Branch { .. } = &self.nodes[path[path.len() - 1]].kind {
+            path.push(branch.next(row));
+        }
+        path
+    }
+
+    /// The nodes of the leaves, from left to right.
+    fn leaves_from_left(&self) -> Vec<usize> {
+        let (mut open, mut leaves) = (vec![0], Vec::new());
+        while let Some(index) = open.pop() {
+            match self.nodes[index].kind {
+                NodeKind::Leaf(_) => leaves.push(index),
+                NodeKind::Branch { left, right, .. } => open.extend([right as usize, left as usize]),
+            }
+        }
+        leaves
+    }
+
+    /// Sets all covers from those of the leaves: `counts` has one for each of `nodes`.
+    fn set_cover(&mut self, nodes: &[usize], counts: &[u64]) {
+        self.nodes.iter_mut().for_each(|node| node.cover = 0);
+        for (&node, &count) in nodes.iter().zip(counts) {
+            self.nodes[node].cover = count;
+        }
+        for index in (0..self.nodes.len()).rev() {
+            if let NodeKind::Branch { left, right, .. } = self.nodes[index].kind {
+                self.nodes[index].cover = self.nodes[left as usize].cover + self.nodes[right as usize].cover;
             }
         }
     }

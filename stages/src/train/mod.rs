@@ -5,6 +5,7 @@
 //! built on. Settings are searched for in inner folds, on the training rows of each outer fold, so that comparing the
 //! candidates on the outer folds is the only other selection; test rows play no part in either.
 
+mod alone;
 mod balance;
 mod choose;
 mod cv;
@@ -12,6 +13,7 @@ mod feature_selection;
 mod files;
 mod learner;
 mod model;
+mod monotone;
 mod params;
 mod preprocess;
 mod recipe;
@@ -23,7 +25,9 @@ mod tuning;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+pub use alone::{AloneError, fit_alone};
 pub use files::{BaselineConstant, BaselineLinear, Card};
+pub use learner::LearnError;
 pub use model::{Model, ModelFile, ModelMember, PreprocessorFile};
 pub use params::{Imbalance, LearnerName, TrainParams};
 pub use preprocess::{
@@ -108,6 +112,7 @@ fn parse(params: &ParamSet) -> Result<TrainParams, ParamError> {
 
 fn train(context: &StageContext, params: &TrainParams, study: &Study) -> Result<(), StageError> {
     let field = Field::enter(params, study)?;
+    monotone::check(&params.gbdt.monotone, &study.features)?;
     let (metric, seed) = (params.deciding(study.task)?, context.seed()?);
     params.tuning_metric(study.task)?;
     let counter = Counter::new(context, field.fits(study.folds.count()));

@@ -9,6 +9,7 @@ use super::preprocess::Preprocessor;
 use crate::common::link::sigmoid;
 use crate::common::target::Task;
 use crate::common::tree::TreeEnsemble;
+use crate::train::preprocess::Matrix;
 
 /// model.json: the fitted models whose predictions are averaged; nearly always one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -89,9 +90,25 @@ impl Model {
         }
     }
 
+    /// The margins of all rows of a matrix; the same bits as [`Model::margin`] of each.
+    pub fn margins(&self, x: &Matrix) -> Vec<f64> {
+        match self {
+            Self::Forest(trees) | Self::Gbdt(trees) if x.cols > 0 => trees.margins(&x.values, x.cols),
+            _ => (0..x.rows).map(|row| self.margin(x.row(row))).collect(),
+        }
+    }
+
     /// The prediction for one encoded row: the uncalibrated probability of the event, or the expected number.
     pub fn predict(&self, row: &[f64], task: Task) -> f64 {
-        let margin = self.margin(row);
+        self.answer(self.margin(row), task)
+    }
+
+    /// The predictions for all rows of a matrix; the same bits as [`Model::predict`] of each.
+    pub fn predict_all(&self, x: &Matrix, task: Task) -> Vec<f64> {
+        self.margins(x).into_iter().map(|margin| self.answer(margin, task)).collect()
+    }
+
+    fn answer(&self, margin: f64, task: Task) -> f64 {
         match (self, task) {
             (Self::Logistic { .. }, _) | (Self::Gbdt(_), Task::Binary) => sigmoid(margin),
             (Self::Forest(_), Task::Binary) => margin.clamp(0.0, 1.0),

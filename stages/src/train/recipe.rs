@@ -7,6 +7,7 @@ use super::balance::{BalanceError, Sample, balance};
 use super::feature_selection::{SelectError, select};
 use super::learner::{FitRequest, LearnError, learner};
 use super::model::ModelMember;
+use super::monotone;
 use super::params::{LearnerName, TrainParams};
 use super::preprocess::{Dialect, FitRows, PreprocessError, Preprocessor};
 use super::study::Study;
@@ -103,6 +104,7 @@ impl Recipe {
         let groups = job.rows.iter().map(|&row| study.groups[row]).collect();
         let sample = Sample { x, y, groups, weights: None };
         let sample = balance(sample, &preprocessor, &params.imbalance, study.task, job.seed, job.label)?;
+        let monotone = monotone::directions(&params.gbdt.monotone, &preprocessor.columns());
         let fitted = learner.fit(&FitRequest {
             x: &sample.x,
             coded: &preprocessor.coded(),
@@ -110,7 +112,7 @@ impl Recipe {
             y: &sample.y,
             weights: sample.weights.as_deref(),
             groups: &sample.groups,
-            monotone: &[],
+            monotone: &monotone,
             rounds: job.rounds,
             seed: job.seed,
             label: job.label,
@@ -126,6 +128,6 @@ impl Trained {
     /// Predictions for the rows at `index`.
     pub(super) fn predict(&self, study: &Study, index: &[usize]) -> Result<Vec<f64>, FitError> {
         let x = self.preprocessor.transform(&study.features, Some(index))?;
-        Ok((0..x.rows).map(|row| self.member.model.predict(x.row(row), study.task)).collect())
+        Ok(self.member.model.predict_all(&x, study.task))
     }
 }

@@ -1,34 +1,35 @@
-//! Gradient boosted trees by hessboost, with the logistic loss written here on `libm`.
+//! Gradient boosted trees, grown by hessboost on the losses of `loss`.
 //!
-//! The library's own logistic objective depends on the processor's instructions, so only its tree growing is used:
-//! gradients, stopping metric and probabilities are ours. In a cross-validation fold the number of rounds is found on
-//! a slice of the training patients, then the model is refitted on all of the fold's training rows.
+//! In a cross-validation fold the number of rounds is found on a slice of the training patients, then the model is
+//! refitted on all of the fold's training rows. Nothing of the library reaches a file: its trees become a
+//! [`TreeEnsemble`] at once. It never sees an infinite value, a row that counts nothing, or more threads than asked for.
+
+mod loss;
+#[cfg(test)]
+mod tests;
 
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
+use std::thread;
 
 use hessboost::config::{GrowPolicy, Monotone, TrainingParams, TreeMethod};
-use hessboost::data::{DMatrix, FeatureType};
+use hessboost::data::{BinnedMatrix, DMatrix, FeatureType};
 use hessboost::error::HessboostError;
-use hessboost::metric::CustomMetric;
 use hessboost::model::BoostedModel;
-use hessboost::objective::{CustomLoss, GradPair, Objective};
+use hessboost::objective::Objective;
 use hessboost::training::Trainer;
 use hessboost::tree::RegTree;
-use rayon::prelude::*;
 
 use super::{FitRequest, Fitted, LearnError, Learner};
-use crate::common::link::{logit, sigmoid, softplus};
 use crate::common::rng::Stream;
+use crate::common::target::Task;
 use crate::common::tree::{NodeKind, Test, Tree, TreeEnsemble};
 use crate::train::model::Model;
 use crate::train::params::GbdtParams;
 use crate::train::preprocess::Dialect;
 
-/// Below this many cells a second thread costs more than it saves.
-const THREADED_CELLS: usize = 1_000_000;
-/// Rows per task when gradients are computed in parallel; each row is on its own, so bytes do not depend on it.
-const GRADIENT_CHUNK: usize = 8192;
+/// Below this many cells a second thread costs more than it saves. Tests divide less, to see that bytes stay.
+const THREADED_CELLS: usize = if cfg!(test) { 1_000 } else { 1_000_000 };
 
 /// Gradient boosted trees.
 pub struct Gbdt(pub GbdtParams);
@@ -42,30 +43,45 @@ impl Learner for Gbdt {
         if request.x.cols == 0 {
             return Err(LearnError::NoColumns);
         }
-        let all: Vec<usize> = (0..request.x.rows).collect();
+        let counting: Vec<usize> = (0..request.x.rows).filter(|&row| request.weight(row) > 0.0).collect();
+        if counting.is_empty() {
+            return Err(LearnError::NoRows);
+        }
+        if let Some(&row) = counting.iter().find(|&&row| request.y[row].abs() >= LARGEST_OUTCOME) {
+            return Err(LearnError::LargeOutcome(request.y[row]));
+        }
         let rounds = match request.rounds {
             Some(rounds) => rounds,
-            None => self.stopping_round(request)?,
+            None => self.stopping_round(request, &counting)?,
         };
-        let grown = self.boost(request, &all, &[], rounds)?;
-        let mut ensemble = flatten(&grown, rounds)?.settle(1.0);
+        let start = loss::start(request, &counting);
+        let grown = self.boost(request, &counting, &[], rounds)?;
+        let mut ensemble = flatten(&grown, rounds, start, request.task)?.settle(1.0);
         ensemble.count_cover(&request.x.values, request.x.cols);
         Ok(Fitted { model: Model::Gbdt(ensemble), rounds: Some(rounds) })
     }
 }
 
+/// Outcomes of this size have squares and sums that 32-bit floats cannot hold.
+const LARGEST_OUTCOME: f64 = 1e15;
+
 impl Gbdt {
-    /// The best number of rounds on a slice of the patients; all rounds when the slice lacks a class.
-    fn stopping_round(&self, request: &FitRequest) -> Result<usize, LearnError> {
-        let (grow, watch) = hold_out(request, self.0.validation_share);
-        let both = |rows: &[usize]| [0.0, 1.0].iter().all(|&class| rows.iter().any(|&row| request.y[row] == class));
-        if !both(&watch) || !both(&grow) {
+    /// The best number of rounds on a slice of the patients; all rounds when the slice or the rest lacks a class.
+    fn stopping_round(&self, request: &FitRequest, counting: &[usize]) -> Result<usize, LearnError> {
+        let (grow, watch) = hold_out(request, counting, self.0.validation_share);
+        let has = |rows: &[usize], class: f64| rows.iter().any(|&row| request.y[row] == class);
+        let tells = |rows: &[usize]| match request.task {
+            Task::Binary => has(rows, 0.0) && has(rows, 1.0),
+            Task::Continuous => !rows.is_empty(),
+        };
+        if !tells(&watch) || !tells(&grow) {
             return Ok(self.0.rounds);
         }
         let model = self.boost(request, &grow, &watch, self.0.rounds)?;
         Ok(model.best_iteration().map_or(self.0.rounds, |best| best + 1))
     }
 
+    /// Grows trees on some rows, watching others if there are any.
     fn boost(
         &self,
         request: &FitRequest,
@@ -73,54 +89,58 @@ impl Gbdt {
         watch: &[usize],
         rounds: usize,
     ) -> Result<BoostedModel, LearnError> {
-        let params = self.params(request, grow)?;
-        let (train, validation) = (matrix(request, grow)?, matrix(request, watch).ok());
-        let mut trainer = Trainer::new(&params, &train, rounds).on_round(|round| {
-            if (round.iteration() + 1) % 10 == 0 {
-                (request.progress)(round.iteration() + 1);
+        let start = loss::start(request, grow);
+        let params = self.params(request, start)?;
+        let threads = if grow.len() * request.x.cols >= THREADED_CELLS { request.threads } else { 1 };
+        apart(threads, || {
+            let train = BinnedMatrix::new(&matrix(request, grow, start)?, self.0.max_bins).map_err(library)?;
+            let validation = if watch.is_empty() { None } else { Some(matrix(request, watch, start)?) };
+            let mut trainer = Trainer::new(&params, &train, rounds).on_round(|round| {
+                if (round.iteration() + 1) % 10 == 0 {
+                    (request.progress)(round.iteration() + 1);
+                }
+                ControlFlow::Continue(())
+            });
+            if let (Some(validation), Some(patience)) = (&validation, NonZeroUsize::new(self.0.early_stopping)) {
+                let metric = Box::new(loss::metric(request.task));
+                trainer = trainer.eval(validation, "slice").early_stopping_rounds(patience).custom_metric(metric);
             }
-            ControlFlow::Continue(())
-        });
-        if let (Some(validation), Some(patience)) = (&validation, NonZeroUsize::new(self.0.early_stopping)) {
-            let metric = CustomMetric::new("log_loss", false, |margins, labels, _| mean_loss(margins, labels));
-            trainer = trainer.eval(validation, "slice").early_stopping_rounds(patience).custom_metric(Box::new(metric));
-        }
-        Ok(trainer.train().map_err(library)?.model)
+            Ok(trainer.train().map_err(library)?.model)
+        })
     }
 
-    fn params(&self, request: &FitRequest, grow: &[usize]) -> Result<TrainingParams, LearnError> {
-        let events = grow.iter().filter(|&&row| request.y[row] > 0.5).count() as f64;
-        // Half a row on each side keeps the start finite when a class is absent.
-        let start = logit((events + 0.5) / (grow.len() as f64 + 1.0));
-        let loss = CustomLoss::new("logistic", 1, |margins, labels, _, out| {
-            out.par_chunks_mut(GRADIENT_CHUNK).enumerate().for_each(|(chunk, pairs)| {
-                let first = chunk * GRADIENT_CHUNK;
-                for (at, pair) in pairs.iter_mut().enumerate() {
-                    let p = sigmoid(f64::from(margins[first + at]));
-                    let gradient = p - f64::from(labels[first + at]);
-                    *pair = GradPair::new(gradient as f32, (p * (1.0 - p)).max(1e-16) as f32);
-                }
-            });
-        });
+    fn params(&self, request: &FitRequest, start: f64) -> Result<TrainingParams, LearnError> {
         let builder = TrainingParams::builder()
-            .objective(Objective::custom(loss.with_base_margin(start as f32)))
+            .objective(Objective::custom(loss::loss(request.task, start)))
             .tree_method(TreeMethod::Hist)
             .grow_policy(GrowPolicy::LossGuide)
             .max_leaves(self.0.leaves)
+            .max_bin(self.0.max_bins)
             .eta(self.0.learning_rate)
             .lambda(self.0.l2)
             .min_child_weight(self.0.min_child)
             .subsample(self.0.subsample)
             .colsample_bytree(self.0.colsample)
             .monotone_constraints(request.monotone.iter().map(|&sign| direction(sign)).collect())
-            .seed(Stream::new(request.seed, request.label).bits() >> 33)
-            .nthread(if request.x.values.len() >= THREADED_CELLS { request.threads } else { 1 });
+            .seed(Stream::new(request.seed, request.label).bits() >> 33);
         let builder = match self.0.depth {
             Some(depth) => builder.max_depth(depth),
             None => builder.unlimited_depth(),
         };
         builder.build().map_err(library)
     }
+}
+
+/// Runs `work` with a thread pool of its own, from a thread of its own: a worker of the caller's pool that waited for
+/// another pool would meanwhile start other fits, more than there are threads for.
+fn apart<T: Send>(threads: usize, work: impl FnOnce() -> Result<T, LearnError> + Send) -> Result<T, LearnError> {
+    let failed = |what: &dyn std::fmt::Display| LearnError::Library(format!("cannot start threads: {what}"));
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(|error| failed(&error))?;
+    thread::scope(|scope| {
+        let worker =
+            thread::Builder::new().spawn_scoped(scope, || pool.install(work)).map_err(|error| failed(&error))?;
+        worker.join().unwrap_or_else(|_| Err(LearnError::Library("hessboost broke off".to_owned())))
+    })
 }
 
 fn direction(sign: i8) -> Monotone {
@@ -133,11 +153,13 @@ fn direction(sign: i8) -> Monotone {
 
 /// Divides the rows into those to grow trees on and those to watch, by patient and stratified by whether the patient
 /// has an event.
-fn hold_out(request: &FitRequest, share: f64) -> (Vec<usize>, Vec<usize>) {
+fn hold_out(request: &FitRequest, counting: &[usize], share: f64) -> (Vec<usize>, Vec<usize>) {
     let count = request.groups.iter().max().map_or(0, |last| last + 1);
     let mut event = vec![None; count];
-    for (&group, &y) in request.groups.iter().zip(request.y) {
-        event[group] = Some(event[group].unwrap_or(false) || y > 0.5);
+    for &row in counting {
+        let group = request.groups[row];
+        let happens = request.task == Task::Binary && request.y[row] > 0.5;
+        event[group] = Some(event[group].unwrap_or(false) || happens);
     }
     let mut watched = vec![false; count];
     let mut stream = Stream::new(request.seed, &format!("{}/slice", request.label));
@@ -147,36 +169,38 @@ fn hold_out(request: &FitRequest, share: f64) -> (Vec<usize>, Vec<usize>) {
         let take = libm::round(share * members.len() as f64) as usize;
         members.iter().take(take).for_each(|&group| watched[group] = true);
     }
-    (0..request.x.rows).partition(|&row| !watched[request.groups[row]])
+    counting.iter().partition(|&&row| !watched[request.groups[row]])
 }
 
-fn matrix(request: &FitRequest, rows: &[usize]) -> Result<DMatrix, LearnError> {
-    let cells: Vec<f32> = rows.iter().flat_map(|&row| request.x.row(row).iter().map(|&value| value as f32)).collect();
-    let labels: Vec<f32> = rows.iter().map(|&row| request.y[row] as f32).collect();
+/// The rows as the library reads them: 32-bit floats without infinities; for numbers, outcomes as distances from the
+/// start.
+fn matrix(request: &FitRequest, rows: &[usize], start: f64) -> Result<DMatrix, LearnError> {
+    let mut cells = Vec::with_capacity(rows.len() * request.x.cols);
+    for &row in rows {
+        cells.extend(request.x.row(row).iter().map(|&value| (value as f32).clamp(f32::MIN, f32::MAX)));
+    }
+    let from = if request.task == Task::Continuous { start } else { 0.0 };
+    let labels: Vec<f32> = rows.iter().map(|&row| (request.y[row] - from) as f32).collect();
     let kind = |&coded: &bool| if coded { FeatureType::Categorical } else { FeatureType::Numerical };
     let types: Vec<FeatureType> = request.coded.iter().map(kind).collect();
-    let built = DMatrix::from_dense_vec(cells, rows.len(), request.x.cols)
+    let mut built = DMatrix::from_dense_vec(cells, rows.len(), request.x.cols)
         .and_then(|matrix| matrix.with_labels(&labels))
         .and_then(|matrix| matrix.with_feature_types(&types));
+    if request.weights.is_some() {
+        let weights: Vec<f32> = rows.iter().map(|&row| request.weight(row) as f32).collect();
+        built = built.and_then(|matrix| matrix.with_weights(&weights));
+    }
     built.map_err(library)
 }
 
-fn mean_loss(margins: &[f32], labels: &[f32]) -> f64 {
-    let losses = margins.iter().zip(labels).map(|(&margin, &label)| {
-        let margin = f64::from(margin);
-        softplus(margin) - f64::from(label) * margin
-    });
-    losses.sum::<f64>() / labels.len() as f64
-}
-
-fn flatten(model: &BoostedModel, rounds: usize) -> Result<TreeEnsemble, LearnError> {
+fn flatten(model: &BoostedModel, rounds: usize, start: f64, task: Task) -> Result<TreeEnsemble, LearnError> {
     let trees = model
         .trees()
         .iter()
         .take(rounds)
         .map(|tree| Ok(Tree::from_links(tree.num_nodes(), |index| node(tree, index))?));
-    let trees = trees.collect::<Result<_, LearnError>>()?;
-    Ok(TreeEnsemble { base: f64::from(model.base_score()), trees })
+    let base = if task == Task::Continuous { start } else { f64::from(start as f32) };
+    Ok(TreeEnsemble { base, trees: trees.collect::<Result<_, LearnError>>()? })
 }
 
 fn node(tree: &RegTree, index: usize) -> Option<NodeKind> {
@@ -202,51 +226,4 @@ fn node(tree: &RegTree, index: usize) -> Option<NodeKind> {
 
 fn library(error: HessboostError) -> LearnError {
     LearnError::Library(error.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::common::target::Task;
-    use crate::train::preprocess::Matrix;
-    use hessboost::model::Iterations;
-
-    #[test]
-    fn flat_trees_give_the_margins_of_the_library() {
-        let mut stream = Stream::new(3, "gbdt tests");
-        let (rows, mut values, mut y) = (800, Vec::new(), Vec::new());
-        for _ in 0..rows {
-            let (a, code) = (f64::from(stream.normal() as f32), stream.below(6) as f64);
-            let gap = stream.chance(0.2);
-            values.extend([if gap { f64::NAN } else { a }, if stream.chance(0.1) { f64::NAN } else { code }]);
-            y.push(f64::from(u8::from(stream.chance(sigmoid(a + if code > 2.0 { 1.0 } else { -1.0 })))));
-        }
-        let x = Matrix { rows, cols: 2, values };
-        let groups: Vec<usize> = (0..rows).collect();
-        let request = FitRequest {
-            x: &x,
-            coded: &[false, true],
-            task: Task::Binary,
-            y: &y,
-            weights: None,
-            groups: &groups,
-            monotone: &[],
-            rounds: None,
-            seed: 1,
-            label: "test",
-            threads: 1,
-            progress: &|_| {},
-        };
-        let learner = Gbdt(GbdtParams { rounds: 40, ..GbdtParams::default() });
-        let grown = learner.boost(&request, &groups, &[], 40).expect("it boosts");
-        let flat = flatten(&grown, 40).expect("its trees can be read");
-        assert!(flat.trees.iter().any(|tree| {
-            tree.nodes().iter().any(|node| matches!(node.kind, NodeKind::Branch { test: Test::In(_), .. }))
-        }));
-        let matrix = matrix(&request, &groups).expect("a matrix");
-        let margins = grown.predict(&matrix, Iterations::Best).expect("margins");
-        for (row, &margin) in margins.as_slice().iter().enumerate() {
-            assert!((flat.margin(x.row(row)) - f64::from(margin)).abs() < 1e-5, "row {row}");
-        }
-    }
 }

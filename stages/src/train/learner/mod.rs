@@ -104,6 +104,9 @@ pub enum LearnError {
         /// Which.
         column: usize,
     },
+    /// Outcomes beyond what single precision can square and add.
+    #[error("an outcome of {0:e} is too large to learn from; give it in another unit")]
+    LargeOutcome(f64),
     /// The library behind the learner refused.
     #[error("{0}")]
     Library(String),
@@ -139,5 +142,7 @@ impl TreeCategories {
     }
 }
 
+#[cfg(test)]
+mod golden;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,7 @@
 //! `train.logistic`, `train.ridge`, `train.forest`, `train.gbdt`: how each learner is set up.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -66,6 +68,26 @@ pub enum TreeCategories {
     Onehot,
 }
 
+/// Which way a prediction may go when a feature rises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// Up or not at all.
+    Increasing,
+    /// Down or not at all.
+    Decreasing,
+}
+
+impl Direction {
+    /// 1 or −1.
+    pub fn sign(self) -> i8 {
+        match self {
+            Self::Increasing => 1,
+            Self::Decreasing => -1,
+        }
+    }
+}
+
 /// `train.gbdt`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -80,7 +102,7 @@ pub struct GbdtParams {
     pub depth: Option<usize>,
     /// Ridge penalty on leaf values.
     pub l2: f64,
-    /// Least sum of p(1 − p) in a leaf.
+    /// Least sum of p(1 − p) in a leaf; when the outcome is a number, fewest rows. Weights count.
     pub min_child: f64,
     /// Share of the rows each tree sees.
     pub subsample: f64,
@@ -90,8 +112,12 @@ pub struct GbdtParams {
     pub early_stopping: usize,
     /// Share of a fold's training patients in that slice.
     pub validation_share: f64,
+    /// Most bins that the values of a feature are sorted into; more find finer thresholds and take longer.
+    pub max_bins: usize,
     /// How categories are split.
     pub categories: TreeCategories,
+    /// Features, numbers all, with which the prediction may only rise (`increasing`) or only fall (`decreasing`).
+    pub monotone: BTreeMap<String, Direction>,
 }
 
 impl Default for GbdtParams {
@@ -107,7 +133,9 @@ impl Default for GbdtParams {
             colsample: 0.8,
             early_stopping: 30,
             validation_share: 0.2,
+            max_bins: 256,
             categories: TreeCategories::Native,
+            monotone: BTreeMap::new(),
         }
     }
 }
@@ -156,6 +184,7 @@ impl GbdtParams {
             ("gbdt.subsample", is_share(self.subsample), "must be above 0 and at most 1"),
             ("gbdt.colsample", is_share(self.colsample), "must be above 0 and at most 1"),
             ("gbdt.early_stopping", self.early_stopping >= 1, "must be at least 1"),
+            ("gbdt.max_bins", (2..=65_536).contains(&self.max_bins), "must be between 2 and 65536"),
             ("gbdt.validation_share", is_share(2.0 * self.validation_share), "must be above 0 and at most 0.5"),
         ]
     }

@@ -7,7 +7,7 @@ mod select;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use learners::{ForestParams, GbdtParams, LogisticParams, RidgeParams, TreeCategories};
+pub use learners::{Direction, ForestParams, GbdtParams, LogisticParams, RidgeParams, TreeCategories};
 pub use preprocess::{
     ColumnParams, CombinationRule, Constant, Encode, Impute, ImputeCategory, ImputeNumeric, LevelParams,
     PreprocessParams, Scale, TargetParams,
