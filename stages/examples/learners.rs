@@ -10,11 +10,13 @@ use std::time::Instant;
 use clinpipe_stages::StageFile;
 use clinpipe_stages::common::frame::Frame;
 use clinpipe_stages::common::scores;
+use clinpipe_stages::common::shap;
 use clinpipe_stages::common::table::Table;
 use clinpipe_stages::common::target::Task;
 use clinpipe_stages::train::{LearnerName, Model, Preprocessor, TrainParams, fit_alone};
 
 const BATCH: usize = 200_000;
+const EXPLAINED: usize = 10_000;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().collect();
@@ -50,11 +52,21 @@ fn measure(name: LearnerName, file: &str, threads: usize) -> Result<serde_json::
     let clock = Instant::now();
     let answers = predict(&preprocessor, &model, &batch)?;
     let predict_s = clock.elapsed().as_secs_f64();
+    let explained =
+        preprocessor.transform(&features, Some(&test[..test.len().min(EXPLAINED)])).map_err(|error| text(&error))?;
+    let clock = Instant::now();
+    let shap_s = match &model {
+        Model::Forest(trees) | Model::Gbdt(trees) => {
+            shap::trees(trees, &explained.values, explained.cols).map_err(|error| text(&error))?;
+            Some(clock.elapsed().as_secs_f64())
+        }
+        _ => None,
+    };
     let p = &answers[..test.len().min(BATCH)];
     let truth: Vec<bool> = y[cut..cut + p.len()].iter().map(|&y| y > 0.5).collect();
     Ok(serde_json::json!({
         "engine": format!("clinpipe-{}", name.as_str()), "rows": y.len(), "threads": threads, "train_s": train_s,
-        "read_s": read_s, "train_cpu_s": train_cpu_s, "predict_s": predict_s, "shap_s": null,
+        "read_s": read_s, "train_cpu_s": train_cpu_s, "predict_s": predict_s, "shap_s": shap_s,
         "auroc": scores::auroc(&truth, p), "log_loss": scores::log_loss(&truth, p), "peak_rss_mib": peak_rss_mib,
     }))
 }

@@ -112,7 +112,7 @@ impl Explanation {
             scale: Scale::of(&member.model, task),
             features: names,
             base: columns.base,
-            margins: (0..matrix.rows).map(|row| member.model.margin(matrix.row(row))).collect(),
+            margins: member.model.margins(&matrix),
             contributions: sums,
         })
     }
