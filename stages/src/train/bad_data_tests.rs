@@ -95,7 +95,7 @@ fn every_learner_and_encoding_survives_bad_columns() {
             json!({}),
             json!({"preprocess": {"encode": "label", "scale": "robust"}, "select": {"method": "variance"}}),
             json!({"preprocess": {"encode": "target", "scale": "minmax"}, "select": {"method": "importance", "max": 4}}),
-            json!({"preprocess": {"impute": {"boosted": true}}, "imbalance": {"method": "weights"}}),
+            json!({"preprocess": {"impute": {"trees": true}}, "imbalance": {"method": "weights"}}),
         ] {
             train(directory.path(), settings(model, &more), 2)
                 .unwrap_or_else(|error| panic!("{model} {more}: {error}"));

@@ -157,7 +157,7 @@ fn every_preprocessing_and_selection_gives_the_same_bytes_on_any_number_of_threa
         for (key, value) in &settings {
             params[*key] = value.clone();
         }
-        params["preprocess"]["impute"] = json!({"boosted": true});
+        params["preprocess"]["impute"] = json!({"trees": true});
         let (one, two) = (study(&params, 1), study(&params, 2));
         assert_eq!(bytes(one.path()), bytes(two.path()), "{name}");
         let fitted = json_of(one.path(), "models/preprocessor.json");
@@ -203,7 +203,7 @@ fn settings_that_do_not_fit_the_rows_are_errors_that_name_them() {
         train(directory.path(), params, 1).expect_err("it does not fit").to_string()
     };
     let text = refused("gbdt", "imbalance", json!({"method": "smote"}));
-    assert!(text.contains("column `lab` has missing values") && text.contains("impute.boosted"), "{text}");
+    assert!(text.contains("column `lab` has missing values") && text.contains("impute.trees"), "{text}");
     let text = refused("logistic", "imbalance", json!({"method": "smote", "ratio": 0.01}));
     assert!(text.contains("fold 1 of 4") && text.contains("train.imbalance.ratio"), "{text}");
     let rule = json!([{"name": "n", "columns": ["sex", "ages"]}]);

@@ -59,7 +59,7 @@ pub enum BalanceError {
     },
     /// Nothing lies between a value and none.
     #[error(
-        "column `{0}` has missing values, which SMOTE cannot lie between; set train.preprocess.impute.boosted to true, \
+        "column `{0}` has missing values, which SMOTE cannot lie between; set train.preprocess.impute.trees to true, \
          or train.imbalance.method to weights"
     )]
     Gaps(String),

@@ -9,7 +9,7 @@ use crate::train::params::PreprocessParams;
 use crate::train::preprocess::{Dialect, FitRows};
 
 /// Encoded rows with two numbers, one of them with gaps, and a category; every `every`th row is an event.
-fn sample(rows: usize, every: usize, dialect: Dialect, boosted: bool) -> (Sample, Preprocessor) {
+fn sample(rows: usize, every: usize, dialect: Dialect, filled: bool) -> (Sample, Preprocessor) {
     let mut stream = Stream::new(9, "balance data");
     let mut features = Frame::with_rows(rows);
     let lab = (0..rows).map(|_| if stream.chance(0.2) { f64::NAN } else { 50.0 + 20.0 * stream.normal() });
@@ -31,7 +31,7 @@ fn sample(rows: usize, every: usize, dialect: Dialect, boosted: bool) -> (Sample
         label: "test",
     };
     let mut params = PreprocessParams::default();
-    params.impute.boosted = boosted;
+    params.impute.trees = filled;
     let (fitted, x) = Preprocessor::fit_transform(&fit, &params, dialect).expect("the features are there");
     (Sample { x, y, groups: index, weights: None }, fitted)
 }

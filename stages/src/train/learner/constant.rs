@@ -9,7 +9,8 @@ pub struct Constant;
 
 impl Learner for Constant {
     fn dialect(&self) -> Dialect {
-        Dialect::Native
+        // It reads no column; this is what every balance of events can be computed on.
+        Dialect::Dense
     }
 
     fn fit(&self, request: &FitRequest) -> Result<Fitted, LearnError> {

@@ -51,7 +51,7 @@ pub struct ImputeParams {
     pub missing_flag: bool,
     /// Whether values are filled for forests and boosted trees too, which otherwise learn from what is missing. SMOTE
     /// needs it.
-    pub boosted: bool,
+    pub trees: bool,
 }
 
 impl Default for ImputeParams {
@@ -62,7 +62,7 @@ impl Default for ImputeParams {
             categorical: ImputeCategory::None,
             constant_category: "missing".to_owned(),
             missing_flag: true,
-            boosted: false,
+            trees: false,
         }
     }
 }

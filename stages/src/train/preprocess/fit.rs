@@ -173,7 +173,7 @@ impl Fitter<'_> {
 
     /// Whether missing values are filled at all.
     fn fills(&self) -> bool {
-        self.dialect.is_filled() || self.params.impute.boosted
+        self.dialect.is_filled() || self.params.impute.trees
     }
 
     /// A feature without a value teaches nothing, whatever the limit.

@@ -117,10 +117,10 @@ fn one_feature_can_be_treated_unlike_the_others() {
 }
 
 #[test]
-fn boosted_trees_are_filled_only_when_asked() {
+fn trees_are_filled_only_when_asked() {
     let frame = frame(vec![1.0, f64::NAN, 5.0], &[Some("b"), None, Some("b")]);
-    let boosted = params(json!({"impute": {"boosted": true, "categorical": "mode"}}));
-    let fitted = fit(&frame, &[0, 1, 2], &boosted, Dialect::Native);
+    let filled = params(json!({"impute": {"trees": true, "categorical": "mode"}}));
+    let fitted = fit(&frame, &[0, 1, 2], &filled, Dialect::Native);
     assert_eq!(fitted.columns(), ["n", "n:missing", "c", "c:missing"]);
     let x = fitted.transform(&frame, None).expect("the same columns");
     assert_eq!(x.row(1), [3.0, 1.0, 0.0, 1.0]);
