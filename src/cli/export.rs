@@ -124,7 +124,7 @@ fn matrix(args: &MatrixArgs, output: &Output) -> anyhow::Result<Exit> {
     let handover = Handover::new(&bundle, args.member).map_err(refused)?;
     let member = handover.only().map_err(refused)?;
     let matrix = if args.encoded { read_encoded(member, &args.input)? } else { encode(&bundle, member, &args.input)? };
-    let bytes = scored(member, &matrix)?;
+    let bytes = scored(member, &matrix, handover.bounds())?;
     let place = std::path::absolute(&args.output)?;
     atomic_write::write(&place, &bytes).with_context(|| format!("cannot write {}", args.output.display()))?;
     output.talk(&format!("wrote {} rows of {} columns to {}", matrix.rows, matrix.cols, args.output.display()));
@@ -153,7 +153,7 @@ fn read_encoded(member: &ScoringModel<'_>, input: &Path) -> anyhow::Result<Matri
 }
 
 /// The Parquet file of a matrix with its margins and probabilities.
-fn scored(member: &ScoringModel<'_>, matrix: &Matrix) -> anyhow::Result<Vec<u8>> {
+fn scored(member: &ScoringModel<'_>, matrix: &Matrix, bounds: Option<[f64; 2]>) -> anyhow::Result<Vec<u8>> {
     let rows = 0..matrix.rows;
     let mut table = Table::with_rows(matrix.rows);
     table.push_ints("row_id", rows.clone().map(|row| i64::try_from(row).ok()).collect())?;
@@ -161,8 +161,9 @@ fn scored(member: &ScoringModel<'_>, matrix: &Matrix) -> anyhow::Result<Vec<u8>>
         table.push_floats(name, rows.clone().map(|row| matrix.row(row)[at]).collect())?;
     }
     table.push_floats("margin", rows.clone().map(|row| member.model.margin(matrix.row(row))).collect())?;
-    let predicted = rows.map(|row| member.model.predict(matrix.row(row), member.task)).collect();
-    table.push_floats(export::output_name(member.task), predicted)?;
+    let [low, high] = bounds.unwrap_or([f64::NEG_INFINITY, f64::INFINITY]);
+    let predicted = rows.map(|row| member.model.predict(matrix.row(row), member.task).clamp(low, high));
+    table.push_floats(export::output_name(member.task), predicted.collect())?;
     let dir = tempfile::tempdir()?;
     let path = dir.path().join("matrix.parquet");
     table.write(&path)?;

@@ -1,6 +1,7 @@
 //! The choice of what is handed over: all models of a bundle, or one of them.
 
 use clinpipe_stages::bundle::{Bundle, ScoringModel};
+use clinpipe_stages::common::target::Task;
 
 use super::columns::{Columns, MemberColumns};
 use super::error::ExportError;
@@ -49,6 +50,11 @@ impl<'a> Handover<'a> {
         }
     }
 
+    /// The bounds that predictions of a number are kept within.
+    pub fn bounds(&self) -> Option<[f64; 2]> {
+        self.bundle.schema().target.range.filter(|_| self.bundle.task() == Task::Continuous)
+    }
+
     /// The bytes of the model file, and what it reads.
     ///
     /// # Errors
@@ -67,7 +73,7 @@ impl<'a> Handover<'a> {
                     MemberColumns::new(member, Some(input), str::to_owned)
                 });
                 let columns = Columns::new(self.bundle.digest(), described.collect());
-                Ok((onnx::document(&self.members, &columns)?, columns))
+                Ok((onnx::document(&self.members, &columns, self.bounds())?, columns))
             }
         }
     }

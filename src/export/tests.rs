@@ -59,7 +59,7 @@ impl Described {
     /// The file of an average of the model with itself, `times` over.
     fn onnx(&self, model: &Model, times: usize) -> Result<ModelFile, ExportError> {
         let columns = Columns::new("", vec![self.columns.members[0].clone(); times]);
-        let bytes = onnx::document(&vec![self.member(model); times], &columns)?;
+        let bytes = onnx::document(&vec![self.member(model); times], &columns, (times > 1).then_some([0.0, 1.0]))?;
         Ok(ModelFile::decode(bytes.as_slice()).expect("its own bytes"))
     }
 }

@@ -5,6 +5,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +26,12 @@ STUDIES = {
         "forest, gbdt, ensemble",
         ["one_standard_error: false", "forest: {trees: 20}", "gbdt: {rounds: 30}"],
     ),
+    "stay-ridge": ("stay", "ridge", []),
+    "stay-gbdt": ("stay", "gbdt", ["gbdt: {rounds: 60}"]),
+    "stay-forest": ("stay", "forest", ["forest: {trees: 20}"]),
 }
 ROWS = 2000
+HERE = Path(__file__).parent
 
 
 def clinpipe(*args, check=True, **kwargs):
@@ -60,11 +65,11 @@ class Study:
         return json.loads(path.with_suffix(".columns.json").read_text())
 
     def encode(self, *args):
-        """The encoded matrix of the study's own rows, with clinpipe's margin and p_raw."""
+        """The encoded matrix of the study's own rows, with clinpipe's margin and prediction."""
         return pd.read_parquet(self.export("matrix", "own.parquet", self.raw, *args))
 
     def score(self, matrix, names):
-        """clinpipe's margin and p_raw of rows that are encoded already."""
+        """clinpipe's margin and prediction of rows that are encoded already."""
         rows = self.exports / "rows.parquet"
         pd.DataFrame(matrix, columns=names).to_parquet(rows)
         return pd.read_parquet(self.export("matrix", "rows.scored.parquet", rows, "--encoded"))
@@ -79,14 +84,19 @@ def studies(tmp_path_factory):
         if key not in made:
             kind, learners, settings = STUDIES[key]
             directory = tmp_path_factory.mktemp(key) / "study"
-            clinpipe("init", directory, "--study", kind)
+            sets = ["--set", f"train.models=[{learners}]"]
+            if kind == "stay":
+                shutil.copytree(HERE / "stay", directory)
+                raw = Path(shutil.copy(HERE.parent / "fixtures/continuous/stay.csv", directory))
+            else:
+                clinpipe("init", directory, "--study", kind)
+                raw = directory / "data/synthetic.csv"
+                sets += ["--set", f"generate.n={ROWS}"]
             params = directory / "params.yaml"
             lines = "".join(f"\n  {line}" for line in settings)
             params.write_text(params.read_text().replace("\ntrain:", f"\ntrain:{lines}", 1))
-            sets = ["--set", f"train.models=[{learners}]", "--set", f"generate.n={ROWS}"]
             clinpipe("-C", directory, "repro", "-q", "bundle", *sets)
-            exports = tmp_path_factory.mktemp(f"{key}-exports")
-            made[key] = Study(directory, directory / "data/synthetic.csv", exports)
+            made[key] = Study(directory, raw, tmp_path_factory.mktemp(f"{key}-exports"))
         return made[key]
 
     return study
@@ -120,10 +130,12 @@ def hard_rows(study, matrix, single, per_split=1, limit=6000):
     rows = []
     for feature, threshold in splits:
         near = np.float32(threshold)
-        values = [threshold, float(np.nextafter(near, np.float32(-np.inf))), float(np.nextafter(near, np.float32(np.inf)))]
+        with np.errstate(over="ignore"):
+            beside = [float(np.nextafter(near, np.float32(end))) for end in (-np.inf, np.inf)]
         if not single:
-            values += [np.nextafter(threshold, -np.inf), np.nextafter(threshold, np.inf)]
-        for value in values:
+            beside += [np.nextafter(threshold, -np.inf), np.nextafter(threshold, np.inf)]
+        # No encoded value is infinite; XGBoost refuses such rows.
+        for value in filter(np.isfinite, [threshold, *beside]):
             row = matrix[rng.integers(len(matrix))].copy()
             row[feature] = value
             rows.append(row)

@@ -1,5 +1,6 @@
 """`mlflow.pyfunc` gives the numbers of `clinpipe predict`."""
 
+import io
 import os
 
 import mlflow
@@ -32,6 +33,15 @@ def test_predictions_are_those_of_clinpipe(case):
     assert answer["risk_level"].tolist() == scores["risk_level"].tolist()
 
 
+def test_numbers_are_those_of_clinpipe(studies):
+    study = studies("stay-gbdt")
+    path = study.export("mlflow", "mlflow")
+    scores = pd.read_csv(io.StringIO(clinpipe("predict", study.raw, "--bundle", study.bundle).stdout))
+    answer = mlflow.pyfunc.load_model(str(path)).predict(pd.read_csv(study.raw))
+    assert list(answer.columns) == ["prediction"]
+    assert np.array_equal(answer["prediction"].to_numpy(), scores["prediction"].to_numpy())
+
+
 def test_rows_come_as_records_or_not_at_all(case):
     study, path, raw = case
     model = mlflow.pyfunc.load_model(str(path))
@@ -40,7 +50,7 @@ def test_rows_come_as_records_or_not_at_all(case):
     records = [{name: row[name] for name in inputs} for row in raw.head(3).to_dict("records")]
     assert model.predict(records).equals(answer)
     none = model.predict(raw.head(0))
-    assert list(none.columns) == list(answer.columns) and len(none) == 0
+    assert len(none) == 0 and none.dtypes.equals(answer.dtypes)
 
 
 def test_the_example_can_be_scored(case):

@@ -46,6 +46,24 @@ def test_a_linear_model_in_double_precision(studies):
     assert np.abs(p_raw - table["p_raw"].to_numpy()).max() <= 1e-14
 
 
+@pytest.mark.parametrize("key", ["stay-ridge", "stay-gbdt", "stay-forest"])
+def test_numbers_are_those_of_clinpipe(studies, key):
+    study = studies(key)
+    path = study.export("onnx", "model.onnx")
+    names = [column["encoded"] for column in study.columns(path)["members"][0]["columns"]]
+    table = study.encode()
+    margin, prediction = run(path, ("margin", "prediction"), x=table[names].to_numpy())
+    scores = study.exports / "scores.parquet"
+    clinpipe("predict", study.raw, "--bundle", study.bundle, "-o", scores)
+    ours = pd.read_parquet(scores)["prediction"].to_numpy()
+    if key == "stay-ridge":
+        assert ours.min() == 3 and ours.max() == 9, "both bounds are reached"
+    assert np.array_equal(ours, table["prediction"].to_numpy())
+    tolerance = 1e-14 * np.abs(table["margin"]).max() if key == "stay-ridge" else 0
+    assert np.abs(margin - table["margin"].to_numpy()).max() <= tolerance
+    assert np.abs(prediction - ours).max() <= tolerance
+
+
 def test_a_constant_is_the_same_for_every_row(studies):
     study = studies("stroke-constant")
     path = study.export("onnx", "model.onnx")

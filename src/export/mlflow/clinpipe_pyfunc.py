@@ -22,8 +22,8 @@ NUMBERS = ("integer", "number")
 class ClinpipeModel:
     """A bundle, scored by the clinpipe program."""
 
-    def __init__(self, bundle):
-        self.bundle = Path(bundle)
+    def __init__(self, bundle, answers):
+        self.bundle, self.answers = Path(bundle), answers
         self.program = find_program()
         self.columns = self._read("schema.json")["columns"]
         layout = self._read("intake.json")["format"]
@@ -35,15 +35,18 @@ class ClinpipeModel:
     def predict(self, model_input, params=None):
         """What `clinpipe predict` says of every row, under the rows' own index."""
         rows = model_input if isinstance(model_input, pd.DataFrame) else pd.DataFrame(model_input)
+        scores = self._scores(rows) if len(rows) else {name: () for name in self.answers}
+        return pd.DataFrame({name: read_scores(name, scores[name]) for name in self.answers}).set_index(rows.index)
+
+    def _scores(self, rows):
+        """The columns of `clinpipe predict`, as texts."""
         with tempfile.TemporaryDirectory(prefix="clinpipe-") as directory:
             source, target = Path(directory, "rows.csv"), Path(directory, "scores.csv")
             self._write(rows, source)
             self._score(source, target)
             with open(target, newline="", encoding="utf-8") as file:
                 names, *scores = csv.reader(file)
-        columns = dict(zip(names, zip(*scores))) if scores else {name: () for name in names}
-        answer = {name: read_scores(name, cells) for name, cells in columns.items() if name not in ("row_id", "id")}
-        return pd.DataFrame(answer).set_index(rows.index)
+        return dict(zip(names, zip(*scores)))
 
     def _write(self, rows, path):
         names = [name for name in rows.columns if name in self.columns]
@@ -98,6 +101,6 @@ def find_program():
     return str(Path(program).resolve())
 
 
-def _load_pyfunc(data_path):
-    """What `mlflow.pyfunc.load_model` calls with the bundle's directory."""
-    return ClinpipeModel(data_path)
+def _load_pyfunc(data_path, model_config):
+    """What `mlflow.pyfunc.load_model` calls with the bundle's directory and what MLmodel says under `config`."""
+    return ClinpipeModel(data_path, model_config["answers"])

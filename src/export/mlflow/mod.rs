@@ -10,6 +10,7 @@ use std::path::Path;
 
 use clinpipe_stages::bundle::{Bundle, BundleError};
 use clinpipe_stages::common::schema::{ColumnSchema, ColumnType};
+use clinpipe_stages::common::target::Task;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -83,6 +84,8 @@ impl<'a> Flavour<'a> {
     /// The text of MLmodel. JSON texts are YAML's double-quoted scalars.
     fn model_file(&self, has_example: bool) -> String {
         let digest = self.bundle.digest();
+        let outputs = self.outputs();
+        let names: Vec<&str> = outputs.iter().map(|column| column.name).collect();
         let quoted = |value: &str| Value::from(value).to_string();
         let example = if has_example {
             format!(
@@ -92,17 +95,18 @@ impl<'a> Flavour<'a> {
             String::new()
         };
         format!(
-            "flavors:\n  python_function:\n    code: code\n    data: bundle\n    env:\n      conda: conda.yaml\n      \
+            "flavors:\n  python_function:\n    code: code\n    config:\n      answers: {}\n    data: bundle\n    env:\n      conda: conda.yaml\n      \
              virtualenv: python_env.yaml\n    loader_module: clinpipe_pyfunc\n    python_version: {}\n\
              metadata:\n  clinpipe: {}\n  clinpipe_bundle: {}\n  clinpipe_model: {}\nmodel_uuid: {}\n{example}\
              signature:\n  inputs: {}\n  outputs: {}\n  params: null\n",
+            json!(names),
             quoted(PYTHON),
             quoted(env!("CARGO_PKG_VERSION")),
             quoted(digest),
             quoted(&self.bundle.manifest().model),
             quoted(digest.get(..32).unwrap_or(digest)),
             quoted(&self.inputs()),
-            quoted(&self.outputs()),
+            quoted(&json!(outputs).to_string()),
         )
     }
 
@@ -122,9 +126,12 @@ impl<'a> Flavour<'a> {
         json!(specs).to_string()
     }
 
-    /// The signature's outputs as JSON: the columns of `clinpipe predict`.
-    fn outputs(&self) -> String {
+    /// The signature's outputs: the columns of `clinpipe predict`.
+    fn outputs(&self) -> Vec<ColumnSpec<'static>> {
         let spec = |name, kind| ColumnSpec { name, kind, required: true };
+        if self.bundle.task() == Task::Continuous {
+            return vec![spec("prediction", "double")];
+        }
         let mut specs = vec![spec("p_raw", "double"), spec("p", "double")];
         if self.bundle.has_intervals() {
             specs.extend([spec("p_low", "double"), spec("p_high", "double")]);
@@ -133,7 +140,7 @@ impl<'a> Flavour<'a> {
         if self.bundle.tiers().is_some() {
             specs.push(spec("risk_level", "string"));
         }
-        json!(specs).to_string()
+        specs
     }
 }
 

@@ -26,28 +26,37 @@ const IR_VERSION: i64 = 8;
 const OPSET: i64 = 17;
 const OPSET_ML: i64 = 3;
 
-/// The bytes of the model file; `columns` describes the members in their order.
+/// The bytes of the model file; `columns` describes the members in their order, a number is kept within `bounds`.
 ///
 /// # Errors
 /// When the trees hold numbers that the operator would round.
-pub fn document(members: &[ScoringModel<'_>], columns: &Columns) -> Result<Vec<u8>, ExportError> {
+pub fn document(
+    members: &[ScoringModel<'_>],
+    columns: &Columns,
+    bounds: Option<[f64; 2]>,
+) -> Result<Vec<u8>, ExportError> {
     let output = output_name(members.first().map_or(Task::Binary, |member| member.task));
+    let free = if bounds.is_some() { "unbounded" } else { output };
     let mut graph = Graph { name: "clinpipe".to_owned(), ..Graph::default() };
     let mut predictions = Vec::new();
     for (index, (member, described)) in members.iter().zip(&columns.members).enumerate() {
         let part = Part::of(index, members.len());
         let width = i64::try_from(described.columns.len()).map_err(|_| ExportError::TooLarge("columns"))?;
-        let (nodes, tensors) = part.model(member.model, member.task, output)?;
+        let (nodes, tensors) = part.model(member.model, member.task, free)?;
         graph.node.extend(nodes);
         graph.initializer.extend(tensors);
         graph.input.push(ValueInfo::rows(&part.name("x"), width));
         graph.output.push(ValueInfo::rows(&part.name("margin"), 1));
-        predictions.push(part.name(output));
+        predictions.push(part.name(free));
     }
     if members.len() > 1 {
-        let (nodes, count) = mean(&predictions, output);
+        let (nodes, count) = mean(&predictions, free);
         graph.node.extend(nodes);
         graph.initializer.push(count);
+    }
+    if let Some([low, high]) = bounds {
+        graph.node.push(NodeProto::new("Clip", &[free, "low", "high"], output));
+        graph.initializer.extend([Tensor::doubles("low", &[], &[low]), Tensor::doubles("high", &[], &[high])]);
     }
     graph.output.push(ValueInfo::rows(output, 1));
     let file = ModelFile {
