@@ -58,7 +58,7 @@ impl Stage for Train {
     }
 
     fn version(&self) -> u32 {
-        5
+        6
     }
 
     fn about(&self) -> &'static str {

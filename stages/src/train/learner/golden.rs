@@ -67,23 +67,31 @@ fn digests(name: LearnerName, task: Task) -> Vec<String> {
 }
 
 #[test]
-fn golden_logistic() {
-    assert_eq!(digests(LearnerName::Logistic, Task::Binary), ["?"; 3]);
+fn golden_logistic_of_events() {
+    assert_eq!(digests(LearnerName::Logistic, Task::Binary), ["d8f78c72bad40b90"; 3]);
 }
 
 #[test]
-fn golden_ridge() {
-    assert_eq!(digests(LearnerName::Ridge, Task::Continuous), ["?"; 3]);
+fn golden_ridge_of_numbers() {
+    assert_eq!(digests(LearnerName::Ridge, Task::Continuous), ["8a8a0ad470c160f5"; 3]);
 }
 
 #[test]
-fn golden_forest() {
-    assert_eq!(digests(LearnerName::Forest, Task::Binary), ["?"; 3]);
-    assert_eq!(digests(LearnerName::Forest, Task::Continuous), ["?"; 3]);
+fn golden_forest_of_events() {
+    assert_eq!(digests(LearnerName::Forest, Task::Binary), ["eacd3c9b2461503d"; 3]);
 }
 
 #[test]
-fn golden_gbdt() {
-    assert_eq!(digests(LearnerName::Gbdt, Task::Binary), ["?"; 3]);
-    assert_eq!(digests(LearnerName::Gbdt, Task::Continuous), ["?"; 3]);
+fn golden_forest_of_numbers() {
+    assert_eq!(digests(LearnerName::Forest, Task::Continuous), ["cedd97ce0c33cd4e"; 3]);
+}
+
+#[test]
+fn golden_gbdt_of_events() {
+    assert_eq!(digests(LearnerName::Gbdt, Task::Binary), ["8e07bda2fad6819b"; 3]);
+}
+
+#[test]
+fn golden_gbdt_of_numbers() {
+    assert_eq!(digests(LearnerName::Gbdt, Task::Continuous), ["88da490d310bd58e"; 3]);
 }
