@@ -161,3 +161,32 @@ fn intervals_stand_beside_every_prediction_on_request() {
     let widths: Vec<f64> = rows.iter().map(|[_, low, high]| high - low).collect();
     assert!(widths.iter().any(|width| *width < 0.1), "many rows make a narrow interval");
 }
+
+#[test]
+fn predict_says_why_and_contributions_add_up_to_the_margin() {
+    let project = Project::init("stroke");
+    project.run(&["-C", "study", "repro", "-q", "--set", "train.models=[gbdt]", "explain"]).succeeds();
+    let explained = |more: &[&str], threads: &str| {
+        let args = [&["-C", "study", "predict", "data/synthetic.csv", "--explain"], more].concat();
+        let mut command = project.command(&args);
+        command.env("RAYON_NUM_THREADS", threads);
+        crate::project::Run::from(command.output().unwrap()).succeeds()
+    };
+    let run = explained(&["--top", "3"], "1");
+    assert!(run.stderr.contains("gbdt (log odds)"), "{}", run.stderr);
+    assert_eq!(run.stdout, explained(&["--top", "3"], "3").stdout);
+    let header: Vec<&str> = run.stdout.lines().next().unwrap().split(',').collect();
+    let first = header.iter().position(|name| *name == "margin").unwrap();
+    assert_eq!((header[first + 1], header[first + 5], header.len()), ("shap_base", "shap_other", first + 6));
+    assert!(header[first + 2..first + 5].iter().all(|name| name.starts_with("shap:")), "{header:?}");
+    for line in run.stdout.lines().skip(1).take(100) {
+        let numbers: Vec<f64> = line.split(',').skip(first).map(|cell| cell.parse().unwrap()).collect();
+        assert!((numbers[1..].iter().sum::<f64>() - numbers[0]).abs() < 1e-9, "{line}");
+    }
+    let all = explained(&[], "2").stdout;
+    let report: serde_json::Value = serde_json::from_str(&project.read("study/artifacts/explain.json")).unwrap();
+    for one in report["members"][0]["top"].as_array().unwrap() {
+        assert!(all.lines().next().unwrap().contains(&format!("shap:{}", one["feature"].as_str().unwrap())));
+    }
+    project.run(&["-C", "study", "predict", "data/synthetic.csv", "--top", "3"]).exits(2);
+}

@@ -155,8 +155,10 @@ impl Bundle {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bundle::tests::assemble;
-    use crate::common::link::logit;
+    use std::path::Path;
+
+    use crate::bundle::tests::{assemble, bundle_of};
+    use crate::common::link::{logit, sigmoid};
     use crate::train::test_study::raw;
 
     #[test]
@@ -177,6 +179,31 @@ mod tests {
             let alone = bundle.explain(&table.take(&[5])).expect("one row");
             assert_eq!(alone.members[0].row(0), one.row(5));
             assert!((0..one.features.len()).any(|feature| one.column(feature).any(|value| value.abs() > 0.05)));
+        }
+    }
+
+    #[test]
+    fn averaged_models_are_explained_each_in_its_own_margin() {
+        let (directory, other) = (assemble("logistic"), assemble("forest"));
+        for name in ["model.json", "preprocessor.json"] {
+            let read = |at: &Path| -> serde_json::Value {
+                serde_json::from_str(&std::fs::read_to_string(at.join("models").join(name)).expect("text"))
+                    .expect("JSON")
+            };
+            let (mut one, mut two) = (read(directory.path()), read(other.path()));
+            let [members, more] = [&mut one, &mut two].map(|file| file["members"].as_array_mut().expect("members"));
+            members.append(more);
+            std::fs::write(directory.path().join("models").join(name), one.to_string()).expect("written");
+        }
+        std::fs::remove_dir_all(directory.path().join("bundle")).expect("removed");
+        bundle_of(directory.path());
+        let bundle = Bundle::load(&directory.path().join("bundle")).expect("two models");
+        let explained = bundle.explain(&raw()).expect("the same columns").members;
+        assert_eq!(explained.iter().map(|one| one.scale).collect::<Vec<_>>(), [Scale::LogOdds, Scale::Probability]);
+        assert!(explained.iter().all(|one| one.additivity_error() < 1e-9));
+        for (row, prediction) in bundle.predict(&raw()).expect("the same columns").iter().enumerate() {
+            let mean = f64::midpoint(sigmoid(explained[0].margins[row]), explained[1].margins[row]);
+            assert!((prediction.p_raw - mean).abs() < 1e-12, "row {row}: {mean}");
         }
     }
 

@@ -32,6 +32,12 @@ fn assemble_with(model: &str, preprocess: Value) -> tempfile::TempDir {
     let policy = json!({"tune_threshold": {"policy": "fbeta", "beta": 2}});
     let tuned = [("threshold", "threshold.json"), ("sweep", "sweep.csv")];
     run(&TuneThreshold, at, &[("calibrated", "calibrated.parquet")], &tuned, policy, 1).expect("tuned");
+    bundle_of(at);
+    directory
+}
+
+/// Bundles what lies in a directory.
+pub(crate) fn bundle_of(at: &Path) {
     let tiers = json!({"version": 1, "levels": [
         {"name": "High", "from": "threshold", "action": "call", "cost": 10}, {"name": "Low", "from": 0},
     ]});
@@ -50,7 +56,6 @@ fn assemble_with(model: &str, preprocess: Value) -> tempfile::TempDir {
         "profile": {"probability": "risk"},
     });
     run(&Assemble, at, &inputs, &[("bundle", "bundle/")], params, 1).expect("a bundle");
-    directory
 }
 
 fn load(directory: &Path) -> Result<Bundle, BundleError> {

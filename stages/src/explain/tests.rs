@@ -84,6 +84,14 @@ fn a_sample_is_drawn_by_the_seed_and_only_the_top_is_shown() {
 }
 
 #[test]
+fn bytes_are_frozen() {
+    let directory = study("logistic");
+    explain(directory.path(), json!({"seed": 1}), 1).expect("explained");
+    let digest = blake3::hash(outputs(directory.path()).concat().as_bytes()).to_hex();
+    assert_eq!(&digest[..16], "3b3db55acb73b380", "the stage writes other bytes; raise its version, then this digest");
+}
+
+#[test]
 fn nonsense_names_its_path() {
     let check = |explain: serde_json::Value| {
         let params = json!({"seed": 1, "explain": explain});

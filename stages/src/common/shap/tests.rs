@@ -154,6 +154,18 @@ fn bits_depend_neither_on_threads_nor_on_other_rows() {
 }
 
 #[test]
+fn the_bits_are_frozen() {
+    let mut stream = Stream::new(6, "bits");
+    let grown = (0..6).map(|_| random_tree(&mut stream, 30, 9)).collect();
+    let ensemble = TreeEnsemble { base: 0.25, trees: grown };
+    let rows = random_rows(&mut stream, 40, 9);
+    let found = trees(&ensemble, &rows, 9).expect("columns fit");
+    let bits: Vec<u8> = (0..40).flat_map(|row| found.row(row).to_vec()).flat_map(f64::to_le_bytes).collect();
+    let digest = blake3::hash(&[&found.base.to_le_bytes()[..], &bits].concat()).to_hex();
+    assert_eq!(&digest[..16], "f7e646858ba71201", "contributions moved: raise the version of `explain`");
+}
+
+#[test]
 fn a_model_that_reads_more_columns_than_there_are_is_refused() {
     let ensemble = TreeEnsemble { base: 0.0, trees: vec![chain(3)] };
     assert_eq!(trees(&ensemble, &[0.0, 0.0], 2), Err(ShapError::Column { column: 2, columns: 2 }));
