@@ -59,7 +59,7 @@ impl BinSet {
             std::iter::from_fn(move || {
                 let bit = word.trailing_zeros();
                 word &= word.wrapping_sub(1);
-                (bit < 64).then_some(first + bit as u8)
+                (bit < 64).then(|| first + bit as u8)
             })
         })
     }
