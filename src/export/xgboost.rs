@@ -178,13 +178,15 @@ fn trees(ensemble: &TreeEnsemble, num_feature: &str) -> Result<Trees, ExportErro
 }
 
 fn tree(id: usize, nodes: &[Branching], num_feature: &str) -> Result<XgbTree, ExportError> {
-    let count = i32::try_from(nodes.len()).map_err(|_| ExportError::TooLarge("nodes"))?;
+    let Order { nodes: order, left } = Order::of(id, nodes)?;
+    let count = i32::try_from(order.len()).map_err(|_| ExportError::TooLarge("nodes"))?;
+    let means = means(nodes);
     let mut tree = XgbTree {
-        base_weights: means(nodes),
+        base_weights: order.iter().map(|&node| means[node] as f32).collect(),
         id,
-        loss_changes: vec![0.0; nodes.len()],
-        parents: vec![NO_PARENT; nodes.len()],
-        sum_hessian: nodes.iter().map(|node| node.cover as f32).collect(),
+        loss_changes: vec![0.0; order.len()],
+        parents: vec![NO_PARENT; order.len()],
+        sum_hessian: order.iter().map(|&node| nodes[node].cover as f32).collect(),
         tree_param: TreeParam {
             num_deleted: "0",
             num_feature: num_feature.to_owned(),
@@ -193,38 +195,64 @@ fn tree(id: usize, nodes: &[Branching], num_feature: &str) -> Result<XgbTree, Ex
         },
         ..XgbTree::default()
     };
-    for (index, node) in nodes.iter().enumerate() {
-        match &node.kind {
-            Kind::Leaf(value) => tree.push(-1, -1, false, 0, *value as f32, false),
-            Kind::Below { feature, threshold, yes, no, missing_is_yes } => {
+    for (at, &node) in order.iter().enumerate() {
+        match &nodes[node].kind {
+            Kind::Leaf(value) => tree.push(None, false, 0, *value as f32, false),
+            Kind::Below { feature, threshold, missing_is_yes, .. } => {
                 let threshold = single_at_least(*threshold)
                     .ok_or(ExportError::Unrepresentable { tree: id, what: "a threshold" })?;
-                tree.push(*yes as i32, *no as i32, *missing_is_yes, *feature, threshold, false);
+                tree.push(left[at], *missing_is_yes, *feature, threshold, false);
             }
-            Kind::In { feature, codes, yes, no, missing_is_yes } => {
+            Kind::In { feature, codes, missing_is_yes, .. } => {
                 if codes.iter().any(|code| *code >= CODES) {
                     return Err(ExportError::TooLarge("categories"));
                 }
-                tree.categories_nodes.push(index);
+                tree.categories_nodes.push(at);
                 tree.categories_segments.push(tree.categories.len());
                 tree.categories_sizes.push(codes.len());
                 tree.categories.extend(codes);
-                tree.push(*no as i32, *yes as i32, !missing_is_yes, *feature, 0.0, true);
+                tree.push(left[at], !missing_is_yes, *feature, 0.0, true);
             }
         }
-        if let Kind::Below { yes, no, .. } | Kind::In { yes, no, .. } = &node.kind {
-            for child in [yes, no] {
-                tree.parents[*child as usize] = index as i32;
-            }
+        if let Some(left) = left[at] {
+            tree.parents[left..=left + 1].fill(at as i32);
         }
     }
     Ok(tree)
 }
 
+/// The nodes as XGBoost numbers them: level by level, the right child straight after the left. It relies on that.
+struct Order {
+    /// Our node at each place.
+    nodes: Vec<usize>,
+    /// The place of its left child.
+    left: Vec<Option<usize>>,
+}
+
+impl Order {
+    fn of(tree: usize, nodes: &[Branching]) -> Result<Self, ExportError> {
+        let mut order = Self { nodes: vec![0], left: Vec::with_capacity(nodes.len()) };
+        while let Some(&node) = order.nodes.get(order.left.len()) {
+            let children = match &nodes[node].kind {
+                Kind::Leaf(_) => None,
+                Kind::Below { yes, no, .. } => Some([*yes as usize, *no as usize]),
+                Kind::In { yes, no, .. } => Some([*no as usize, *yes as usize]),
+            };
+            order.left.push(children.map(|_| order.nodes.len()));
+            order.nodes.extend(children.into_iter().flatten());
+            if order.nodes.len() > nodes.len() {
+                return Err(ExportError::Tangled(tree));
+            }
+        }
+        Ok(order)
+    }
+}
+
 impl XgbTree {
-    fn push(&mut self, left: i32, right: i32, default_left: bool, feature: u32, condition: f32, is_category: bool) {
-        self.left_children.push(left);
-        self.right_children.push(right);
+    fn push(&mut self, left: Option<usize>, default_left: bool, feature: u32, condition: f32, is_category: bool) {
+        let place = |child: usize| left.map_or(-1, |left| (left + child) as i32);
+        self.left_children.push(place(0));
+        self.right_children.push(place(1));
         self.default_left.push(u8::from(default_left));
         self.split_indices.push(feature);
         self.split_conditions.push(condition);
@@ -233,7 +261,7 @@ impl XgbTree {
 }
 
 /// The mean leaf below each node, weighted by training rows: what XGBoost shows for inner nodes.
-fn means(nodes: &[Branching]) -> Vec<f32> {
+fn means(nodes: &[Branching]) -> Vec<f64> {
     let mut means = vec![0.0_f64; nodes.len()];
     for (index, node) in nodes.iter().enumerate().rev() {
         means[index] = match &node.kind {
@@ -246,5 +274,5 @@ fn means(nodes: &[Branching]) -> Vec<f32> {
             }
         };
     }
-    means.into_iter().map(|mean| mean as f32).collect()
+    means
 }

@@ -68,8 +68,9 @@ def test_its_contributions_add_up_to_the_margin(studies, key):
     assert np.abs(shares.sum(axis=1) - table["margin"].to_numpy()).max() < 1e-4
 
 
-def test_trees_with_category_sets_are_among_those_checked(studies):
-    trees = model_of(studies("stroke-gbdt").read("model.json"))["trees"]
+@pytest.mark.parametrize("key", ["stroke-gbdt", "stay-gbdt"])
+def test_trees_with_category_sets_are_among_those_checked(studies, key):
+    trees = model_of(studies(key).read("model.json"))["trees"]
     assert any(tree.get("categories") for tree in trees)
 
 
