@@ -42,7 +42,7 @@ fn measure(name: LearnerName, file: &str, threads: usize) -> Result<serde_json::
     let cut = y.len() * 4 / 5;
     let rows: Vec<usize> = (0..cut).collect();
     let (preprocessor, model) =
-        fit_alone(name, &params(), &features, &rows, Task::Binary, &y, 1, threads).map_err(|error| text(&error))?;
+        fit_alone(name, &params(), &features, &rows, Task::Binary, &y, threads).map_err(|error| text(&error))?;
     let train_s = clock.elapsed().as_secs_f64();
     let peak_rss_mib = peak().ok_or("this system does not tell peak memory")?;
     let train_cpu_s = processor_seconds().ok_or("this system does not tell processor time")?;

@@ -10,6 +10,9 @@ use super::preprocess::{FitRows, PreprocessError, Preprocessor};
 use crate::common::frame::Frame;
 use crate::common::target::Task;
 
+/// The seed of every such fit.
+const SEED: u64 = 42;
+
 /// Why a learner could not be fitted.
 #[derive(Debug, thiserror::Error)]
 pub enum AloneError {
@@ -33,15 +36,22 @@ pub fn fit_alone(
     rows: &[usize],
     task: Task,
     y: &[f64],
-    seed: u64,
     threads: usize,
 ) -> Result<(Preprocessor, Model), AloneError> {
     let names: Vec<String> = features.columns().map(|(name, _)| name.to_owned()).collect();
     let row_ids: Vec<i64> = (0..features.rows() as i64).collect();
     let groups: Vec<usize> = (0..features.rows()).collect();
     let learner = learner(name, params).ok_or(AloneError::Ensemble)?;
-    let all =
-        FitRows { features, names: &names, index: rows, row_ids: &row_ids, y, groups: &groups, seed, label: "alone" };
+    let all = FitRows {
+        features,
+        names: &names,
+        index: rows,
+        row_ids: &row_ids,
+        y,
+        groups: &groups,
+        seed: SEED,
+        label: "alone",
+    };
     let (preprocessor, x) = Preprocessor::fit_transform(&all, &params.preprocess, learner.dialect())?;
     let y: Vec<f64> = rows.iter().map(|&row| y[row]).collect();
     let fitted = learner.fit(&FitRequest {
@@ -53,7 +63,7 @@ pub fn fit_alone(
         groups: rows,
         monotone: &monotone::directions(&params.gbdt.monotone, &preprocessor.columns()),
         rounds: Some(params.gbdt.rounds),
-        seed,
+        seed: SEED,
         label: "alone",
         threads,
         progress: &|_| {},

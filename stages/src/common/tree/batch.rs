@@ -102,7 +102,9 @@ impl TreeEnsemble {
                         *sum += values[ordinal as usize];
                     }
                 });
-                sums.iter_mut().for_each(|sum| *sum += self.base);
+                for sum in sums {
+                    *sum += self.base;
+                }
             },
         );
         margins
@@ -191,7 +193,9 @@ impl<'a> Masks<'a> {
     fn new(tree: &'a Tree, leaves: &[usize], columns: usize) -> Self {
         // How many leaves are left of each node's subtree, and how many are in it.
         let mut size = vec![0; tree.nodes.len()];
-        leaves.iter().for_each(|&leaf| size[leaf] = 1);
+        for &leaf in leaves {
+            size[leaf] = 1;
+        }
         for (index, node) in tree.nodes.iter().enumerate().rev() {
             if let NodeKind::Branch { left, right, .. } = node.kind {
                 size[index] = size[left as usize] + size[right as usize];
@@ -243,6 +247,7 @@ impl<'a> Masks<'a> {
 }
 
 /// Takes pairs of tests. Index loops without branches: they must become vector instructions in every build.
+#[expect(clippy::inline_always, reason = "out of line, the comparison given as `passes` is a call per cell")]
 #[inline(always)]
 fn cross_out(tests: &[MaskTest<f32>], block: &Block, open: &mut [u32; BLOCK], passes: impl Fn(f32, f32) -> bool) {
     for pair in tests.chunks_exact(2) {
