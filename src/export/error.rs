@@ -32,9 +32,6 @@ pub enum ExportError {
         /// `a leaf` or `a threshold`.
         what: &'static str,
     },
-    /// A tree that is none.
-    #[error("tree {0} has a node that is reached twice")]
-    Tangled(usize),
     /// More than the format can count.
     #[error("the model has more {0} than the format can count")]
     TooLarge(&'static str),
@@ -51,7 +48,7 @@ impl ExportError {
                 "choose one with --member N; `clinpipe export onnx` and `export mlflow` take the whole average"
             }
             Self::Learner { .. } => "use `clinpipe export onnx` or `clinpipe export mlflow`",
-            Self::Unrepresentable { .. } | Self::Tangled(_) => "train the model again with this clinpipe",
+            Self::Unrepresentable { .. } => "train the model again with this clinpipe",
             Self::TooLarge(_) | Self::Json(_) => "use `clinpipe export mlflow`, which hands over the bundle itself",
         }
     }

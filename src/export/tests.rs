@@ -196,11 +196,6 @@ fn what_would_be_rounded_is_refused() {
     let refused = |model: &Model| described.xgboost(model).expect_err("refused");
     assert_eq!(refused(&of(0.1, 0.0)), ExportError::Unrepresentable { tree: 0, what: "a leaf" });
     assert_eq!(refused(&of(0.5, f64::MAX)), ExportError::Unrepresentable { tree: 0, what: "a threshold" });
-    let branch = |left, right| NodeKind::Branch { feature: 0, test: Test::Below(0.0), left, right, default_left: true };
-    let kinds = [branch(1, 2), branch(2, 2), NodeKind::Leaf(0.5)];
-    let shared = Tree::new(kinds.map(|kind| Node { cover: 1, kind }).to_vec()).expect("children follow parents");
-    let tangled = Model::Gbdt(TreeEnsemble { base: 0.0, trees: vec![shared] });
-    assert_eq!(refused(&tangled), ExportError::Tangled(0));
     let linear = Model::Logistic { intercept: 0.0, coef: vec![1.0; WIDTH] };
     assert!(refused(&linear).to_string().contains("takes gbdt and forest"));
     assert!(described.onnx(&of(0.5, f64::MAX), 1).is_ok(), "ONNX holds doubles");

@@ -178,7 +178,7 @@ fn trees(ensemble: &TreeEnsemble, num_feature: &str) -> Result<Trees, ExportErro
 }
 
 fn tree(id: usize, nodes: &[Branching], num_feature: &str) -> Result<XgbTree, ExportError> {
-    let Order { nodes: order, left } = Order::of(id, nodes)?;
+    let Order { nodes: order, left } = Order::of(nodes);
     let count = i32::try_from(order.len()).map_err(|_| ExportError::TooLarge("nodes"))?;
     let means = means(nodes);
     let mut tree = XgbTree {
@@ -230,7 +230,7 @@ struct Order {
 }
 
 impl Order {
-    fn of(tree: usize, nodes: &[Branching]) -> Result<Self, ExportError> {
+    fn of(nodes: &[Branching]) -> Self {
         let mut order = Self { nodes: vec![0], left: Vec::with_capacity(nodes.len()) };
         while let Some(&node) = order.nodes.get(order.left.len()) {
             let children = match &nodes[node].kind {
@@ -240,11 +240,8 @@ impl Order {
             };
             order.left.push(children.map(|_| order.nodes.len()));
             order.nodes.extend(children.into_iter().flatten());
-            if order.nodes.len() > nodes.len() {
-                return Err(ExportError::Tangled(tree));
-            }
         }
-        Ok(order)
+        order
     }
 }
 
