@@ -152,12 +152,18 @@ fn read_encoded(member: &ScoringModel<'_>, input: &Path) -> anyhow::Result<Matri
     Ok(Matrix { rows: table.rows(), cols: names.len(), values })
 }
 
-/// The Parquet file of a matrix with its margins and probabilities.
+/// The Parquet file of a matrix with its margins and predictions.
 fn scored(member: &ScoringModel<'_>, matrix: &Matrix, bounds: Option<[f64; 2]>) -> anyhow::Result<Vec<u8>> {
+    let names = member.preprocessor.columns();
+    let added = ["row_id", "margin", export::output_name(member.task)];
+    if let Some(name) = names.iter().find(|name| added.contains(&name.as_str())) {
+        let message = format!("the model has a column `{name}`, which is also the name of one that this adds");
+        return Err(UsageError::new(message, "rename the feature under `featurize` and train again").into());
+    }
     let rows = 0..matrix.rows;
     let mut table = Table::with_rows(matrix.rows);
     table.push_ints("row_id", rows.clone().map(|row| i64::try_from(row).ok()).collect())?;
-    for (at, name) in member.preprocessor.columns().iter().enumerate() {
+    for (at, name) in names.iter().enumerate() {
         table.push_floats(name, rows.clone().map(|row| matrix.row(row)[at]).collect())?;
     }
     table.push_floats("margin", rows.clone().map(|row| member.model.margin(matrix.row(row))).collect())?;

@@ -71,7 +71,7 @@ pub fn run(args: &PredictArgs, output: &Output) -> anyhow::Result<Exit> {
     };
     // The file is synced with its directory, which a bare file name would not tell.
     let place = std::path::absolute(path)?;
-    atomic_write::write(&place, &bytes).with_context(|| format!("cannot write {}", path.display()))?;
+    atomic_write::deliver(&place, &bytes).with_context(|| format!("cannot write {}", path.display()))?;
     output.talk(&format!("scored {} rows into {}", answer.rows(), path.display()));
     Ok(Exit::Done)
 }

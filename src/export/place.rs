@@ -13,11 +13,15 @@ pub fn companion(path: &Path) -> PathBuf {
     path.with_extension("columns.json")
 }
 
-/// Writes a model file and its companion. The companion comes first: where the model is, its description is.
+/// Writes a model file and its companion. The companion comes first: where the model is, its description is. A link
+/// keeps leading to what it leads to; what is no regular file is left alone.
 pub fn write_pair(path: &Path, model: &[u8], columns: &[u8]) -> io::Result<()> {
     let path = std::path::absolute(path)?;
-    atomic_write::write(&companion(&path), columns)?;
-    atomic_write::write(&path, model)
+    if fs::metadata(&path).is_ok_and(|found| !found.is_file()) {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
+    }
+    atomic_write::deliver(&companion(&path), columns)?;
+    atomic_write::deliver(&path, model)
 }
 
 /// Fills a directory beside `target` and moves it there. An earlier one, which the caller must have found replaceable,
@@ -77,6 +81,23 @@ mod tests {
         assert!(failed.is_err());
         assert_eq!(names_in(&target).expect("listed"), ["2"]);
         assert_eq!(names_in(&dir.path().join("below")).expect("listed"), ["model"]);
+    }
+
+    #[test]
+    fn links_are_followed_and_what_is_no_file_is_left_alone() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| dir.path().join(name);
+        fs::write(at("real"), "old").expect("written");
+        std::os::unix::fs::symlink(at("real"), at("link")).expect("linked");
+        write_pair(&at("link"), b"new", b"columns").expect("written");
+        assert!(at("link").is_symlink());
+        assert_eq!(fs::read_to_string(at("real")).expect("read"), "new");
+        fs::create_dir(at("directory")).expect("made");
+        assert!(write_pair(&at("directory"), b"new", b"columns").is_err());
+        assert!(write_pair(Path::new("/dev/null"), b"new", b"columns").is_err());
+        assert!(!companion(Path::new("/dev/null")).exists());
+        atomic_write::deliver(Path::new("/dev/null"), b"new").expect("swallowed");
+        assert!(!fs::metadata("/dev/null").expect("there").is_file());
     }
 
     #[test]

@@ -9,6 +9,18 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     write_through(path.parent().unwrap_or_else(|| Path::new(".")), path, bytes)
 }
 
+/// Writes what a command was asked to write to `path`: a regular file whole, through a link to what it leads to, and into
+/// a pipe or a device, which cannot be replaced, as it comes.
+pub fn deliver(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    match fs::metadata(&target) {
+        Ok(found) if !found.is_file() && !found.is_dir() => {
+            fs::OpenOptions::new().write(true).open(&target)?.write_all(bytes)
+        }
+        _ => write(&target, bytes),
+    }
+}
+
 /// [`write`] through a temporary file in `staging`, for places where what a killed process leaves would be in the way.
 /// When `staging` is on another file system, the temporary file stands beside `path` after all.
 pub fn write_through(staging: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {

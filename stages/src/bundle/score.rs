@@ -108,6 +108,10 @@ impl Scorer {
             member.columns == preprocessor.columns()
                 && member.model.columns().is_none_or(|columns| columns == member.columns.len())
         };
+        if !members.iter().all(|(_, member)| member.model.is_sound() && member.model.is_of(member.learner)) {
+            let message = "holds a model without trees, of another learner, or with numbers beyond measure".to_owned();
+            return Err(BundleError::Format { member: file.to_owned(), message });
+        }
         if members.is_empty() || !members.iter().all(fits) {
             let message = "does not read the columns that its preprocessor writes".to_owned();
             return Err(BundleError::Format { member: file.to_owned(), message });
@@ -132,6 +136,12 @@ impl Scorer {
 fn kept(files: &Files) -> Result<Scorer, BundleError> {
     let model: ModelFile = files.json("model.json")?;
     let preprocessor: PreprocessorFile = files.json("preprocessor.json")?;
+    for (file, version) in [("model.json", model.schema_version), ("preprocessor.json", preprocessor.schema_version)] {
+        if version != 2 {
+            let message = format!("has format {version}, this clinpipe reads 2");
+            return Err(BundleError::Format { member: file.to_owned(), message });
+        }
+    }
     if model.members.len() != preprocessor.members.len() {
         let message = "has another number of members than model.json".to_owned();
         return Err(BundleError::Format { member: "preprocessor.json".to_owned(), message });

@@ -105,7 +105,8 @@ impl Calibrator {
             Self::Isotonic { x, y } => {
                 let ascending =
                     x.windows(2).all(|pair| pair[0] < pair[1]) && y.windows(2).all(|pair| pair[0] <= pair[1]);
-                !x.is_empty() && x.len() == y.len() && finite(x) && finite(y) && ascending
+                let probable = y.iter().all(|level| (0.0..=1.0).contains(level));
+                !x.is_empty() && x.len() == y.len() && finite(x) && probable && ascending
             }
         }
     }

@@ -92,14 +92,23 @@ impl TreeEnsemble {
         self.base + self.trees.iter().map(|tree| tree.value(row)).sum::<f64>()
     }
 
+    /// What no margin's absolute value exceeds.
+    pub fn reach(&self) -> f64 {
+        self.reach_of(1.0)
+    }
+
+    fn reach_of(&self, factor: f64) -> f64 {
+        let most = |tree: &Tree| tree.leaves().fold(0.0_f64, |most, value| most.max((value * factor).abs()));
+        self.base.abs() + self.trees.iter().map(most).sum::<f64>()
+    }
+
     /// Multiplies every leaf by `factor` (1 / trees for a mean), then rounds base and leaves to multiples of the step
     /// 2^(e − 24), where 2^e exceeds every sum of base and one leaf a tree. All partial sums are then multiples of the
     /// step below 2^24 steps, which 32-bit floats hold exactly. A leaf moves by at most half a step: 2^-25 of the
     /// largest possible margin.
     #[must_use]
     pub fn settle(mut self, factor: f64) -> Self {
-        let values = |tree: &Tree| tree.leaves().fold(0.0_f64, |most, value| most.max((value * factor).abs()));
-        let reach = self.base.abs() + self.trees.iter().map(values).sum::<f64>();
+        let reach = self.reach_of(factor);
         let mut limit = 1.0_f64;
         while limit > f64::from(f32::MIN_POSITIVE) && limit / 2.0 > reach {
             limit /= 2.0;
@@ -152,8 +161,12 @@ impl Tree {
                     {
                         return fault(index, "has a child outside the nodes after it");
                     }
-                    if matches!(test, Test::Below(threshold) if threshold.is_nan()) {
-                        return fault(index, "has no threshold");
+                    match test {
+                        Test::Below(threshold) if threshold.is_nan() => return fault(index, "has no threshold"),
+                        Test::In(codes) if codes.windows(2).any(|pair| pair[0] >= pair[1]) => {
+                            return fault(index, "has codes that do not ascend");
+                        }
+                        Test::Below(_) | Test::In(_) => {}
                     }
                     for child in [*left as usize, *right as usize] {
                         // Shared nodes would make a walk over all paths take forever.
@@ -315,7 +328,7 @@ impl TryFrom<TreeColumns> for Tree {
         let index = |value: i64, node| u32::try_from(value).map_err(|_| TreeError { node, what: "has a bad index" });
         let mut categories: BTreeMap<usize, Vec<u32>> = columns.categories.into_iter().collect();
         let nodes = (0..count).map(|node| {
-            let kind = if columns.feature[node] < 0 {
+            let kind = if columns.feature[node] == -1 {
                 NodeKind::Leaf(columns.value[node])
             } else {
                 let codes = categories.remove(&node);
@@ -329,7 +342,11 @@ impl TryFrom<TreeColumns> for Tree {
             };
             Ok(Node { cover: columns.cover[node], kind })
         });
-        Self::new(nodes.collect::<Result<_, _>>()?)
+        let nodes = nodes.collect::<Result<_, _>>()?;
+        match categories.keys().next() {
+            Some(&node) => Err(TreeError { node, what: "has codes but no branch to use them" }),
+            None => Self::new(nodes),
+        }
     }
 }
 
@@ -402,6 +419,10 @@ mod tests {
     fn a_tree_that_would_not_end_is_refused() {
         assert!(Tree::new(vec![branch(0, Test::Below(0.0), 0, 0)]).is_err());
         assert!(Tree::new(vec![]).is_err());
+        assert!(Tree::new(vec![branch(0, Test::In(vec![4, 2]), 1, 2), leaf(0.0), leaf(1.0)]).is_err());
+        let lost = r#"{"feature":[-1],"threshold":[0],"left":[-1],"right":[-1],"default_left":[true],"value":[0],
+            "cover":[1],"categories":[[7,[1]]]}"#;
+        assert!(serde_json::from_str::<Tree>(lost).is_err());
         assert!(Tree::new(vec![branch(0, Test::Below(0.0), 1, 1), leaf(0.0)]).is_err());
         let text =
             r#"{"feature":[0],"threshold":[1],"left":[5],"right":[6],"default_left":[true],"value":[0],"cover":[1]}"#;

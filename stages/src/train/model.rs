@@ -118,6 +118,29 @@ impl Model {
         }
     }
 
+    /// Whether every prediction is a finite number.
+    pub fn is_sound(&self) -> bool {
+        match self {
+            Self::Constant { value } => value.is_finite(),
+            Self::Logistic { intercept, coef, .. } | Self::Ridge { intercept, coef, .. } => {
+                coef.iter().chain([intercept]).all(|value| value.is_finite())
+            }
+            Self::Forest(trees) | Self::Gbdt(trees) => !trees.trees.is_empty() && trees.reach() < f64::from(f32::MAX),
+        }
+    }
+
+    /// Whether that learner makes such models.
+    pub fn is_of(&self, learner: LearnerName) -> bool {
+        let own = match self {
+            Self::Constant { .. } => LearnerName::Constant,
+            Self::Logistic { .. } => LearnerName::Logistic,
+            Self::Ridge { .. } => LearnerName::Ridge,
+            Self::Forest(_) => LearnerName::Forest,
+            Self::Gbdt(_) => LearnerName::Gbdt,
+        };
+        own == learner
+    }
+
     /// How many columns it reads, as far as the model itself shows.
     pub fn columns(&self) -> Option<usize> {
         match self {

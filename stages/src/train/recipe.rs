@@ -63,6 +63,9 @@ pub(super) enum FitError {
     /// In the learner.
     #[error(transparent)]
     Learn(#[from] LearnError),
+    /// Columns that could not be told apart.
+    #[error("two encoded columns are called `{0}`; rename the feature or its level")]
+    Ambiguous(String),
     /// An ensemble has no recipe of its own.
     #[error("`ensemble` is made of its members and fits nothing itself")]
     Ensemble,
@@ -97,6 +100,9 @@ impl Recipe {
             .collect();
         let rows = FitRows { names: &names, ..all };
         let (mut preprocessor, x) = Preprocessor::fit_transform(&rows, &params.preprocess, learner.dialect())?;
+        if let Some(name) = repeated(preprocessor.columns()) {
+            return Err(FitError::Ambiguous(name));
+        }
         preprocessor.record_dropped(dropped, &study.names);
         // Before balancing: explanations start from the patients there are.
         let means = (learner.dialect() == Dialect::Linear).then(|| x.means());
@@ -122,6 +128,12 @@ impl Recipe {
         let member = ModelMember { learner: self.learner, columns: preprocessor.columns(), means, model: fitted.model };
         Ok(Trained { preprocessor, member, rounds: fitted.rounds })
     }
+}
+
+/// A name that occurs twice.
+fn repeated(mut names: Vec<String>) -> Option<String> {
+    names.sort();
+    names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0].clone())
 }
 
 impl Trained {
