@@ -19,7 +19,8 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, Parq
 use parquet::arrow::arrow_writer::{ArrowWriter, ArrowWriterOptions};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
-use polars::prelude::{Column, DataFrame, DataType, PolarsError};
+use polars::prelude::{Column, DataFrame, DataType, Float64Chunked, IntoSeries, PolarsError};
+use rayon::prelude::*;
 
 /// Rows of a row group: small enough to read in parts, large enough for dictionaries to pay.
 const ROW_GROUP: usize = 131_072;
@@ -48,7 +49,10 @@ fn to_batch(frame: &DataFrame) -> Result<RecordBatch, String> {
     for column in frame.columns() {
         let array: ArrayRef = match column.dtype() {
             DataType::Int64 => Arc::new(column.i64().map_err(text)?.iter().collect::<Int64Array>()),
-            DataType::Float64 => Arc::new(column.f64().map_err(text)?.iter().collect::<Float64Array>()),
+            DataType::Float64 => {
+                let values = column.f64().map_err(text)?.iter().map(|value| value.filter(|value| !value.is_nan()));
+                Arc::new(values.collect::<Float64Array>())
+            }
             DataType::String => Arc::new(column.str().map_err(text)?.iter().collect::<StringArray>()),
             DataType::Boolean => Arc::new(column.bool().map_err(text)?.iter().collect::<BooleanArray>()),
             other => return Err(format!("column `{}` has the type {other}, which tables do not store", column.name())),
@@ -61,15 +65,17 @@ fn to_batch(frame: &DataFrame) -> Result<RecordBatch, String> {
     batch.map_err(|error| error.to_string())
 }
 
-/// Reads a whole file, one column after the other, so that no more than one is in memory twice.
+/// Reads a whole file, as many columns at a time as there are threads, so that few are in memory twice. Missing floats
+/// become NaN.
 pub(super) fn read(path: &Path) -> Result<DataFrame, String> {
     let text = |error: io::Error| error.to_string();
     let not_parquet = |error: parquet::errors::ParquetError| format!("is not a readable Parquet file: {error}");
     let file = File::open(path).map_err(text)?;
     let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::default()).map_err(not_parquet)?;
     let rows = usize::try_from(metadata.metadata().file_metadata().num_rows()).map_err(|error| error.to_string())?;
-    let columns = metadata.schema().fields().iter().enumerate().map(|(index, field)| {
-        let file = file.try_clone().map_err(text)?;
+    let columns = metadata.schema().fields().par_iter().enumerate().map(|(index, field)| {
+        // Opened again: threads that share a file share its position.
+        let file = File::open(path).map_err(text)?;
         let mask = ProjectionMask::roots(metadata.metadata().file_metadata().schema_descr(), [index]);
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone());
         let reader = builder.with_projection(mask).with_batch_size(ROW_GROUP).build().map_err(not_parquet)?;
@@ -88,13 +94,18 @@ fn column(field: &Field, parts: &[&ArrayRef]) -> Result<Column, String> {
             let values = parts.iter().flat_map(|part| part.as_primitive::<Int64Type>().iter());
             Ok(Column::new(name, values.collect::<Vec<_>>()))
         }
-        ArrowType::Float64 if parts.iter().all(|part| part.null_count() == 0) => {
-            let values = parts.iter().flat_map(|part| part.as_primitive::<Float64Type>().values());
-            Ok(Column::new(name, values.copied().collect::<Vec<f64>>()))
-        }
         ArrowType::Float64 => {
-            let values = parts.iter().flat_map(|part| part.as_primitive::<Float64Type>().iter());
-            Ok(Column::new(name, values.collect::<Vec<_>>()))
+            let mut values = Vec::with_capacity(parts.iter().map(Array::len).sum());
+            for part in parts {
+                let (array, from) = (part.as_primitive::<Float64Type>(), values.len());
+                values.extend_from_slice(array.values());
+                if let Some(nulls) = array.nulls() {
+                    for row in (0..array.len()).filter(|&row| nulls.is_null(row)) {
+                        values[from + row] = f64::NAN;
+                    }
+                }
+            }
+            Ok(Float64Chunked::from_vec(name, values).into_series().into())
         }
         ArrowType::Utf8 => {
             let values = parts.iter().flat_map(|part| part.as_string::<i32>().iter());

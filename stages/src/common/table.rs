@@ -68,7 +68,10 @@ impl Table {
     pub fn floats(&self, name: &str) -> Result<Vec<f64>, StageError> {
         let column = self.column(name)?;
         match column.dtype() {
-            DataType::Float64 => column.f64().ok().map(|all| all.iter().map(|v| v.unwrap_or(f64::NAN)).collect()),
+            DataType::Float64 => column.f64().ok().map(|all| match all.cont_slice() {
+                Ok(values) => values.to_vec(),
+                Err(_) => all.iter().map(|v| v.unwrap_or(f64::NAN)).collect(),
+            }),
             DataType::Int64 => {
                 column.i64().ok().map(|all| all.iter().map(|v| v.map_or(f64::NAN, |v| v as f64)).collect())
             }

@@ -20,6 +20,8 @@ const BLOCK: usize = 128;
 const LANES: usize = 16;
 /// Blocks per task when covers are counted.
 const BLOCKS: usize = 64;
+/// Fewer rows are sooner walked than the ensemble is prepared.
+const FEW: usize = 64;
 /// Leaves that a mask has bits for.
 const MASK: usize = 32;
 
@@ -89,8 +91,12 @@ impl TreeEnsemble {
     /// The margins of the rows of a row-major matrix; the same bits as [`TreeEnsemble::margin`] of each.
     pub fn margins(&self, values: &[f64], columns: usize) -> Vec<f64> {
         let width = columns.max(1);
+        let count = values.len() / width;
+        if count < FEW {
+            return values.chunks_exact(width).map(|row| self.margin(row)).collect();
+        }
         let prepared = Prepared::new(self, columns);
-        let mut margins = vec![0.0; values.len() / width];
+        let mut margins = vec![0.0; count];
         let tasks = margins.par_chunks_mut(BLOCK).zip(values.par_chunks(BLOCK * width));
         tasks.for_each_init(
             || Block::new(columns),
@@ -98,8 +104,8 @@ impl TreeEnsemble {
                 block.fill(rows, columns);
                 prepared.visit(block, rows, |tree, ordinals| {
                     let values = &prepared.trees[tree].values;
-                    for (sum, &ordinal) in sums.iter_mut().zip(ordinals) {
-                        *sum += values[ordinal as usize];
+                    for row in 0..sums.len() {
+                        sums[row] += values[ordinals[row] as usize];
                     }
                 });
                 for sum in sums {
@@ -162,8 +168,9 @@ impl<'a> Prepared<'a> {
         for rows in rows.chunks(BLOCK * self.columns.max(1)) {
             block.fill(rows, self.columns);
             self.visit(&block, rows, |tree, ordinals| {
+                let counts = &mut counts[tree];
                 for &ordinal in ordinals {
-                    counts[tree][ordinal as usize] += 1;
+                    counts[ordinal as usize] += 1;
                 }
             });
         }
@@ -313,7 +320,8 @@ impl Block {
     }
 
     fn fill(&mut self, rows: &[f64], columns: usize) {
-        for (at, row) in rows.chunks_exact(columns.max(1)).enumerate() {
+        for at in 0..rows.len() / columns.max(1) {
+            let row = &rows[at * columns..(at + 1) * columns];
             for (column, &value) in row.iter().enumerate() {
                 self.cells[column * BLOCK + at] = round_down(value);
             }

@@ -19,6 +19,7 @@ use hessboost::model::BoostedModel;
 use hessboost::objective::Objective;
 use hessboost::training::Trainer;
 use hessboost::tree::RegTree;
+use rayon::prelude::*;
 
 use super::{FitRequest, Fitted, LearnError, Learner};
 use crate::common::rng::Stream;
@@ -30,6 +31,9 @@ use crate::train::preprocess::Dialect;
 
 /// Below this many cells a second thread costs more than it saves. Tests divide less, to see that bytes stay.
 const THREADED_CELLS: usize = if cfg!(test) { 1_000 } else { 1_000_000 };
+
+/// Rows per task when cells are converted.
+const CHUNK: usize = 4096;
 
 /// Gradient boosted trees.
 pub struct Gbdt(pub GbdtParams);
@@ -175,15 +179,21 @@ fn hold_out(request: &FitRequest, counting: &[usize], share: f64) -> (Vec<usize>
 /// The rows as the library reads them: 32-bit floats without infinities; for numbers, outcomes as distances from the
 /// start.
 fn matrix(request: &FitRequest, rows: &[usize], start: f64) -> Result<DMatrix, LearnError> {
-    let mut cells = Vec::with_capacity(rows.len() * request.x.cols);
-    for &row in rows {
-        cells.extend(request.x.row(row).iter().map(|&value| (value as f32).clamp(f32::MIN, f32::MAX)));
-    }
+    let cols = request.x.cols;
+    let mut cells = vec![0.0_f32; rows.len() * cols];
+    cells.par_chunks_mut(CHUNK * cols).zip(rows.par_chunks(CHUNK)).for_each(|(cells, rows)| {
+        for (cells, &row) in cells.chunks_exact_mut(cols).zip(rows) {
+            let values = request.x.row(row);
+            for column in 0..cols {
+                cells[column] = (values[column] as f32).clamp(f32::MIN, f32::MAX);
+            }
+        }
+    });
     let from = if request.task == Task::Continuous { start } else { 0.0 };
     let labels: Vec<f32> = rows.iter().map(|&row| (request.y[row] - from) as f32).collect();
     let kind = |&coded: &bool| if coded { FeatureType::Categorical } else { FeatureType::Numerical };
     let types: Vec<FeatureType> = request.coded.iter().map(kind).collect();
-    let mut built = DMatrix::from_dense_vec(cells, rows.len(), request.x.cols)
+    let mut built = DMatrix::from_dense_vec(cells, rows.len(), cols)
         .and_then(|matrix| matrix.with_labels(&labels))
         .and_then(|matrix| matrix.with_feature_types(&types));
     if request.weights.is_some() {

@@ -17,6 +17,7 @@ mod numbers;
 mod step;
 mod target;
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 pub use combinations::{CombinationsFile, SeenCombinations};
@@ -212,27 +213,42 @@ impl Preprocessor {
     ) -> Result<Matrix, PreprocessError> {
         let rows = index.map_or(features.rows(), <[usize]>::len);
         let cols = self.width();
+        let column =
+            |step: &Step| features.get(&step.feature).ok_or_else(|| PreprocessError::Missing(step.feature.clone()));
+        let columns = self.steps.iter().map(column).collect::<Result<Vec<_>, _>>()?;
         let mut values = vec![0.0; rows * cols];
-        let mut at = 0;
-        for (step, instead) in self.steps.iter().zip(instead.iter().map(Option::as_ref).chain(std::iter::repeat(None)))
-        {
-            let column = features.get(&step.feature).ok_or_else(|| PreprocessError::Missing(step.feature.clone()))?;
-            for row in 0..rows {
-                let source = index.map_or(row, |index| index[row]);
-                let cells = &mut values[row * cols + at..row * cols + at + step.width()];
-                step.encode(column, source, cells)?;
-                if let Some(instead) = instead {
-                    cells[0] = instead[row];
+        let block = |(number, cells): (usize, &mut [f64])| {
+            let from = number * BLOCK;
+            let mut at = 0;
+            for (place, step) in self.steps.iter().enumerate() {
+                let instead = instead.get(place).and_then(Option::as_ref);
+                for row in 0..cells.len() / cols.max(1) {
+                    let source = index.map_or(from + row, |index| index[from + row]);
+                    let cells = &mut cells[row * cols + at..row * cols + at + step.width()];
+                    step.encode(columns[place], source, cells)?;
+                    if let Some(instead) = instead {
+                        cells[0] = instead[from + row];
+                    }
+                    for cell in cells {
+                        *cell = if self.single { to_single(*cell) } else { matrix::bounded(*cell) };
+                    }
                 }
-                for cell in cells {
-                    *cell = if self.single { to_single(*cell) } else { matrix::bounded(*cell) };
-                }
+                at += step.width();
             }
-            at += step.width();
+            Ok::<(), PreprocessError>(())
+        };
+        // A request of one row must not wait for another thread.
+        if rows <= BLOCK {
+            block((0, &mut values))?;
+        } else if cols > 0 {
+            values.par_chunks_mut(BLOCK * cols).enumerate().try_for_each(block)?;
         }
         Ok(Matrix { rows, cols, values })
     }
 }
+
+/// Rows encoded together: their cells stay in cache while one feature after the other is written.
+const BLOCK: usize = 256;
 
 #[cfg(test)]
 mod reference_tests;
