@@ -55,13 +55,12 @@ pub(super) fn add<const K: usize>(outline: &Outline, rows: &[f64], columns: usiz
             let state = &states[usize::from(was_open) + usize::from(open)];
             let above = &mut levels[depth];
             if edge.leaf.is_some() {
-                for (at, below) in above.below.iter_mut().enumerate() {
-                    *below += above.product[at] * state.carry[at];
+                for at in 0..K {
+                    above.below[at] += above.product[at] * state.carry[at];
                 }
                 sums[edge.column] += dot(&above.product, &state.earn);
             } else {
-                let mut product = above.product;
-                product.iter_mut().zip(&state.carry).for_each(|(value, factor)| *value *= factor);
+                let product = std::array::from_fn(|at| above.product[at] * state.carry[at]);
                 depth += 1;
                 levels[depth] = Level { product, below: nothing, earn: &state.earn, column: edge.column, open };
             }
@@ -81,12 +80,14 @@ fn close<const K: usize>(levels: &mut [Level<K>], depth: usize, sums: &mut [f64]
     sums[column] += dot(&below, earn);
 }
 
-/// Σ a · b in a fixed order, in two sums at a time; K is even.
+/// Σ a · b in a fixed order, in two sums at a time; K is even. By index: this is the innermost loop, and iterators over
+/// chunks were not always inlined here.
+#[inline]
 fn dot<const K: usize>(a: &[f64; K], b: &[f64; K]) -> f64 {
     let mut sums = [0.0; 2];
-    for (a, b) in a.chunks_exact(2).zip(b.chunks_exact(2)) {
-        sums[0] += a[0] * b[0];
-        sums[1] += a[1] * b[1];
+    for pair in 0..K / 2 {
+        sums[0] += a[2 * pair] * b[2 * pair];
+        sums[1] += a[2 * pair + 1] * b[2 * pair + 1];
     }
     sums[0] + sums[1]
 }
