@@ -13,6 +13,7 @@ pub fn params_schema() -> Value {
     let mut properties = Map::new();
     add::<u64>("seed", &mut properties, &mut generator);
     add::<crate::common::schema::Schema>("schema", &mut properties, &mut generator);
+    add::<crate::common::privacy::Privacy>(crate::common::privacy::KEY, &mut properties, &mut generator);
     add::<crate::generate::GenerateParams>("generate", &mut properties, &mut generator);
     add::<crate::ingest::IngestParams>("ingest", &mut properties, &mut generator);
     add::<crate::validate::ValidateParams>("validate", &mut properties, &mut generator);
