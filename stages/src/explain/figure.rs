@@ -3,15 +3,13 @@
 //! Text stays text. Sizes are those of a figure of 180 mm width whose smallest letters are 7 points, as journals ask.
 //! Equal input gives equal bytes: coordinates are whole pixels computed without transcendental functions.
 
-use plotters::coord::Shift;
-use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::summary::Importance;
 use super::swarm;
-use crate::StageError;
 use crate::bundle::Explanation;
+use crate::common::figure::{Area, Chart, DrawError, cut, letters, significant, tick};
 use crate::common::frame::Frame;
 
 pub(super) const WIDTH: u32 = 1280;
@@ -37,26 +35,6 @@ pub(super) struct Subject<'a> {
     pub shown: &'a [Importance],
     /// `1,000 test rows`.
     pub rows: String,
-}
-
-pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-pub(super) type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
-
-/// A picture that plotters could not draw.
-#[derive(Debug, thiserror::Error)]
-#[error("a picture cannot be drawn: {0}")]
-pub(super) struct DrawError(String);
-
-impl<E: std::error::Error + Send + Sync> From<DrawingAreaErrorKind<E>> for DrawError {
-    fn from(error: DrawingAreaErrorKind<E>) -> Self {
-        Self(error.to_string())
-    }
-}
-
-impl From<DrawError> for StageError {
-    fn from(error: DrawError) -> Self {
-        Self::failed(error.to_string())
-    }
 }
 
 /// Mean |SHAP value| of the shown features as horizontal bars, as the text of an SVG file.
@@ -105,7 +83,7 @@ fn draw(
     body: impl Fn(&Area, &mut Chart) -> Result<(), DrawError>,
 ) -> Result<String, DrawError> {
     let rows = subject.shown.len() as u32;
-    let names: Vec<String> = subject.shown.iter().map(|one| cut(&one.feature)).collect();
+    let names: Vec<String> = subject.shown.iter().map(|one| cut(&one.feature, NAME)).collect();
     let longest = names.iter().map(|name| name.chars().count()).max().unwrap_or(0) as u32;
     let left = 40 + longest.max(6) * 12;
     let mut text = String::new();
@@ -145,51 +123,5 @@ fn draw(
 }
 
 pub(super) fn font(size: u32) -> TextStyle<'static> {
-    ("sans-serif", size).into_font().color(&INK)
-}
-
-/// A name that fits, with its end replaced by `…` when it is long.
-fn cut(name: &str) -> String {
-    if name.chars().count() <= NAME { name.to_owned() } else { name.chars().take(NAME - 1).chain(['…']).collect() }
-}
-
-/// A tick's label: as many decimals as a sixth of the axis needs; there are eight ticks at most, at round numbers.
-fn tick(value: f64, span: f64) -> String {
-    let text = format!("{value:.*}", decimals(span / 6.0));
-    // A minus sign before zero says nothing.
-    if text.chars().all(|c| matches!(c, '-' | '0' | '.')) { text.replace('-', "") } else { text }
-}
-
-/// Three significant digits.
-fn significant(value: f64) -> String {
-    format!("{value:.*}", decimals(value / 100.0))
-}
-
-/// Decimals that show a number of this size with one digit at least.
-fn decimals(size: f64) -> usize {
-    let mut unit = 1.0;
-    let mut count = 0;
-    while size < unit && count < 12 && size > 0.0 {
-        unit /= 10.0;
-        count += 1;
-    }
-    count
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn labels_have_the_digits_they_need() {
-        assert_eq!(
-            [significant(0.123_456), significant(12.345), significant(1234.5), significant(0.0)],
-            ["0.123", "12.3", "1234", "0"]
-        );
-        assert_eq!(
-            [tick(0.5, 2.0), tick(-0.0, 2.0), tick(0.05, 0.1), tick(200.0, 900.0)],
-            ["0.5", "0.0", "0.05", "200"]
-        );
-        assert_eq!(cut(&"x".repeat(40)).chars().count(), NAME);
-    }
+    letters(size, INK)
 }

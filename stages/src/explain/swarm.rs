@@ -8,8 +8,9 @@ use std::collections::BTreeSet;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::figure::{Area, Chart, DrawError, ROW, Subject, WIDTH, font};
+use super::figure::{ROW, Subject, WIDTH, font};
 use super::summary::Importance;
+use crate::common::figure::{Area, Chart, DrawError};
 use crate::common::frame::Column;
 use crate::train::quantile;
 
