@@ -14,7 +14,7 @@ pub struct Estimate {
     pub low: Option<f64>,
     /// Upper end of the interval.
     pub high: Option<f64>,
-    /// How the interval was made: `delong`, `logit-delong`, `wilson`, `patient-bootstrap`,
+    /// How the interval was made: `delong`, `logit-delong`, `paired-delong`, `wilson`, `patient-bootstrap`,
     /// `centred-patient-bootstrap`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
@@ -77,6 +77,11 @@ pub fn normal_quantile(confidence: f64) -> f64 {
         }
     }
     f64::midpoint(low, high)
+}
+
+/// The probability that a standard normal lies at least this far from 0 on either side: the two-sided p-value of z.
+pub fn normal_tails(z: f64) -> f64 {
+    libm::erfc(z.abs() / std::f64::consts::SQRT_2)
 }
 
 /// Wilson's score interval of a proportion (1927), without continuity correction. `None` when `n` is 0.

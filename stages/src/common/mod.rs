@@ -6,6 +6,7 @@ pub mod calibration;
 pub mod canonical_json;
 pub(crate) mod cholesky;
 pub mod decision;
+pub mod delong;
 pub mod figure;
 pub mod folds;
 pub mod frame;

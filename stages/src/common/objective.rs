@@ -144,7 +144,7 @@ impl Objective {
             Self::Auprc => scores::average_precision(y, p),
             Self::Brier => scores::brier(y, p),
             Self::ScaledBrier => scores::scaled_brier(y, p),
-            Self::Ici => Smooth::new(Ranking::new(p).order(), y, p, &vec![1; y.len()]).ici(),
+            Self::Ici => Smooth::new(y, p, &vec![1; y.len()]).ici(),
             Self::CalibrationSlope => slope_error(y, p).filter(|_| both),
             Self::F1 => highest(y, p, |counts| counts.fbeta(1.0)).filter(|_| events > 0),
             Self::F2 => highest(y, p, |counts| counts.fbeta(2.0)).filter(|_| events > 0),

@@ -1,16 +1,18 @@
 //! From point estimates and resamples to metrics.json.
 
+use crate::common::calibration::{Distances, Observed};
 use crate::common::decision::Counts;
+use crate::common::delong;
 use crate::common::interval::{Estimate, centred, finite, percentile, wilson};
-use crate::common::scores;
+use crate::common::scores::{self, Ranking};
 use crate::tune_threshold::Threshold;
 
 use super::bootstrap::Clusters;
-use super::delong;
 use super::document::{
-    AtThreshold, Baseline, Baselines, Calibration, Difference, ExpectedCost, FrozenThreshold, Intervals, Metrics,
+    AtThreshold, Baseline, Baselines, Calibration, Difference, Evaluated, ExpectedCost, FrozenThreshold, Intervals,
+    Metrics, ZTest,
 };
-use super::measures::{Measures, Sample, Worth};
+use super::measures::{Measures, Rival, Sample, Worth};
 use super::verdict;
 use crate::common::calibration::CalibrationData;
 
@@ -23,6 +25,9 @@ const NO_EVENT: &str = "there are no events";
 const ONE_CLASS: &str = "the rows hold only one class";
 const NO_SLOPE: &str = "the predictions separate the classes, or are all equal";
 const NO_ODDS: &str = "the threshold is at or above 1, where a false positive has no finite weight";
+const NO_EXPECTED: &str = "no events are expected: every prediction is 0";
+const NO_VARIANCE: &str = "every prediction is 0, one half or 1";
+const DEPENDENT: &str = "rows of one patient are not independent";
 const NO_COST: &str = "the study declares no cost table (tune_threshold.cost)";
 const NOTHING: &str = "nothing is flagged and nothing happened";
 
@@ -32,6 +37,8 @@ pub struct Evidence<'a> {
     pub data: String,
     /// The chosen candidate.
     pub model: String,
+    /// Which model was evaluated on which rows.
+    pub evaluated: Evaluated,
     /// The frozen threshold.
     pub threshold: &'a Threshold,
     /// The test rows.
@@ -52,34 +59,22 @@ impl Evidence<'_> {
         let (n, events) = (self.point.counts.rows(), self.point.counts.events());
         let baselines = self.baselines();
         Metrics {
-            schema_version: 1,
+            schema_version: 2,
             data: self.data.clone(),
             model: self.model.clone(),
+            evaluated: self.evaluated.clone(),
             n,
             events,
             patients: self.clusters.count() as u64,
             prevalence: events as f64 / n as f64,
-            intervals: Intervals {
-                confidence: self.confidence,
-                resamples: self.resamples.len(),
-                one_row_per_patient: self.clusters.single_rows(),
-            },
+            intervals: self.intervals(),
             auroc: self.auroc(),
             auprc: self.interval(NO_EVENT, |m| m.auprc),
             brier: self.interval(NO_ROWS, |m| m.model.brier),
             scaled_brier: self.interval(ONE_CLASS, |m| m.scaled_brier),
             log_loss: self.interval(NO_ROWS, |m| m.log_loss),
-            calibration: Calibration {
-                intercept: self.interval(ONE_CLASS, |m| m.intercept),
-                slope: self.interval(NO_SLOPE, |m| m.slope),
-                ici: centred(finite(self.point.ici), self.resamples.iter().map(|m| m.ici), self.confidence, NO_ROWS),
-                clipped: self.sample.calibration.clipped,
-            },
-            threshold: FrozenThreshold {
-                value: self.threshold.value,
-                policy: self.threshold.policy.policy,
-                decision: self.threshold.decision,
-            },
+            calibration: self.calibration(),
+            threshold: self.frozen(),
             at_threshold: self.at_threshold(),
             net_benefit: self.interval(NO_ODDS, |m| m.model.net_benefit),
             expected_cost: self.expected_cost(),
@@ -93,11 +88,53 @@ impl Evidence<'_> {
         percentile(finite(of(self.point)), self.resamples.iter().map(&of), self.confidence, undefined)
     }
 
+    pub(super) fn intervals(&self) -> Intervals {
+        Intervals {
+            confidence: self.confidence,
+            resamples: self.resamples.len(),
+            one_row_per_patient: self.clusters.single_rows(),
+        }
+    }
+
+    pub(super) fn frozen(&self) -> FrozenThreshold {
+        FrozenThreshold {
+            value: self.threshold.value,
+            policy: self.threshold.policy.policy,
+            decision: self.threshold.decision,
+        }
+    }
+
+    fn calibration(&self) -> Calibration {
+        let distance = |of: fn(&Distances) -> f64| {
+            let resamples = self.resamples.iter().map(|m| of(&m.distances));
+            centred(finite(of(&self.point.distances)), resamples, self.confidence, NO_ROWS)
+        };
+        Calibration {
+            intercept: self.interval(ONE_CLASS, |m| m.intercept),
+            slope: self.interval(NO_SLOPE, |m| m.slope),
+            observed_expected: self.interval(NO_EXPECTED, |m| m.observed_expected),
+            ici: distance(|d| d.ici),
+            e50: distance(|d| d.e50),
+            e90: distance(|d| d.e90),
+            emax: distance(|d| d.emax),
+            spiegelhalter: self.spiegelhalter(&self.sample.calibration.observed(&vec![1; self.sample.y.len()])),
+            clipped: self.sample.calibration.clipped,
+        }
+    }
+
+    /// Its distribution is known for independent rows only.
+    fn spiegelhalter(&self, observed: &Observed) -> ZTest {
+        if !self.clusters.single_rows() {
+            return ZTest::undefined(DEPENDENT);
+        }
+        observed.spiegelhalter().map_or_else(|| ZTest::undefined(NO_VARIANCE), |(z, _)| ZTest::new(z))
+    }
+
     fn auroc(&self) -> Estimate {
         if self.clusters.single_rows() {
-            delong::estimate(&self.sample.ranking, &self.sample.y, finite(self.point.auroc), self.confidence)
+            delong::estimate(&self.sample.ranking, &self.sample.y, finite(self.point.model.auroc), self.confidence)
         } else {
-            self.interval(ONE_CLASS, |m| m.auroc)
+            self.interval(ONE_CLASS, |m| m.model.auroc)
         }
     }
 
@@ -152,7 +189,7 @@ impl Evidence<'_> {
         let minus = |why: &str, of: fn(&Worth) -> f64| self.interval(why, move |m| of(&m.model) - of(&worth(m)));
         let point = worth(self.point);
         let p = self.sample.rivals.get(index).map_or(&[][..], |rival| &rival.p);
-        let varies = p.iter().any(|value| Some(value) != p.first());
+        let varies = self.sample.rivals.get(index).is_some_and(Rival::varies);
         let slope = varies.then(|| CalibrationData::new(&self.sample.y, p).slope(&vec![1; p.len()])).flatten();
         let auroc = scores::auroc(&self.sample.y, p);
         let mut missing = Vec::new();
@@ -179,6 +216,7 @@ impl Evidence<'_> {
             net_benefit: finite(point.net_benefit),
             expected_cost: finite(point.cost * f64::from(PER)),
             difference: Difference {
+                auroc: self.auroc_difference(index),
                 brier: minus(NO_ROWS, |worth| worth.brier),
                 net_benefit: minus(NO_ODDS, |worth| worth.net_benefit),
                 expected_cost: minus(NO_COST, |worth| worth.cost).scaled(f64::from(PER)),
@@ -186,4 +224,26 @@ impl Evidence<'_> {
             reason: (!missing.is_empty()).then(|| missing.join("; ")),
         }
     }
+
+    /// The model's AUROC minus that of a rival: DeLong's paired test when rows are independent, else resampled.
+    fn auroc_difference(&self, index: usize) -> Estimate {
+        let resampled = self.interval(ONE_CLASS, |m| m.model.auroc - m.rivals.get(index).map_or(f64::NAN, |w| w.auroc));
+        let (true, Some(_)) = (self.clusters.single_rows(), resampled.value) else {
+            return resampled;
+        };
+        match self.paired(index) {
+            Some(fit) => fit.estimate(self.confidence),
+            None => Estimate { reason: Some(delong::TOO_FEW.to_owned()), ..without_ends(resampled) },
+        }
+    }
+
+    /// DeLong's comparison with a rival.
+    pub(super) fn paired(&self, index: usize) -> Option<delong::Paired> {
+        let rival = self.sample.rivals.get(index)?;
+        delong::paired(&self.sample.ranking, &Ranking::new(&rival.p), &self.sample.y)
+    }
+}
+
+fn without_ends(estimate: Estimate) -> Estimate {
+    Estimate { value: estimate.value, ..Estimate::default() }
 }

@@ -11,7 +11,6 @@ use crate::common::scores::class_weights;
 
 use super::assemble::Evidence;
 use super::measures::{DECISION_GRID, Sample, decision_threshold};
-use crate::common::calibration::Smooth;
 
 /// More points than this make a plot no better.
 const MAX_POINTS: usize = 500;
@@ -36,7 +35,7 @@ impl Point {
 pub fn write(path: &Path, evidence: &Evidence) -> Result<(), StageError> {
     let sample = evidence.sample;
     let mut points = ranking_curves(sample);
-    points.extend(smooth_calibration(sample));
+    points.extend(smooth_calibration(evidence));
     points.extend(grouped_calibration(sample, evidence.confidence));
     points.extend(decision(evidence));
     points.extend(risk_distribution(sample));
@@ -78,10 +77,15 @@ fn thin(points: Vec<Point>) -> Vec<Point> {
     points.into_iter().enumerate().filter(|(i, _)| i % step == 0 || *i == last).map(|(_, point)| point).collect()
 }
 
-fn smooth_calibration(sample: &Sample) -> Vec<Point> {
-    let smooth = Smooth::new(sample.ranking.order(), &sample.y, &sample.p, &vec![1; sample.y.len()]);
-    let line = smooth.p.iter().zip(&smooth.observed).map(|(&x, &y)| Point::bare("calibration", x, y));
-    thin(line.collect())
+/// The smooth calibration curve with its bootstrap band.
+fn smooth_calibration(evidence: &Evidence) -> Vec<Point> {
+    let line = |(k, &x)| Point {
+        curve: "calibration",
+        x,
+        estimate: evidence.interval("", |measures| measures.smooth[k]),
+        n: None,
+    };
+    evidence.sample.smooth_grid.iter().enumerate().map(line).collect()
 }
 
 /// Tenths of the rows by rank: mean prediction, observed share with its Wilson interval, rows.

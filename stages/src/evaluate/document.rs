@@ -3,19 +3,22 @@
 use serde::{Deserialize, Serialize};
 
 use crate::common::decision::Counts;
-use crate::common::interval::Estimate;
+use crate::common::interval::{Estimate, finite, normal_tails};
+use crate::train::Fingerprint;
 use crate::tune_threshold::{Decision, PolicyKind};
 
 /// metrics.json. Probabilities are calibrated ones; every number is of the test part.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Metrics {
-    /// Version of this format: 1.
+    /// Version of this format: 2.
     pub schema_version: u32,
     /// `real` or `synthetic`.
     pub data: String,
     /// The chosen candidate.
     pub model: String,
+    /// Which model was evaluated on which rows.
+    pub evaluated: Evaluated,
     /// Test rows.
     pub n: u64,
     /// Events among them.
@@ -52,6 +55,16 @@ pub struct Metrics {
     pub verdict: Verdict,
 }
 
+/// Which model was evaluated on which rows: the pair that a ledger of looks at the test part counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Evaluated {
+    /// BLAKE3, in hex, of the bundle's bundle.json, which has the digests of its members.
+    pub bundle: String,
+    /// The test rows.
+    pub rows: Fingerprint,
+}
+
 /// How intervals were made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -72,10 +85,45 @@ pub struct Calibration {
     pub intercept: Estimate,
     /// Logistic slope on the logit; 1 is perfect.
     pub slope: Estimate,
-    /// Mean distance between predictions and the smooth calibration curve; 0 is perfect.
+    /// Observed events over expected ones; 1 is perfect, above it risks are underestimated.
+    pub observed_expected: Estimate,
+    /// Mean distance between predictions and the smooth calibration curve, over rows; 0 is perfect.
     pub ici: Estimate,
+    /// The median of that distance.
+    pub e50: Estimate,
+    /// Its 90th percentile.
+    pub e90: Estimate,
+    /// The largest.
+    pub emax: Estimate,
+    /// Spiegelhalter's test that the predictions are calibrated.
+    pub spiegelhalter: ZTest,
     /// Rows whose probability was moved by at most 1e-8 so that it has a logit.
     pub clipped: usize,
+}
+
+/// A test by a standard normal statistic.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ZTest {
+    /// The statistic.
+    pub z: Option<f64>,
+    /// The two-sided p-value.
+    pub p: Option<f64>,
+    /// Why they are null.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl ZTest {
+    /// The test of a statistic.
+    pub fn new(z: f64) -> Self {
+        Self { z: finite(z), p: finite(normal_tails(z)), reason: None }
+    }
+
+    /// No test.
+    pub fn undefined(reason: impl Into<String>) -> Self {
+        Self { reason: Some(reason.into()), ..Self::default() }
+    }
 }
 
 /// The threshold as evaluated.
@@ -175,10 +223,12 @@ pub struct Baseline {
     pub reason: Option<String>,
 }
 
-/// The model minus a baseline, paired: negative Brier and cost, positive net benefit speak for the model.
+/// The model minus a baseline, paired: positive AUROC and net benefit, negative Brier and cost speak for the model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Difference {
+    /// In AUROC: by DeLong's test for paired curves when each patient has one row.
+    pub auroc: Estimate,
     /// In Brier score.
     pub brier: Estimate,
     /// In net benefit.

@@ -1,15 +1,19 @@
 //! Every measure of the report on one weighting of the test rows: the point estimates with all weights 1, a bootstrap
 //! resample with the number of times each row was drawn.
 //!
-//! Inside this module NaN marks an undefined measure; it becomes null with a reason in the report.
+//! Inside this module NaN marks an undefined measure; it becomes null with a reason in the report. It is fastest when
+//! the rows come in ascending order of their predictions.
 
+use crate::common::calibration::{CalibrationData, Distances};
 use crate::common::decision::{CostTable, Counts};
 use crate::common::scores::{self, Ranking};
 
-use crate::common::calibration::{CalibrationData, Smooth};
+use super::ranked::{Below, Discrimination, Ranked, lane_sum};
 
 /// The thresholds of the decision curve: 0.01 to 0.50.
 pub const DECISION_GRID: usize = 50;
+/// Points of the smooth calibration curve, from the lowest to the highest prediction.
+pub const SMOOTH_GRID: usize = 101;
 
 /// The k-th threshold of the decision curve.
 pub fn decision_threshold(k: usize) -> f64 {
@@ -23,19 +27,28 @@ pub struct Rival {
     pub p: Vec<f64>,
     flagged: Vec<bool>,
     losses: Vec<f64>,
+    /// Its order, unless everyone gets the same prediction.
+    ranked: Option<Ranked>,
 }
 
 impl Rival {
     /// A rival that flags by the model's threshold.
     pub fn scored(p: Vec<f64>, y: &[bool], threshold: f64) -> Self {
         let flagged = p.iter().map(|&p| p >= threshold).collect();
-        Self { flagged, losses: scores::squared_errors(y, &p), p }
+        let varies = p.iter().any(|value| Some(value) != p.first());
+        let ranked = varies.then(|| Ranked::new(&Ranking::new(&p), y, &p));
+        Self { flagged, losses: scores::squared_errors(y, &p), p, ranked }
     }
 
     /// A rival that flags all rows or none, whatever the threshold.
     pub fn constant(flag: bool, y: &[bool]) -> Self {
         let p = vec![f64::from(u8::from(flag)); y.len()];
-        Self { flagged: vec![flag; y.len()], losses: scores::squared_errors(y, &p), p }
+        Self { flagged: vec![flag; y.len()], losses: scores::squared_errors(y, &p), p, ranked: None }
+    }
+
+    /// Whether predictions differ.
+    pub fn varies(&self) -> bool {
+        self.ranked.is_some()
     }
 }
 
@@ -58,7 +71,12 @@ pub struct Sample {
     pub rivals: Vec<Rival>,
     /// For the calibration models.
     pub calibration: CalibrationData,
-    flagged: Vec<bool>,
+    /// Which rows are flagged.
+    pub flagged: Vec<bool>,
+    /// Where the smooth calibration curve is taken.
+    pub smooth_grid: Vec<f64>,
+    ranked: Ranked,
+    decision_ranks: Vec<usize>,
     squared_errors: Vec<f64>,
     log_losses: Vec<f64>,
 }
@@ -66,6 +84,8 @@ pub struct Sample {
 /// What a decision rule achieves; NaN where undefined.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Worth {
+    /// Area under the ROC curve.
+    pub auroc: f64,
     /// Brier score.
     pub brier: f64,
     /// Net benefit per row at the threshold.
@@ -76,7 +96,7 @@ pub struct Worth {
 
 impl Worth {
     /// Nothing is known.
-    pub const UNDEFINED: Self = Self { brier: f64::NAN, net_benefit: f64::NAN, cost: f64::NAN };
+    pub const UNDEFINED: Self = Self { auroc: f64::NAN, brier: f64::NAN, net_benefit: f64::NAN, cost: f64::NAN };
 }
 
 /// All measures; NaN where undefined.
@@ -84,8 +104,6 @@ impl Worth {
 pub struct Measures {
     /// Confusion matrix at the threshold.
     pub counts: Counts,
-    /// Area under the ROC curve.
-    pub auroc: f64,
     /// Average precision.
     pub auprc: f64,
     /// Scaled Brier score.
@@ -96,17 +114,30 @@ pub struct Measures {
     pub intercept: f64,
     /// Calibration slope.
     pub slope: f64,
-    /// Integrated calibration index.
-    pub ici: f64,
+    /// Observed over expected events.
+    pub observed_expected: f64,
+    /// ICI, E50, E90, Emax.
+    pub distances: Distances,
     /// F-beta at the threshold.
     pub fbeta: f64,
-    /// Brier score, net benefit and cost of the model.
+    /// AUROC, Brier score, net benefit and cost of the model.
     pub model: Worth,
     /// The same of each rival, in the order of [`Sample::rivals`].
     pub rivals: Vec<Worth>,
     /// Net benefit of the model on the grid of the decision curve.
     pub decision: Vec<f64>,
+    /// The smooth calibration curve at [`Sample::smooth_grid`].
+    pub smooth: Vec<f64>,
 }
+
+/// The buffers of a thread.
+#[derive(Debug, Default)]
+pub struct Buffers {
+    model: Below,
+    rival: Below,
+}
+
+const NOWHERE: Distances = Distances { ici: f64::NAN, e50: f64::NAN, e90: f64::NAN, emax: f64::NAN };
 
 impl Sample {
     /// Prepares the test rows.
@@ -118,12 +149,17 @@ impl Sample {
         beta: f64,
         cost: Option<CostTable>,
     ) -> Self {
+        let ranking = Ranking::new(&p);
+        let ranked = Ranked::new(&ranking, &y, &p);
         Self {
-            ranking: Ranking::new(&p),
             flagged: p.iter().map(|&p| p >= threshold).collect(),
             squared_errors: scores::squared_errors(&y, &p),
             log_losses: scores::log_losses(&y, &p),
             calibration: CalibrationData::new(&y, &p),
+            decision_ranks: (0..DECISION_GRID).map(|k| ranked.rank(decision_threshold(k))).collect(),
+            smooth_grid: smooth_grid(&ranking, &p),
+            ranking,
+            ranked,
             y,
             p,
             rivals,
@@ -135,64 +171,78 @@ impl Sample {
 
     /// The measures of every row taken once.
     pub fn plain(&self) -> Measures {
-        self.measure(&vec![1; self.y.len()])
+        self.measure(&mut Buffers::default(), &vec![1; self.y.len()])
+    }
+
+    /// AUROC, average precision and Brier score of every row taken `weights[row]` times.
+    pub fn headline(&self, buffers: &mut Buffers, weights: &[u32]) -> (Discrimination, f64) {
+        self.ranked.sum(weights, &mut buffers.model);
+        let rows = buffers.model.counts_from(0).rows();
+        (self.ranked.discrimination(&buffers.model), lane_sum(&self.squared_errors, weights) / rows as f64)
     }
 
     /// The measures of every row taken `weights[row]` times.
-    pub fn measure(&self, weights: &[u32]) -> Measures {
+    pub fn measure(&self, buffers: &mut Buffers, weights: &[u32]) -> Measures {
+        let (Discrimination { auroc, auprc }, brier) = self.headline(buffers, weights);
         let counts = Counts::of(&self.flagged, &self.y, weights);
-        let brier = scores::weighted_mean(&self.squared_errors, weights);
         let (events, rows) = (counts.events(), counts.rows());
-        let smooth = Smooth::new(self.ranking.order(), &self.y, &self.p, weights);
-        let rival = |rival: &Rival| {
-            let counts = Counts::of(&rival.flagged, &self.y, weights);
-            self.worth(&counts, scores::weighted_mean(&rival.losses, weights))
-        };
+        let observed = self.calibration.observed(weights);
+        let rivals = self.rivals.iter().map(|rival| self.rival(rival, &mut buffers.rival, weights)).collect();
+        let net_benefit = |(k, &rank)| or_nan(buffers.model.counts_from(rank).net_benefit(decision_threshold(k)));
+        let decision = self.decision_ranks.iter().enumerate().map(net_benefit).collect();
+        let (intercept, slope, ratio) = (observed.intercept(), observed.slope(), observed.ratio());
+        let smooth = observed.smooth();
         Measures {
             counts,
-            auroc: or_nan(scores::weighted_auroc(&self.ranking, &self.y, weights)),
-            auprc: or_nan(scores::weighted_average_precision(&self.ranking, &self.y, weights)),
-            scaled_brier: or_nan(brier.and_then(|brier| scores::scale_brier(brier, events, rows - events))),
-            log_loss: or_nan(scores::weighted_mean(&self.log_losses, weights)),
-            intercept: or_nan(self.calibration.intercept(weights)),
-            slope: or_nan(self.calibration.slope(weights)),
-            ici: or_nan(smooth.ici()),
+            auprc,
+            scaled_brier: or_nan(scores::scale_brier(brier, events, rows - events)),
+            log_loss: lane_sum(&self.log_losses, weights) / rows as f64,
+            intercept: or_nan(intercept),
+            slope: or_nan(slope),
+            observed_expected: or_nan(ratio),
+            distances: smooth.distances().unwrap_or(NOWHERE),
             fbeta: or_nan(counts.fbeta(self.beta)),
-            model: self.worth(&counts, brier),
-            rivals: self.rivals.iter().map(rival).collect(),
-            decision: self.decision_curve(weights, counts),
+            model: self.worth(&counts, auroc, brier),
+            rivals,
+            decision,
+            smooth: self.smooth_grid.iter().map(|&p| or_nan(smooth.at(p))).collect(),
         }
     }
 
-    fn worth(&self, counts: &Counts, brier: Option<f64>) -> Worth {
+    fn rival(&self, rival: &Rival, below: &mut Below, weights: &[u32]) -> Worth {
+        let counts = Counts::of(&rival.flagged, &self.y, weights);
+        let both = counts.events() > 0 && counts.events() < counts.rows();
+        let auroc = match &rival.ranked {
+            Some(ranked) => {
+                ranked.sum(weights, below);
+                ranked.discrimination(below).auroc
+            }
+            None if both => 0.5,
+            None => f64::NAN,
+        };
+        self.worth(&counts, auroc, lane_sum(&rival.losses, weights) / counts.rows() as f64)
+    }
+
+    fn worth(&self, counts: &Counts, auroc: f64, brier: f64) -> Worth {
         Worth {
-            brier: or_nan(brier),
+            auroc,
+            brier,
             net_benefit: or_nan(counts.net_benefit(self.threshold)),
             cost: or_nan(self.cost.as_ref().and_then(|cost| cost.mean(counts))),
         }
     }
+}
 
-    /// Net benefit on the grid, walking down the ranking once.
-    fn decision_curve(&self, weights: &[u32], totals: Counts) -> Vec<f64> {
-        let mut counts = Counts {
-            false_negative: totals.events(),
-            true_negative: totals.rows() - totals.events(),
-            ..Counts::default()
-        };
-        let mut descending = self.ranking.order().iter().rev().peekable();
-        let mut curve = vec![f64::NAN; DECISION_GRID];
-        for k in (0..DECISION_GRID).rev() {
-            let threshold = decision_threshold(k);
-            while let Some(&row) = descending.next_if(|&&row| self.p[row] >= threshold) {
-                let weight = u64::from(weights[row]);
-                let missed = if self.y[row] { &mut counts.false_negative } else { &mut counts.true_negative };
-                *missed -= weight;
-                counts.add(true, self.y[row], weight);
-            }
-            curve[k] = or_nan(counts.net_benefit(threshold));
-        }
-        curve
-    }
+/// Even steps from the lowest to the highest prediction; one point where all are equal.
+fn smooth_grid(ranking: &Ranking, p: &[f64]) -> Vec<f64> {
+    let ends = (ranking.order().first(), ranking.order().last());
+    let (Some(&first), Some(&last)) = ends else {
+        return Vec::new();
+    };
+    let (low, high) = (p[first], p[last]);
+    let points = if low < high { SMOOTH_GRID } else { 1 };
+    let steps = (SMOOTH_GRID - 1) as f64;
+    (0..points).map(|k| if k + 1 == SMOOTH_GRID { high } else { low + k as f64 / steps * (high - low) }).collect()
 }
 
 fn or_nan(value: Option<f64>) -> f64 {

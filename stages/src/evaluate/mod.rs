@@ -6,11 +6,11 @@
 mod assemble;
 mod bootstrap;
 mod curves;
-mod delong;
 mod document;
 mod measures;
 mod numbers;
 mod params;
+mod ranked;
 #[cfg(test)]
 mod reference_tests;
 mod rows;
@@ -20,17 +20,22 @@ mod verdict;
 
 use std::path::Path;
 
-pub use document::{Baselines, Metrics};
+pub use document::{
+    AtThreshold, Baseline, Baselines, Calibration, Difference, Evaluated, ExpectedCost, FrozenThreshold, Intervals,
+    Metrics, Verdict, ZTest,
+};
 pub use numbers::{NumberBaselines, NumberMetrics};
 pub use params::EvaluateParams;
 
 use self::assemble::Evidence;
 use self::bootstrap::Clusters;
-use self::measures::{Rival, Sample};
+use self::measures::{Buffers, Rival, Sample};
 use self::rows::TestRows;
 use crate::bundle::{Bundle, BundleError, Prediction};
 use crate::common::canonical_json;
+use crate::common::scores::Ranking;
 use crate::common::table::Table;
+use crate::train::Fingerprint;
 use crate::tune_threshold::{Policy, Threshold};
 use crate::{ParamError, ParamSet, Role, Stage, StageContext, StageError};
 
@@ -46,7 +51,7 @@ impl Stage for Evaluate {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn about(&self) -> &'static str {
@@ -116,16 +121,26 @@ fn events(
     let predictions = bundle.predict(&rows.raw).map_err(unscored)?;
     write_predictions(context.output("predictions")?, &rows.row_ids, &y, &predictions)?;
 
-    let clusters = Clusters::new(&rows.patients);
-    let linear = bundle.baseline_linear(&rows.raw).map_err(unscored)?;
+    // In ascending order of their predictions rows are measured fastest.
+    let p: Vec<f64> = predictions.iter().map(|prediction| prediction.p).collect();
+    let order = Ranking::new(&p).order().to_vec();
+    let y = pick(&y, &order);
+    let linear = pick(&bundle.baseline_linear(&rows.raw).map_err(unscored)?, &order);
     let rivals = rivals(&y, bundle.baseline_constant(), linear, threshold.value);
-    let p = predictions.iter().map(|prediction| prediction.p).collect();
-    let sample = Sample::new(y, p, rivals, threshold.value, policy.reported_beta(), policy.cost);
-    let resamples =
-        bootstrap::resample(context, &clusters, context.seed()?, params.bootstrap, |weights| sample.measure(weights))?;
+    let sample = Sample::new(y, pick(&p, &order), rivals, threshold.value, policy.reported_beta(), policy.cost);
+    let clusters = Clusters::new(&pick(&rows.patients, &order));
+    let resamples = bootstrap::resample_with(
+        context,
+        &clusters,
+        context.seed()?,
+        params.bootstrap,
+        Buffers::default,
+        |buffers, weights| sample.measure(buffers, weights),
+    )?;
     let evidence = Evidence {
         data: bundle.manifest().data.source.clone(),
         model: bundle.manifest().model.clone(),
+        evaluated: evaluated(bundle, &rows),
         threshold,
         sample: &sample,
         clusters: &clusters,
@@ -135,6 +150,15 @@ fn events(
     };
     canonical_json::write(context.output("metrics")?, &evidence.metrics())?;
     context.output_opt("curves").map_or(Ok(()), |path| curves::write(path, &evidence))
+}
+
+/// Which model met which rows.
+fn evaluated(bundle: &Bundle, rows: &TestRows) -> Evaluated {
+    Evaluated { bundle: bundle.digest().to_owned(), rows: Fingerprint::new(rows.row_ids.iter().copied()) }
+}
+
+fn pick<T: Clone>(values: &[T], order: &[usize]) -> Vec<T> {
+    order.iter().map(|&row| values[row].clone()).collect()
 }
 
 /// A bundle that cannot score the test rows.

@@ -9,10 +9,10 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::bootstrap::{Clusters, resample};
-use super::document::Intervals;
+use super::document::{Evaluated, Intervals};
 use super::rows::TestRows;
 use super::verdict;
-use super::{EvaluateParams, unscored};
+use super::{EvaluateParams, evaluated, unscored};
 use crate::bundle::Bundle;
 use crate::common::canonical_json;
 use crate::common::interval::{Estimate, finite, percentile};
@@ -27,12 +27,14 @@ const GROUPS: usize = 10;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NumberMetrics {
-    /// Version of this format: 1.
+    /// Version of this format: 2.
     pub schema_version: u32,
     /// `real` or `synthetic`.
     pub data: String,
     /// The chosen candidate.
     pub model: String,
+    /// Which model was evaluated on which rows.
+    pub evaluated: Evaluated,
     /// Test rows.
     pub n: u64,
     /// Patients they belong to.
@@ -126,6 +128,13 @@ struct Sample {
     predicted: [Vec<f64>; 3],
 }
 
+/// What was evaluated.
+struct Subject<'a> {
+    evaluated: Evaluated,
+    data: &'a str,
+    model: &'a str,
+}
+
 /// One predictor's measures; NaN where undefined.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Fit {
@@ -138,6 +147,7 @@ struct Fit {
 /// Scores and reports the test rows of a bundle that predicts a number.
 pub(super) fn run(context: &StageContext, params: &EvaluateParams, bundle: &Bundle) -> Result<(), StageError> {
     let rows = TestRows::load(context.input("table")?, context.input("split")?, bundle)?;
+    let evaluated = evaluated(bundle, &rows);
     let sample = Sample {
         predicted: [
             bundle.predict_numbers(&rows.raw).map_err(unscored)?,
@@ -161,7 +171,8 @@ pub(super) fn run(context: &StageContext, params: &EvaluateParams, bundle: &Bund
         one_row_per_patient: clusters.single_rows(),
     };
     let manifest = bundle.manifest();
-    let report = sample.report(&resamples, intervals, clusters.count(), &manifest.data.source, &manifest.model);
+    let subject = Subject { evaluated, data: &manifest.data.source, model: &manifest.model };
+    let report = sample.report(&resamples, intervals, clusters.count(), subject);
     canonical_json::write(context.output("metrics")?, &report)?;
     context.output_opt("curves").map_or(Ok(()), |path| sample.write_groups(path))
 }
@@ -192,8 +203,7 @@ impl Sample {
         resamples: &[[Fit; 3]],
         intervals: Intervals,
         patients: usize,
-        data: &str,
-        model: &str,
+        Subject { evaluated, data, model }: Subject,
     ) -> NumberMetrics {
         let point = self.measure(&vec![1; self.y.len()]);
         let interval = |undefined: &str, of: &dyn Fn(&[Fit; 3]) -> f64| {
@@ -212,9 +222,10 @@ impl Sample {
         };
         let baselines = NumberBaselines { mean: baseline(1), ridge: baseline(2) };
         NumberMetrics {
-            schema_version: 1,
+            schema_version: 2,
             data: data.to_owned(),
             model: model.to_owned(),
+            evaluated,
             n,
             patients: patients as u64,
             outcome: self.outcome(),
@@ -276,7 +287,9 @@ mod tests {
             })
             .collect();
         let intervals = Intervals { confidence: 0.9, resamples: resamples.len(), one_row_per_patient: true };
-        sample.report(&resamples, intervals, sample.y.len(), "synthetic", model)
+        let evaluated = Evaluated { bundle: String::new(), rows: crate::train::Fingerprint::new([]) };
+        let subject = Subject { evaluated, data: "synthetic", model };
+        sample.report(&resamples, intervals, sample.y.len(), subject)
     }
 
     /// scikit-learn 1.9.1: mean_squared_error, mean_absolute_error, r2_score with sample_weight.

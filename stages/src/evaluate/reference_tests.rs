@@ -8,9 +8,9 @@ use crate::common::interval::wilson;
 use crate::common::scores::{self, Ranking};
 use crate::tune_threshold::{Policy, PolicyKind, choose, sweep};
 
-use super::delong::delong;
-use super::measures::{Sample, decision_threshold};
+use super::measures::{Buffers, Sample, decision_threshold};
 use crate::common::calibration::{CalibrationData, Smooth};
+use crate::common::delong::{delong, paired};
 
 const P: [f64; 24] = [
     0.02, 0.03, 0.05, 0.05, 0.08, 0.10, 0.12, 0.15, 0.15, 0.18, 0.20, 0.22, 0.25, 0.30, 0.30, 0.35, 0.40, 0.45, 0.50,
@@ -65,13 +65,38 @@ fn g24_calibration() {
     assert_eq!(data.clipped, 0);
     near(data.intercept(&[1; 24]), 0.404_495_238_8, 1e-9);
     near(data.slope(&[1; 24]), 0.952_247_9, 1e-7);
-    let smooth = Smooth::new(Ranking::new(&p).order(), &y, &p, &[1; 24]);
-    near(smooth.ici(), 0.064_156_7, 1e-7);
-    let mut distances: Vec<f64> = smooth.p.iter().zip(&smooth.observed).map(|(p, o)| (p - o).abs()).collect();
-    distances.sort_by(f64::total_cmp);
-    near(crate::common::interval::quantile(&distances, 0.5), 0.067_039_3, 1e-7);
-    near(crate::common::interval::quantile(&distances, 0.9), 0.095_625_0, 1e-7);
-    near(distances.last().copied(), 0.164_787_2, 1e-7);
+    let distances = Smooth::new(&y, &p, &[1; 24]).distances().expect("rows");
+    near(distances.ici, 0.064_156_7, 1e-7);
+    near(distances.e50, 0.067_039_3, 1e-7);
+    near(distances.e90, 0.095_625_0, 1e-7);
+    near(distances.emax, 0.164_787_2, 1e-7);
+    let observed = data.observed(&[1; 24]);
+    near(observed.ratio(), 1.208_053_691_3, 1e-10);
+    let (z, p_value) = observed.spiegelhalter().expect("defined");
+    near(z, 0.523_909_0, 1e-7);
+    near(p_value, 0.600_342_2, 1e-6);
+    near(observed.large().map(|fit| fit.se[0]), 0.501_233_3, 1e-7);
+    let weak = observed.weak().expect("fitted");
+    near(weak.intercept, 0.365_811_0, 1e-7);
+    near(weak.se[1], 0.437_437_6, 1e-7);
+}
+
+/// The second prediction is half the first plus a tenth of it in reverse order.
+#[test]
+fn g24_paired_comparison() {
+    let (y, p) = g24();
+    let other: Vec<f64> = p
+        .iter()
+        .zip(y.iter().rev())
+        .map(|(p, &back)| (p / 2.0 + 0.1 * f64::from(u8::from(back))).clamp(0.0, 1.0))
+        .collect();
+    near(scores::auroc(&y, &other), 0.737_037_0, 1e-7);
+    let fit = paired(&Ranking::new(&p), &Ranking::new(&other), &y).expect("both classes");
+    near(fit.z(), 0.860_663_0, 1e-7);
+    near(fit.p_value(), 0.389_423_7, 1e-7);
+    near(fit.difference, 0.055_555_555_6, 1e-9);
+    let same = paired(&Ranking::new(&p), &Ranking::new(&p), &y).expect("both classes");
+    assert_eq!((same.difference, same.z()), (0.0, None));
 }
 
 #[test]
@@ -153,14 +178,14 @@ fn fixture() -> Fixture {
 fn compare(weights: &[u32], fixture: &Fixture, expected: &Expected) {
     let y: Vec<bool> = fixture.y.iter().map(|&y| y == 1).collect();
     let sample = Sample::new(y, fixture.p.clone(), Vec::new(), 0.3, 2.0, None);
-    let measures = sample.measure(weights);
-    near(measures.auroc, expected.auroc, 1e-12);
+    let measures = sample.measure(&mut Buffers::default(), weights);
+    near(measures.model.auroc, expected.auroc, 1e-12);
     near(measures.auprc, expected.average_precision, 1e-12);
     near(measures.model.brier, expected.brier, 1e-12);
     near(measures.log_loss, expected.log_loss, 1e-12);
     near(measures.intercept, expected.intercept, 1e-8);
     near(measures.slope, expected.slope, 1e-8);
-    near(measures.ici, expected.ici, 1e-9);
+    near(measures.distances.ici, expected.ici, 1e-9);
     near(measures.fbeta, expected.fbeta_2, 1e-12);
     near(measures.counts.fbeta(0.5), expected.fbeta_half, 1e-12);
 }

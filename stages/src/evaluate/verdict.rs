@@ -147,8 +147,12 @@ mod tests {
     #[test]
     fn a_logistic_regression_is_not_its_own_rival() {
         let value = |value| difference(value, value, value);
-        let differences =
-            |brier| Difference { brier: value(brier), net_benefit: value(1.0), expected_cost: value(-1.0) };
+        let differences = |brier| Difference {
+            auroc: value(0.1),
+            brier: value(brier),
+            net_benefit: value(1.0),
+            expected_cost: value(-1.0),
+        };
         let baseline = |brier| Baseline {
             n: 9,
             events: 3,
