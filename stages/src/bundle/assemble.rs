@@ -129,7 +129,7 @@ impl Stage for Assemble {
 fn parse(params: &ParamSet) -> Result<(Schema, Intake, Option<Tiers>), ParamError> {
     let (_, ingest) = ingest::parse(params)?;
     let (schema, validate) = validate::parse(params)?;
-    let intake = Intake::new(ingest.format(), &validate.rules);
+    let intake = Intake::new(ingest.format(), &validate.rules, &schema);
     let tiers = match params.get("tiers") {
         None | Some(Value::Null) => None,
         Some(_) => Some(params.parse::<Tiers>("tiers")?),

@@ -42,10 +42,14 @@ pub struct IntakeRule {
 impl Intake {
     /// What the parameters of `ingest` and `validate` mean for rows to be scored. Tolerances concern tables only: one
     /// row keeps a rule or breaks it.
-    pub fn new(format: RawFormat, rules: &[CrossRule]) -> Self {
-        let rule =
-            |rule: &CrossRule| IntakeRule { name: rule.name.clone(), check: rule.check.clone(), level: rule.level };
-        Self { schema_version: SCHEMA_VERSION, format, rules: rules.iter().map(rule).collect() }
+    pub fn new(format: RawFormat, rules: &[CrossRule], schema: &Schema) -> Self {
+        // A row alone breaks no rule of many rows, and one that is refused is refused, whatever the run would do.
+        let level = |rule: &CrossRule| if rule.level.refuses() { Level::Error } else { Level::Warning };
+        let rules = rules.iter().flat_map(|rule| {
+            let checks = rule.comparisons(schema).into_iter();
+            checks.map(move |check| IntakeRule { name: rule.name.clone(), check, level: level(rule) })
+        });
+        Self { schema_version: SCHEMA_VERSION, format, rules: rules.collect() }
     }
 }
 
@@ -98,7 +102,7 @@ impl Rules {
     /// The rules of a level that are broken, each with the rows (ascending) that break it.
     pub fn broken(&self, table: &Frame, level: Level) -> Vec<(FieldError, Vec<usize>)> {
         let mut broken = Vec::new();
-        for (rule, comparison) in self.declared.iter().filter(|(rule, _)| rule.level == level) {
+        for (rule, comparison) in self.declared.iter().filter(|(rule, _)| rule.level.refuses() == level.refuses()) {
             let verdicts = comparison.verdicts(table);
             let rows: Vec<usize> = (0..verdicts.len()).filter(|&row| verdicts[row] == Some(false)).collect();
             if !rows.is_empty() {
@@ -106,7 +110,7 @@ impl Rules {
                 broken.push((FieldError { field: comparison.left().to_owned(), message, kind: "rule" }, rows));
             }
         }
-        for seen in self.learned.iter().filter(|seen| seen.level == level) {
+        for seen in self.learned.iter().filter(|seen| seen.level.refuses() == level.refuses()) {
             let (rows, field) = (seen.unseen(table), seen.columns.first().cloned().unwrap_or_default());
             if !rows.is_empty() {
                 broken.push((FieldError { field, message: seen.message(), kind: "combination" }, rows));

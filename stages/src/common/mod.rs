@@ -5,6 +5,7 @@
 pub mod calibration;
 pub mod canonical_json;
 pub(crate) mod cholesky;
+pub mod contingency;
 pub mod decision;
 pub mod delong;
 pub mod figure;

@@ -144,6 +144,12 @@ impl Table {
         Ok(Self { frame, name: self.name.clone() })
     }
 
+    /// The table without a column; as it is when it has none of that name.
+    #[must_use]
+    pub fn without(&self, name: &str) -> Self {
+        Self { frame: self.frame.drop(name).unwrap_or_else(|_| self.frame.clone()), name: self.name.clone() }
+    }
+
     /// The schema's columns as a scoring table: integers and numbers become numbers, categories and texts become texts.
     /// Every column of the schema must be in the table.
     pub fn to_frame(&self, schema: &Schema) -> Result<Frame, StageError> {

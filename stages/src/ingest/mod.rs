@@ -1,4 +1,4 @@
-//! Raw CSV or Parquet in, typed table out: every cell is read by the schema or named in an error.
+//! Raw CSV or Parquet in, typed table out: every cell is read by the schema, or kept as text beside its row.
 //!
 //! Rows keep their order; `row_id` is the 0-based row of the raw file and is never renumbered, also when duplicates are
 //! dropped. Values are not judged here (that is `validate`), only read. The real table wins over the synthetic one, and
@@ -12,6 +12,9 @@ mod rows;
 mod sample;
 #[cfg(test)]
 mod tests;
+mod unread;
+
+pub use unread::{COLUMN as UNREAD_COLUMN, UnreadCell, unread_cells};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -34,6 +37,9 @@ pub struct IngestParams {
     /// What to do with columns that the schema does not know.
     #[serde(default)]
     pub extra_columns: ExtraColumns,
+    /// What to do with cells that are not of their column's type.
+    #[serde(default)]
+    pub unreadable: Unreadable,
     /// The character between cells of a CSV file.
     #[serde(default = "default_delimiter")]
     pub delimiter: char,
@@ -90,6 +96,17 @@ pub enum ExtraColumns {
     Drop,
 }
 
+/// What to do with cells that are not of their column's type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Unreadable {
+    /// Take them as missing and let `validate` set their rows aside, or stop when they are many.
+    #[default]
+    SetAside,
+    /// Fail and name them.
+    Refuse,
+}
+
 /// Where the rows came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -114,6 +131,7 @@ impl Default for IngestParams {
             na: default_na(),
             dedupe: Dedupe::default(),
             extra_columns: ExtraColumns::default(),
+            unreadable: Unreadable::default(),
             delimiter: default_delimiter(),
             sample: None,
         }
@@ -221,7 +239,9 @@ pub fn read_for_scoring(
     let may_lack =
         |name: &str| !inputs.iter().any(|input| input == name) || schema.columns.get(name).is_some_and(|c| c.nullable);
     let RawFormat { na, delimiter } = format.clone();
-    let params = IngestParams { na, delimiter, extra_columns: ExtraColumns::Drop, ..IngestParams::default() };
+    // Nothing stands between here and a prediction: a cell that cannot be read is an error.
+    let (extra_columns, unreadable) = (ExtraColumns::Drop, Unreadable::Refuse);
+    let params = IngestParams { na, extra_columns, unreadable, delimiter, ..IngestParams::default() };
     reader::Job { file, schema: &wanted, params: &params, may_lack: &may_lack }.read(&|_| {})?.into_table()
 }
 
@@ -239,8 +259,11 @@ fn sampling(params: &ParamSet, ingest: &IngestParams) -> Result<Option<(f64, u64
 pub(crate) fn parse(params: &ParamSet) -> Result<(Schema, IngestParams), ParamError> {
     let schema: Schema = params.parse("schema")?;
     schema.check()?;
-    if schema.columns.contains_key("row_id") {
-        return Err(ParamError::new("schema.columns.row_id", "is the name of clinpipe's own row number; rename it"));
+    for (name, what) in [("row_id", "row number"), (unread::COLUMN, "column of unreadable cells")] {
+        if schema.columns.contains_key(name) {
+            let message = format!("is the name of clinpipe's own {what}; rename it");
+            return Err(ParamError::new(format!("schema.columns.{name}"), message));
+        }
     }
     let ingest: IngestParams = params.parse_or_default("ingest")?;
     if !ingest.delimiter.is_ascii() || matches!(ingest.delimiter, '"' | '\n' | '\r') {

@@ -26,6 +26,9 @@ pub(super) struct Report {
     rows_read: u64,
     rows_kept: u64,
     duplicates_dropped: u64,
+    /// Cells per column that are not of its type, in the kept rows; taken as missing and judged by `validate`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    unreadable: BTreeMap<String, u64>,
     /// Only when a sample was drawn.
     #[serde(skip_serializing_if = "Option::is_none")]
     sample: Option<Sampled>,
@@ -74,6 +77,10 @@ pub(super) fn report(
         let kind = schema.columns.get(name).map(|column| column.kind);
         (name.clone(), profile(kind, position, values))
     });
+    let mut unreadable = BTreeMap::new();
+    for cell in raw.unread.iter().flatten() {
+        *unreadable.entry(cell.column.clone()).or_insert(0) += 1;
+    }
     Report {
         schema_version: SCHEMA_VERSION,
         source,
@@ -82,6 +89,7 @@ pub(super) fn report(
         rows_read: raw.read,
         rows_kept: raw.row_ids.len() as u64,
         duplicates_dropped: raw.duplicates,
+        unreadable,
         sample,
         dropped_columns: raw.dropped_columns.clone(),
         columns: columns.collect(),

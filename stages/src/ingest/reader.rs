@@ -6,6 +6,7 @@ use std::collections::HashSet;
 
 use super::cell::Values;
 use super::rows::Rows;
+use super::unread::{self, UnreadCell};
 use super::{ExtraColumns, IngestParams, parquet_cells};
 use crate::common::schema::Schema;
 use crate::common::table::Table;
@@ -25,6 +26,8 @@ pub(super) struct Raw {
     /// Rows in the file.
     pub read: u64,
     pub duplicates: u64,
+    /// The unreadable cells of each kept row; empty when they are refused.
+    pub unread: Vec<Vec<UnreadCell>>,
     /// Columns of the file that the schema does not know.
     pub dropped_columns: Vec<String>,
 }
@@ -40,6 +43,14 @@ impl Raw {
                 Values::Numbers(values) => table.push_floats(&name, values)?,
                 Values::Texts(values) => table.push_texts(&name, values)?,
             };
+        }
+        if self.unread.iter().any(|cells| !cells.is_empty()) {
+            let text = |cells: Vec<UnreadCell>| match cells.as_slice() {
+                [] => Ok(None),
+                cells => serde_json::to_string(cells).map(Some),
+            };
+            let texts: Result<Vec<_>, _> = self.unread.into_iter().map(text).collect();
+            table.push_texts(unread::COLUMN, texts.map_err(|error| StageError::failed(error.to_string()))?)?;
         }
         Ok(table)
     }

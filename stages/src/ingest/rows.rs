@@ -1,13 +1,16 @@
 //! Row after row into typed columns: cell counts, cells, duplicates.
 //!
-//! Cell faults are collected; the first twenty are told together, so that a file is mended in one go.
+//! A cell that is not of its column's type is kept beside its row, or refused: then the first twenty are told together,
+//! so that a file is mended in one go. A row with too few or too many cells is always refused: nobody knows which cell
+//! belongs where.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
-use super::Dedupe;
 use super::cell::ColumnReader;
 use super::reader::{Job, Raw};
+use super::unread::UnreadCell;
+use super::{Dedupe, Unreadable};
 use crate::StageError;
 
 /// How many unreadable cells an error tells.
@@ -24,7 +27,10 @@ pub(super) struct Rows<'a> {
     row_ids: Vec<u64>,
     read: u64,
     duplicates: u64,
-    faults: Vec<(u64, String, String)>,
+    unreadable: Unreadable,
+    /// Of each kept row, when cells are kept.
+    unread: Vec<Vec<UnreadCell>>,
+    faults: Vec<UnreadCell>,
     fault_count: u64,
 }
 
@@ -46,6 +52,8 @@ impl<'a> Rows<'a> {
             row_ids: Vec::new(),
             read: 0,
             duplicates: 0,
+            unreadable: params.unreadable,
+            unread: Vec::new(),
             faults: Vec::new(),
             fault_count: 0,
         }
@@ -68,20 +76,30 @@ impl<'a> Rows<'a> {
             return Ok(());
         }
         self.row_ids.push(row_id);
+        let mut unread = Vec::new();
         for ((cell, reader), name) in cells.iter().zip(&mut self.readers).zip(self.header) {
             let Some(reader) = reader else { continue };
             let Some(cell) = cell else {
                 reader.push_missing();
                 continue;
             };
-            let Ok(cell) = std::str::from_utf8(cell) else {
-                return Err(StageError::cell(self.file, line, name, "is not UTF-8").with_hint("save the file as UTF-8"));
+            let result = if let Ok(cell) = std::str::from_utf8(cell) {
+                reader.push(cell)
+            } else {
+                reader.push_missing();
+                Err("is not UTF-8".to_owned())
             };
-            if let Err(message) = reader.push(cell) {
-                self.fault_count += 1;
-                if self.faults.len() < TOLD {
-                    self.faults.push((line, name.clone(), message));
-                }
+            if let Err(message) = result {
+                let cell = String::from_utf8_lossy(cell).into_owned();
+                unread.push(UnreadCell { column: name.clone(), line, cell, message });
+            }
+        }
+        match self.unreadable {
+            Unreadable::SetAside => self.unread.push(unread),
+            Unreadable::Refuse => {
+                self.fault_count += unread.len() as u64;
+                unread.truncate(TOLD - self.faults.len());
+                self.faults.extend(unread);
             }
         }
         Ok(())
@@ -108,9 +126,9 @@ impl<'a> Rows<'a> {
 
     /// The columns, or the faults of the cells.
     pub fn finish(self) -> Result<Raw, StageError> {
-        if let [(line, column, message), others @ ..] = self.faults.as_slice() {
+        if let [UnreadCell { line, column, message, .. }, others @ ..] = self.faults.as_slice() {
             let mut text = message.clone();
-            for (line, column, message) in others {
+            for UnreadCell { line, column, message, .. } in others {
                 let _ = write!(text, "\n  row {line}, column {column}: {message}");
             }
             let untold = self.fault_count - self.faults.len() as u64;
@@ -118,7 +136,7 @@ impl<'a> Rows<'a> {
                 let _ = write!(text, "\n  and {untold} more");
             }
             return Err(StageError::cell(self.file, *line, column, text)
-                .with_hint("mend the cells, or add markers of missing values to `ingest.na`"));
+                .with_hint("mend the cells, add markers of missing values to `ingest.na`, or save the file as UTF-8"));
         }
         if self.row_ids.is_empty() {
             return Err(StageError::input(self.file, "has a header but no rows"));
@@ -131,6 +149,7 @@ impl<'a> Rows<'a> {
             columns: columns.filter_map(|(name, reader)| Some((name.clone(), reader?.values))).collect(),
             read: self.read,
             duplicates: self.duplicates,
+            unread: self.unread,
             dropped_columns,
         })
     }

@@ -38,6 +38,8 @@ pub(super) fn draw(raw: &mut Raw, schema: &Schema, share: f64, seed: u64) -> Sam
     let rows_left_out = keep.iter().filter(|keep| !**keep).count();
     let mut row = keep.iter();
     raw.row_ids.retain(|_| row.next().copied().unwrap_or(false));
+    let mut row = keep.iter();
+    raw.unread.retain(|_| row.next().copied().unwrap_or(false));
     for (_, values) in &mut raw.columns {
         values.retain(&keep);
     }

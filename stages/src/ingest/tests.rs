@@ -28,7 +28,9 @@ fn ingest(lab: &Lab, bytes: impl AsRef<[u8]>, params: &Value) -> Result<(), Stag
 }
 
 fn fault(bytes: impl AsRef<[u8]>) -> String {
-    let error = ingest(&Lab::new(), bytes, &params()).expect_err("refused");
+    let mut params = params();
+    params["ingest"]["unreadable"] = json!("refuse");
+    let error = ingest(&Lab::new(), bytes, &params).expect_err("refused");
     format!("{error} | {}", error.hint().unwrap_or(""))
 }
 
@@ -83,6 +85,25 @@ fn faults_name_file_row_and_column() {
     assert!(fault("id,age,bmi,sex,y,y\n").contains("`y` twice"));
     assert!(fault("id,Age,bmi,sex,y\nA,1,2,M,0\n").contains("lacks `age` (did you mean `Age`?)"));
     assert!(fault("id,age,bmi,sex,y,z\nA,1,2,M,0,1\n").contains("does not know: z"));
+}
+
+#[test]
+fn unreadable_cells_are_kept_beside_their_row() {
+    let lab = Lab::new();
+    let file = b"id,age,bmi,sex,y\nA,1,2,M,0\nB,old,x,M,1\nC,3,4,\xff,1\n";
+    ingest(&lab, file, &params()).expect("one bad cell is no bad file");
+    let table = lab.table("out.parquet");
+    assert_eq!(table.ints("age").expect("ints"), [Some(1), None, Some(3)]);
+    let cells = unread_cells(&table).expect("what ingest writes");
+    let told: Vec<Vec<(&str, u64, &str)>> =
+        cells.iter().map(|row| row.iter().map(|c| (c.column.as_str(), c.line, c.cell.as_str())).collect()).collect();
+    let expected = [vec![], vec![("age", 3, "old"), ("bmi", 3, "x")], vec![("sex", 4, "\u{fffd}")]];
+    assert_eq!(told, expected);
+    assert_eq!(lab.json("ingest.json")["unreadable"], json!({"age": 1, "bmi": 1, "sex": 1}));
+    // Without such cells there is no such column.
+    ingest(&lab, GOOD, &params()).expect("readable");
+    assert!(!lab.table("out.parquet").has(UNREAD_COLUMN));
+    assert_eq!(lab.json("ingest.json").get("unreadable"), None);
 }
 
 #[test]
@@ -154,7 +175,9 @@ fn parquet_is_read_by_the_same_rules_as_csv() {
     ingest(&lab, "id,age,bmi,sex,y\nP0,69,,M,1\nP1,,,,1\nP2,70,N/A,N/A,1\n", &params()).expect("readable");
     assert_eq!(lab.digest(&["out.parquet"]), from_parquet);
     parquet(&lab, vec![1.0, 69.5], &[Some("M"); 2]);
-    let error = lab.run(&Ingest, &[("table", "raw.parquet")], &OUTPUTS, &params()).expect_err("half a year");
+    let mut strict = params();
+    strict["ingest"]["unreadable"] = json!("refuse");
+    let error = lab.run(&Ingest, &[("table", "raw.parquet")], &OUTPUTS, &strict).expect_err("half a year");
     assert!(error.to_string().contains("raw.parquet: row 2, column age: expected a whole number"), "{error}");
     lab.write("raw.parquet", "PAR1 not really");
     let error = lab.run(&Ingest, &[("table", "raw.parquet")], &OUTPUTS, &params()).expect_err("no Parquet");

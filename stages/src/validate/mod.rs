@@ -1,24 +1,37 @@
 //! Every rule on every row: which rows may be learned from, and what is wrong with the others.
 //!
 //! All failures are collected before anything is judged. Rows that break a rule of the level `error` are set aside in
-//! the quarantine, with their reasons; the run fails when a rule is broken by more rows than it tolerates. No value is
-//! changed and no row is lost: passed + quarantined = read.
+//! the quarantine, with their reasons; the run fails when a rule is broken by more rows than it tolerates. One bad row
+//! never stops a run unless a rule says so. No row is lost: passed + quarantined = read.
 
 mod compare;
+mod cross;
+mod document;
+mod ordinal;
 mod params;
+mod quarantine;
 mod report;
 mod rules;
+mod selection;
 #[cfg(test)]
 mod tests;
 
 pub use compare::Comparison;
+pub use cross::{Direction, Monotone};
+pub use document::{
+    Converted, LevelCount, RuleRecord, SCHEMA_VERSION, Selection, Status, ValidationReport, ValueCount,
+};
 pub use params::{CrossRule, Level, Strictness, ValidateParams};
+
+use std::collections::BTreeMap;
 
 use crate::common::canonical_json;
 use crate::common::folds::quantile_strata;
-use crate::common::schema::Schema;
+use crate::common::privacy::Privacy;
+use crate::common::schema::{ColumnType, Schema};
 use crate::common::table::Table;
 use crate::common::target::Task;
+use crate::ingest::{UNREAD_COLUMN, unread_cells};
 use crate::{ParamError, ParamSet, Role, Stage, StageContext, StageError};
 
 /// The stage `validate`.
@@ -30,7 +43,7 @@ impl Stage for Validate {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn about(&self) -> &'static str {
@@ -56,44 +69,129 @@ impl Stage for Validate {
             &[
                 Role::required("schema", "the columns of the raw table and their rules"),
                 Role::optional("validate", "tolerances and rules across columns"),
+                Role::optional("privacy", "how small a count of patients may be told"),
             ]
         }
     }
 
     fn check(&self, params: &ParamSet) -> Result<(), ParamError> {
+        Privacy::parse(params)?;
         parse(params).map(|_| ())
     }
 
     fn run(&self, context: &StageContext) -> Result<(), StageError> {
         let (schema, params) = parse(context.params())?;
+        let privacy = Privacy::parse(context.params())?;
         let input = context.input("table")?;
         let table = Table::read(input)?;
-        let frame = table.to_frame(&schema)?;
-        let rules = rules::evaluate(&frame, &schema, &params, &|done| {
+        let (frame, unread) = (table.to_frame(&schema)?, unread_cells(&table)?);
+        let rows = rules::Rows { frame: &frame, unread: &unread };
+        let outcomes = rules::evaluate(rows, &schema, &params, &|done| {
             context.progress(done as u64, None, "rules", format!("{} rows", table.rows()));
         })?;
-        let broken = rules::broken(&rules);
-        let report = report::report(&rules, &table.ints_full("row_id")?, &outcomes(&table, &schema)?, &broken);
-        report.verdict(&input.name)?;
+        let broken = rules::broken(&outcomes);
+        let row_ids = table.ints_full("row_id")?;
+        let records: Vec<RuleRecord> =
+            outcomes.iter().map(|outcome| report::record(outcome, rows, &row_ids, privacy)).collect();
+        report::verdict(&records, rows, &row_ids, &input.name)?;
         let kept: Vec<usize> = (0..table.rows()).filter(|row| !broken.contains_key(row)).collect();
         if kept.is_empty() {
             return Err(StageError::input(&input.name, "no row keeps every rule")
                 .with_hint("compare the schema in params.yaml with the file"));
         }
-        let clean = table.take(&kept)?;
-        let quarantined = report::write_quarantine(&table, &broken, context.output("quarantine")?)?;
-        report.balance(clean.rows(), quarantined)?;
+        let groups = groups(&table, &schema, &params)?;
+        let labels = &groups[0].1;
+        let report = assemble(
+            &Found { rows: table.rows(), kept: &kept, broken: &broken, groups: &groups, privacy, schema: &schema },
+            records,
+        );
+        let clean = table.without(UNREAD_COLUMN).take(&kept)?;
+        let quarantined = quarantine::write(&table, &unread, labels, &broken, context.output("quarantine")?)?;
+        balance(&report, clean.rows(), quarantined)?;
+        for warning in &report.warnings {
+            context.log(&format!("warning: {warning}"));
+        }
         clean.write(context.output("table")?)?;
         canonical_json::write(context.output("report")?, &report)
     }
 }
 
-/// The outcome of each row as the report groups it: an event's value, a number's quarter of the rows.
-fn outcomes(table: &Table, schema: &Schema) -> Result<Vec<Option<String>>, StageError> {
-    if schema.target.kind == Task::Binary {
-        return table.labels(&schema.target.column);
+/// A column and each row's level of it.
+type Group = (String, Vec<Option<String>>);
+
+/// What is known when all rules have been judged.
+struct Found<'a> {
+    rows: usize,
+    kept: &'a [usize],
+    broken: &'a BTreeMap<usize, Vec<String>>,
+    /// The outcome, then the subgroups.
+    groups: &'a [Group],
+    privacy: Privacy,
+    schema: &'a Schema,
+}
+
+fn assemble(found: &Found, records: Vec<RuleRecord>) -> ValidationReport {
+    let aside: Vec<bool> = (0..found.rows).map(|row| found.broken.contains_key(&row)).collect();
+    let mut selections: Vec<Selection> = found
+        .groups
+        .iter()
+        .map(|(column, labels)| selection::selection(column, labels, &aside, found.privacy))
+        .collect();
+    let by_outcome = selections.remove(0);
+    let events = || found.kept.iter().filter(|&&row| found.groups[0].1[row].as_deref() == Some("1")).count();
+    let mut warnings: Vec<String> = report::warnings(&records);
+    warnings.extend([&by_outcome].into_iter().chain(&selections).filter_map(selection::warning));
+    ValidationReport {
+        schema_version: SCHEMA_VERSION,
+        read: found.rows,
+        passed: found.kept.len(),
+        quarantined: found.broken.len(),
+        events: (found.schema.target.kind == Task::Binary).then(events),
+        warnings,
+        min_cell: found.privacy.min_cell,
+        by_outcome,
+        by_subgroup: selections,
+        converted: Vec::new(),
+        rules: records,
     }
-    let values = table.floats(&schema.target.column)?;
+}
+
+/// Proves that no row was lost.
+fn balance(report: &ValidationReport, passed: usize, quarantined: usize) -> Result<(), StageError> {
+    let whole = passed + quarantined == report.read && passed == report.passed && quarantined == report.quarantined;
+    if whole {
+        return Ok(());
+    }
+    let read = report.read;
+    Err(StageError::failed(format!("{passed} rows passed and {quarantined} were set aside, of {read} read")))
+}
+
+/// The outcome and the subgroups with each row's level: a text as it is, a number of many values by quarters.
+fn groups(table: &Table, schema: &Schema, params: &ValidateParams) -> Result<Vec<Group>, StageError> {
+    let mut groups = vec![(schema.target.column.clone(), levels(table, schema, &schema.target.column)?)];
+    for name in &params.subgroups {
+        groups.push((name.clone(), levels(table, schema, name)?));
+    }
+    Ok(groups)
+}
+
+fn levels(table: &Table, schema: &Schema, name: &str) -> Result<Vec<Option<String>>, StageError> {
+    /// A whole number with more values than this is grouped.
+    const FEW: usize = 12;
+    let labels = table.labels(name)?;
+    let kind = schema.columns.get(name).map(|column| column.kind);
+    let several = || labels.iter().flatten().collect::<std::collections::BTreeSet<_>>().len() > FEW;
+    let outcome = *name == schema.target.column;
+    let grouped = match kind {
+        Some(ColumnType::Number) => true,
+        Some(ColumnType::Integer) if outcome => schema.target.kind == Task::Continuous,
+        Some(ColumnType::Integer) => several(),
+        _ => false,
+    };
+    if !grouped {
+        return Ok(labels);
+    }
+    let values = table.floats(name)?;
     let known: Vec<usize> = (0..values.len()).filter(|&row| values[row].is_finite()).collect();
     let mut labels = vec![None; values.len()];
     let quarters = quantile_strata(&known.iter().map(|&row| values[row]).collect::<Vec<_>>(), 4);

@@ -1,164 +1,131 @@
-//! `validation.json`, `quarantine.csv`, and the table of failures in the error of a run that is over its tolerance.
+//! From what the rules found to `validation.json`, and to the error of a run that is over its tolerance.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::Path;
 
-use serde::Serialize;
-
+use super::document::{RuleRecord, Status, ValueCount};
 use super::params::Level;
-use super::rules::Outcome;
+use super::rules::{Outcome, Rows};
 use crate::StageError;
-use crate::common::table::Table;
+use crate::common::frame::Column;
+use crate::common::privacy::Privacy;
 
-/// The version of the format of `validation.json`.
-const SCHEMA_VERSION: u32 = 1;
-/// How many rows a record names.
+/// How many rows and values a record names.
 const EXAMPLES: usize = 5;
 
-/// The report: one record per rule and column.
-#[derive(Debug, Serialize)]
-pub(super) struct Report {
-    schema_version: u32,
-    read: usize,
-    passed: usize,
-    quarantined: usize,
-    /// Rows read and set aside per value of the outcome: setting aside one side more than the other is bias.
-    by_outcome: BTreeMap<String, Counts>,
-    rules: Vec<Record>,
-}
-
-#[derive(Debug, Default, Serialize)]
-struct Counts {
-    read: usize,
-    quarantined: usize,
-}
-
-#[derive(Debug, Serialize)]
-struct Record {
-    rule: String,
-    subject: String,
-    level: Level,
-    n_evaluated: usize,
-    n_failed: usize,
-    fraction: f64,
-    max_fail: f64,
-    example_row_ids: Vec<i64>,
-    status: Status,
-}
-
-/// How a rule came out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Status {
-    /// No row breaks it.
-    Passed,
-    /// Some do, within the tolerance.
-    Tolerated,
-    /// Too many do, but it is only a warning.
-    Warning,
-    /// Too many do.
-    Failed,
-}
-
-/// Describes the outcomes.
-pub(super) fn report(
-    outcomes: &[Outcome],
-    row_ids: &[i64],
-    labels: &[Option<String>],
-    broken: &BTreeMap<usize, Vec<String>>,
-) -> Report {
-    let mut by_outcome: BTreeMap<String, Counts> = BTreeMap::new();
-    for (row, label) in labels.iter().enumerate() {
-        let counts = by_outcome.entry(label.clone().unwrap_or_else(|| "missing".to_owned())).or_default();
-        counts.read += 1;
-        counts.quarantined += usize::from(broken.contains_key(&row));
-    }
-    Report {
-        schema_version: SCHEMA_VERSION,
-        read: row_ids.len(),
-        passed: row_ids.len() - broken.len(),
-        quarantined: broken.len(),
-        by_outcome,
-        rules: outcomes.iter().map(|outcome| record(outcome, row_ids)).collect(),
-    }
-}
-
-fn record(outcome: &Outcome, row_ids: &[i64]) -> Record {
+/// Describes what a rule found.
+pub(super) fn record(outcome: &Outcome, rows: Rows, row_ids: &[i64], privacy: Privacy) -> RuleRecord {
     let n_failed = outcome.failed.len();
-    let fraction = n_failed as f64 / outcome.evaluated.max(1) as f64;
-    let status = match (n_failed, fraction <= outcome.max_fail, outcome.level) {
+    let allowed = outcome.tolerance.allows(n_failed, outcome.evaluated);
+    let status = match (n_failed, allowed, outcome.level) {
         (0, _, _) => Status::Passed,
         (_, true, _) => Status::Tolerated,
         (_, false, Level::Warning) => Status::Warning,
-        (_, false, Level::Error) => Status::Failed,
+        (_, false, Level::Error | Level::Critical) => Status::Failed,
     };
-    Record {
+    RuleRecord {
         rule: outcome.rule.clone(),
         subject: outcome.subject.clone(),
         level: outcome.level,
         n_evaluated: outcome.evaluated,
         n_failed,
-        fraction,
-        max_fail: outcome.max_fail,
+        fraction: (outcome.evaluated > 0).then(|| n_failed as f64 / outcome.evaluated as f64),
+        max_fail: outcome.tolerance.share,
+        max_rows: outcome.tolerance.rows,
         example_row_ids: outcome.failed.iter().take(EXAMPLES).map(|&row| row_ids[row]).collect(),
+        example_values: values(outcome, rows, privacy),
+        note: None,
         status,
     }
 }
 
-impl Report {
-    /// An error with all failed rules when any is over its tolerance. Outputs of a failed stage are not kept, so the
-    /// message has to tell what the report would have told.
-    pub fn verdict(&self, file: &str) -> Result<(), StageError> {
-        let failed: Vec<&Record> = self.rules.iter().filter(|record| record.status == Status::Failed).collect();
-        if failed.is_empty() {
-            return Ok(());
+/// The values that break a rule in many rows; one that few rows have could tell who they are.
+fn values(outcome: &Outcome, rows: Rows, privacy: Privacy) -> Vec<ValueCount> {
+    let Some((name, column)) = outcome.column.as_ref().and_then(|name| Some((name, rows.frame.get(name)?))) else {
+        return Vec::new();
+    };
+    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+    for &row in &outcome.failed {
+        if let Some(value) = value(rows, name, column, row) {
+            *counts.entry(value).or_insert(0) += 1;
         }
-        let mut text = format!("{} of {} rules are broken by more rows than tolerated", failed.len(), self.rules.len());
-        for record in failed {
-            let Record { rule, subject, n_failed, n_evaluated, max_fail, .. } = record;
-            let (share, limit) = (100.0 * record.fraction, 100.0 * max_fail);
-            let rows: Vec<String> = record.example_row_ids.iter().map(i64::to_string).collect();
-            let rows = rows.join(", ");
-            let _ = write!(
-                text,
-                "\n  {rule} ({subject}): {n_failed} of {n_evaluated} rows ({share:.2} %, tolerated {limit:.2} %), \
-                 for example row_id {rows}"
-            );
-        }
-        let hint = "row_id 0 is the first row below the header; mend the data, correct the schema, or raise \
-                    `max_fail` under validate.columns when setting such rows aside is right";
-        Err(StageError::input(file, text).with_hint(hint))
     }
+    let mut counts: Vec<ValueCount> = counts
+        .into_iter()
+        .filter(|(_, rows)| !privacy.hides(*rows))
+        .map(|(value, rows)| ValueCount { value, rows })
+        .collect();
+    // The order of names holds among equals, so it is the same every time.
+    counts.sort_by_key(|count| std::cmp::Reverse(count.rows));
+    counts.truncate(EXAMPLES);
+    counts
+}
 
-    /// Proves that no row was lost.
-    pub fn balance(&self, passed: usize, quarantined: usize) -> Result<(), StageError> {
-        if passed + quarantined == self.read && quarantined == self.quarantined {
-            return Ok(());
-        }
-        Err(StageError::failed(format!("{passed} rows passed and {quarantined} were set aside, of {} read", self.read)))
+fn value(rows: Rows, name: &str, column: &Column, row: usize) -> Option<String> {
+    if let Some(cell) = rows.unread[row].iter().find(|cell| cell.column == name) {
+        return Some(cell.cell.clone());
+    }
+    match column {
+        Column::Number(values) => Some(values[row]).filter(|value| !value.is_nan()).map(|value| value.to_string()),
+        Column::Text(values) => values[row].clone(),
     }
 }
 
-/// Writes the rows that were set aside: their columns as read, the rules they break, their `row_id`. Returns how many.
-pub(super) fn write_quarantine(
-    table: &Table,
-    broken: &BTreeMap<usize, Vec<String>>,
-    path: &Path,
-) -> Result<usize, StageError> {
-    let names: Vec<&str> = table.names().into_iter().filter(|name| *name != "row_id").collect();
-    let columns = names.iter().map(|name| table.labels(name)).collect::<Result<Vec<_>, _>>()?;
-    let row_ids = table.ints_full("row_id")?;
-    let write = || -> Result<usize, csv::Error> {
-        let mut writer = csv::Writer::from_path(path)?;
-        writer.write_record(names.iter().copied().chain(["_rule", "_row"]))?;
-        for (&row, rules) in broken {
-            let cells = columns.iter().map(|column| column[row].as_deref().unwrap_or(""));
-            let (rules, row_id) = (rules.join("; "), row_ids[row].to_string());
-            writer.write_record(cells.chain([rules.as_str(), row_id.as_str()]))?;
+/// An error with all failed rules when any is over its tolerance. Outputs of a failed stage are not kept, so the
+/// message has to tell what the report would have told.
+pub(super) fn verdict(records: &[RuleRecord], rows: Rows, row_ids: &[i64], file: &str) -> Result<(), StageError> {
+    let failed: Vec<&RuleRecord> = records.iter().filter(|record| record.status == Status::Failed).collect();
+    if failed.is_empty() {
+        return Ok(());
+    }
+    let mut text = format!("{} of {} rules are broken by more rows than tolerated", failed.len(), records.len());
+    for record in failed {
+        let RuleRecord { rule, subject, n_failed, n_evaluated, example_row_ids, .. } = record;
+        let share = 100.0 * record.fraction.unwrap_or(1.0);
+        let limit = match (record.level, record.max_rows) {
+            (Level::Critical, _) => "critical: none is tolerated".to_owned(),
+            (_, 0 | 1) => format!("tolerated {:.2} %", 100.0 * record.max_fail),
+            (_, rows) => format!("tolerated {:.2} % or {rows} rows", 100.0 * record.max_fail),
+        };
+        let examples: Vec<String> = example_row_ids.iter().map(i64::to_string).collect();
+        let examples = examples.join(", ");
+        let _ = write!(
+            text,
+            "\n  {rule} ({subject}): {n_failed} of {n_evaluated} rows ({share:.2} %, {limit}), for example row_id \
+             {examples}"
+        );
+        if let Some(place) = place(record, rows, row_ids) {
+            let _ = write!(text, " ({place})");
         }
-        writer.flush()?;
-        Ok(broken.len())
+        if let Some(note) = &record.note {
+            let _ = write!(text, "\n    {note}");
+        }
+    }
+    let hint = "row_id 0 is the first row below the header; mend the data, correct the schema, or raise `max_fail` \
+                under validate.columns when setting such rows aside is right";
+    Err(StageError::input(file, text).with_hint(hint))
+}
+
+/// Where the first unreadable cell of a rule on types stands, and what was expected there.
+fn place(record: &RuleRecord, rows: Rows, row_ids: &[i64]) -> Option<String> {
+    let first = *record.example_row_ids.first().filter(|_| record.rule == "type")?;
+    let row = row_ids.binary_search(&first).ok()?;
+    let cell = rows.unread[row].iter().find(|cell| cell.column == record.subject)?;
+    Some(format!("line {}: {}", cell.line, cell.message))
+}
+
+/// What a reader should look at, of the rules.
+pub(super) fn warnings(records: &[RuleRecord]) -> Vec<String> {
+    let sentence = |record: &RuleRecord| {
+        let RuleRecord { rule, subject, n_failed, n_evaluated, level, status, note, .. } = record;
+        let rows = format!("{n_failed} of {n_evaluated} rows break {rule} ({subject})");
+        let fate = match (status, level) {
+            (Status::Passed, _) | (Status::Tolerated, Level::Warning) => return None,
+            (Status::Warning, _) => "more than tolerated; they were kept, as the rule is a warning",
+            _ => "they were set aside",
+        };
+        let note = note.as_ref().map(|note| format!(": {note}")).unwrap_or_default();
+        Some(format!("{rows}; {fate}{note}"))
     };
-    write().map_err(|error| StageError::output(path, error.into()))
+    records.iter().filter_map(sentence).collect()
 }

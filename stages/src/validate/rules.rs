@@ -1,76 +1,138 @@
 //! Every rule of the schema and the parameters, evaluated on every row.
 //!
-//! A missing value is judged by `nullable` alone; all other rules count the rows on which they could be evaluated.
+//! A missing value is judged by `nullable` alone, an unreadable one by `type`; all other rules count the rows on which
+//! they could be evaluated.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use regex::Regex;
 
-use super::params::{Level, ValidateParams};
+use super::params::{Level, Tolerance, ValidateParams};
 use crate::common::frame::{Column, Frame};
 use crate::common::schema::{ColumnSchema, Schema};
+use crate::common::target::Task;
+use crate::ingest::UnreadCell;
 use crate::{ParamError, StageError};
 
 /// One rule and the rows that break it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Outcome {
-    /// `nullable`, `range`, `levels`, `pattern`, `unique`, or the name of a cross-field rule.
+    /// `type`, `nullable`, `outcome`, `range`, `levels`, `pattern`, `unique`, `max_missing`, or the name of a rule
+    /// across columns or rows.
     pub rule: String,
-    /// The column, or the text of a cross-field rule.
+    /// The column, or what the rule across columns says.
     pub subject: String,
+    /// The column whose values break it, when it is one.
+    pub column: Option<String>,
     pub level: Level,
-    pub max_fail: f64,
+    pub tolerance: Tolerance,
+    /// Whether it is judged row by row; otherwise it concerns the column as a whole and sets nothing aside.
+    pub by_row: bool,
     pub evaluated: usize,
     /// Ascending.
     pub failed: Vec<usize>,
 }
 
 /// Whether a row keeps a rule; `None` when it cannot be evaluated there.
-type Verdicts = Vec<Option<bool>>;
+pub(super) type Verdicts = Vec<Option<bool>>;
+
+/// The rows that are judged.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rows<'a> {
+    pub frame: &'a Frame,
+    /// The cells of each row that could not be read.
+    pub unread: &'a [Vec<UnreadCell>],
+}
 
 /// Evaluates all rules: those of the columns in name order, then those across columns in declared order.
 pub(super) fn evaluate(
-    frame: &Frame,
+    rows: Rows,
     schema: &Schema,
     params: &ValidateParams,
     progress: &dyn Fn(usize),
 ) -> Result<Vec<Outcome>, StageError> {
     let mut outcomes = Vec::new();
     for (name, declared) in &schema.columns {
-        let column = frame.get(name).ok_or_else(|| StageError::failed(format!("the table has no column `{name}`")))?;
-        let (level, max_fail) = params.strictness(name, schema);
-        for (rule, verdicts) in column_rules(declared, column)? {
-            outcomes.push(outcome(rule.to_owned(), name.clone(), level, max_fail, &verdicts));
+        let column =
+            rows.frame.get(name).ok_or_else(|| StageError::failed(format!("the table has no column `{name}`")))?;
+        let (level, tolerance) = params.strictness(name);
+        let target = (*name == schema.target.column).then_some(schema.target.kind);
+        let unread: Vec<bool> = rows.unread.iter().map(|cells| cells.iter().any(|cell| cell.column == *name)).collect();
+        for (rule, verdicts) in column_rules(declared, column, &unread, target)? {
+            // Without its outcome a row has nothing to teach, whatever the column's level.
+            let level = if rule == "outcome" { level.max(Level::Error) } else { level };
+            outcomes.push(Outcome { column: Some(name.clone()), ..outcome(rule, name, level, tolerance, &verdicts) });
+        }
+        if let Some(share) = params.columns.get(name).and_then(|given| given.max_missing) {
+            outcomes.push(missing(name, level, share, &present(column, &unread)));
         }
         progress(outcomes.len());
     }
-    for (rule, comparison) in params.rules.iter().zip(params.check(schema)?) {
-        let verdicts = comparison.verdicts(frame);
-        let max_fail = rule.max_fail.unwrap_or(params.max_fail);
-        outcomes.push(outcome(rule.name.clone(), rule.check.clone(), rule.level, max_fail, &verdicts));
+    for (rule, check) in params.rules.iter().zip(params.check(schema)?) {
+        let tolerance = params.tolerance(rule.level, rule.max_fail, rule.max_rows);
+        outcomes.push(outcome(&rule.name, &check.subject(), rule.level, tolerance, &check.verdicts(rows.frame)));
         progress(outcomes.len());
     }
     Ok(outcomes)
 }
 
-fn outcome(rule: String, subject: String, level: Level, max_fail: f64, verdicts: &Verdicts) -> Outcome {
+fn outcome(rule: &str, subject: &str, level: Level, tolerance: Tolerance, verdicts: &Verdicts) -> Outcome {
     let failed = (0..verdicts.len()).filter(|&row| verdicts[row] == Some(false)).collect();
-    Outcome { rule, subject, level, max_fail, evaluated: verdicts.iter().flatten().count(), failed }
+    Outcome {
+        rule: rule.to_owned(),
+        subject: subject.to_owned(),
+        column: None,
+        level,
+        tolerance,
+        by_row: true,
+        evaluated: verdicts.iter().flatten().count(),
+        failed,
+    }
 }
 
-fn column_rules(declared: &ColumnSchema, column: &Column) -> Result<Vec<(&'static str, Verdicts)>, StageError> {
+/// Whether too many rows lack a value of a column: a matter of the column, so no row is set aside for it.
+fn missing(name: &str, level: Level, share: f64, present: &Verdicts) -> Outcome {
+    let gaps = present.iter().map(|present| Some(present.unwrap_or(false))).collect();
+    let tolerance = Tolerance { share, rows: 0 };
+    Outcome { column: None, by_row: false, ..outcome("max_missing", name, level, tolerance, &gaps) }
+}
+
+/// Whether there is a value; `None` where it could not be read.
+fn present(column: &Column, unread: &[bool]) -> Verdicts {
+    let present = |row: usize| match column {
+        Column::Number(values) => !values[row].is_nan(),
+        Column::Text(values) => values[row].is_some(),
+    };
+    (0..column.len()).map(|row| (!unread[row]).then(|| present(row))).collect()
+}
+
+fn column_rules(
+    declared: &ColumnSchema,
+    column: &Column,
+    unread: &[bool],
+    target: Option<Task>,
+) -> Result<Vec<(&'static str, Verdicts)>, StageError> {
     let mut rules = Vec::new();
-    if !declared.nullable {
-        let present = match column {
-            Column::Number(values) => values.iter().map(|value| Some(!value.is_nan())).collect(),
-            Column::Text(values) => values.iter().map(|value| Some(value.is_some())).collect(),
-        };
-        rules.push(("nullable", present));
+    let present = present(column, unread);
+    let read = |row: usize| match present[row] {
+        Some(true) => Some(true),
+        Some(false) => None,
+        None => Some(false),
+    };
+    rules.push(("type", (0..column.len()).map(read).collect()));
+    match (target, column) {
+        (Some(Task::Binary), Column::Number(values)) => {
+            let known = |row: usize| present[row].map(|present| present && [0.0, 1.0].contains(&values[row]));
+            rules.push(("outcome", (0..column.len()).map(known).collect()));
+        }
+        (Some(_), _) => rules.push(("outcome", present)),
+        (None, _) if !declared.nullable => rules.push(("nullable", present)),
+        (None, _) => {}
     }
     if let (Some([low, high]), Column::Number(values)) = (declared.range, column) {
         rules.push(("range", numbers(values, |value| low <= value && value <= high)));
     }
-    if !declared.levels.is_empty() {
+    if !declared.levels.is_empty() && target != Some(Task::Binary) {
         rules.push(("levels", levels(declared, column)));
     }
     if let (Some(pattern), Column::Text(values)) = (&declared.pattern, column) {
@@ -119,10 +181,10 @@ fn unique(column: &Column) -> Verdicts {
     }
 }
 
-/// The rows that an error-level rule sets aside, each with the rules it breaks.
+/// The rows that may not be used, each with the rules it breaks.
 pub(super) fn broken(outcomes: &[Outcome]) -> BTreeMap<usize, Vec<String>> {
     let mut rows: BTreeMap<usize, Vec<String>> = BTreeMap::new();
-    for outcome in outcomes.iter().filter(|outcome| outcome.level == Level::Error) {
+    for outcome in outcomes.iter().filter(|outcome| outcome.by_row && outcome.level.refuses()) {
         for &row in &outcome.failed {
             rows.entry(row).or_default().push(format!("{}({})", outcome.rule, outcome.subject));
         }
