@@ -84,6 +84,6 @@ fn study_files(opened: &Opened, report: &RunReport) -> Option<StudyFiles> {
         verdict: output("gate", "verdict"),
         threshold: output("tune_threshold", "threshold"),
         cv: output("train", "cv"),
-        report: None,
+        report: output("report", "page"),
     })
 }

@@ -20,6 +20,7 @@ pub mod generate;
 pub mod ingest;
 mod params;
 mod params_schema;
+pub mod report;
 pub mod split;
 #[cfg(test)]
 mod testing;
@@ -90,6 +91,7 @@ pub fn stages() -> &'static [&'static dyn Stage] {
         &evaluate::Evaluate,
         &explain::Explain,
         &gate::Gate,
+        &report::Report,
     ]
 }
 

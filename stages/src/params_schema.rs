@@ -26,6 +26,7 @@ pub fn params_schema() -> Value {
     add::<crate::evaluate::EvaluateParams>("evaluate", &mut properties, &mut generator);
     add::<crate::explain::ExplainParams>("explain", &mut properties, &mut generator);
     add::<crate::gate::GateParams>("gate", &mut properties, &mut generator);
+    add::<crate::report::ReportParams>("report", &mut properties, &mut generator);
     json!({"properties": properties, "$defs": generator.take_definitions(true)})
 }
 
