@@ -9,11 +9,14 @@ mod curves;
 mod document;
 mod measures;
 mod numbers;
+mod over_time;
 mod params;
+mod profiles;
 mod ranked;
 #[cfg(test)]
 mod reference_tests;
 mod rows;
+mod slices;
 #[cfg(test)]
 mod tests;
 mod verdict;
@@ -25,14 +28,23 @@ pub use document::{
     Metrics, Verdict, ZTest,
 };
 pub use numbers::{NumberBaselines, NumberMetrics};
+pub use over_time::{TimeReport, Trend};
 pub use params::EvaluateParams;
+pub use profiles::{ColumnProfile, Differences, Group, GroupProfile, LevelShare, MostDifferent, Profiles};
+pub use slices::{
+    Calendar, DecisionCells, Gap, Measure, OverTime, Slice, SliceBins, SliceBy, SliceReport, SliceRules, SlicedColumn,
+    Status, TestFamily, TimeBins,
+};
 
 use self::assemble::Evidence;
 use self::bootstrap::Clusters;
 use self::measures::{Buffers, Rival, Sample};
 use self::rows::TestRows;
+use self::slices::{Answers, Judged};
 use crate::bundle::{Bundle, BundleError, Prediction};
 use crate::common::canonical_json;
+use crate::common::privacy::{self, Privacy};
+use crate::common::schema::Schema;
 use crate::common::scores::Ranking;
 use crate::common::table::Table;
 use crate::train::Fingerprint;
@@ -74,6 +86,7 @@ impl Stage for Evaluate {
                 Role::required("metrics", "every measure with its interval, baselines and verdict"),
                 Role::required("predictions", "row_id, y, p_raw, p, flagged (or prediction) of the test rows"),
                 Role::optional("curves", "points of the ROC, PR, calibration and decision curves"),
+                Role::optional("slices", "levels of declared columns, profiles of decisions, periods of time"),
             ]
         }
     }
@@ -82,8 +95,13 @@ impl Stage for Evaluate {
         const {
             &[
                 Role::required("seed", "the study's seed"),
-                Role::required("evaluate", "resamples and confidence level"),
+                Role::required("evaluate", "resamples, confidence level, slices, time"),
                 Role::optional(POLICY, "cost table and beta of the reported decisions, for events"),
+                Role::optional(privacy::KEY, "the smallest count that is published"),
+                Role::optional(
+                    "schema",
+                    "the columns of the raw table, so that slices are checked before anything runs",
+                ),
             ]
         }
     }
@@ -93,13 +111,25 @@ impl Stage for Evaluate {
         if params.get(POLICY).is_some() {
             Policy::parse(params)?;
         }
-        EvaluateParams::parse(params).map(|_| ())
+        Privacy::parse(params)?;
+        let evaluate = EvaluateParams::parse(params)?;
+        if params.get("schema").is_none() {
+            return Ok(());
+        }
+        let schema: Schema = params.parse("schema")?;
+        schema.check()?;
+        slices::check_columns(&evaluate.slices, evaluate.over_time.as_ref(), &schema)
     }
 
     fn run(&self, context: &StageContext) -> Result<(), StageError> {
         let params = EvaluateParams::parse(context.params())?;
         let file = context.input("bundle")?;
         let bundle = Bundle::load(&file.path).map_err(|error| StageError::input(&file.name, error.to_string()))?;
+        slices::check_columns(&params.slices, params.over_time.as_ref(), bundle.schema())?;
+        if (!params.slices.is_empty() || params.over_time.is_some()) && context.output_opt("slices").is_none() {
+            let message = "evaluate.slices and evaluate.over_time are given, but there is no output for them";
+            return Err(StageError::failed(message).with_hint("bind the role `slices` under the outs of this stage"));
+        }
         context.progress(0, None, "rows", "scoring the test rows");
         match bundle.threshold() {
             Some(threshold) => events(context, &params, &bundle, threshold),
@@ -119,6 +149,12 @@ fn events(
     let rows = TestRows::load(context.input("table")?, context.input("split")?, bundle)?;
     let y: Vec<bool> = rows.y.iter().map(|&y| y > 0.5).collect();
     let predictions = bundle.predict(&rows.raw).map_err(unscored)?;
+    if let Some(path) = context.output_opt("slices") {
+        let p = predictions.iter().map(|prediction| prediction.p).collect();
+        let flagged = predictions.iter().map(|prediction| prediction.flagged).collect();
+        let answers = Answers::Events { y: y.clone(), p, flagged };
+        slices::write(context, path, params, &Judged { bundle, raw: &rows.raw, patients: &rows.patients, answers })?;
+    }
     write_predictions(context.output("predictions")?, &rows.row_ids, &y, &predictions)?;
 
     // In ascending order of their predictions rows are measured fastest.

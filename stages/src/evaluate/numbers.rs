@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::bootstrap::{Clusters, resample};
 use super::document::{Evaluated, Intervals};
 use super::rows::TestRows;
+use super::slices::{self, Answers, Judged};
 use super::verdict;
 use super::{EvaluateParams, evaluated, unscored};
 use crate::bundle::Bundle;
@@ -162,6 +163,10 @@ pub(super) fn run(context: &StageContext, params: &EvaluateParams, bundle: &Bund
         .push_floats("y", sample.y.clone())?
         .push_floats("prediction", sample.predicted[0].clone())?;
     table.write(context.output("predictions")?)?;
+    if let Some(path) = context.output_opt("slices") {
+        let answers = Answers::Numbers { y: sample.y.clone(), predicted: sample.predicted[0].clone() };
+        slices::write(context, path, params, &Judged { bundle, raw: &rows.raw, patients: &rows.patients, answers })?;
+    }
 
     let clusters = Clusters::new(&rows.patients);
     let resamples = resample(context, &clusters, context.seed()?, params.bootstrap, |weights| sample.measure(weights))?;

@@ -1,0 +1,192 @@
+//! Which counts of a column's levels are published.
+//!
+//! Readers know the counts of all rows from metrics.json, and that events and non-events, flagged and unflagged rows
+//! add up. So all nine counts of every level, named here or not, are judged together.
+
+use super::document::DecisionCells;
+use super::levels::Level;
+use super::part::Answers;
+use crate::common::privacy::{Cell, Privacy, Sum};
+
+const N: usize = 0;
+const EVENTS: usize = 1;
+const OTHERS: usize = 2;
+const FLAGGED: usize = 3;
+const UNFLAGGED: usize = 4;
+const TP: usize = 5;
+const FP: usize = 6;
+const FN: usize = 7;
+const TN: usize = 8;
+const KINDS: usize = 9;
+
+/// What is what sum of what, within a level.
+const WITHIN: [(usize, [usize; 2]); 6] = [
+    (N, [EVENTS, OTHERS]),
+    (N, [FLAGGED, UNFLAGGED]),
+    (EVENTS, [TP, FN]),
+    (OTHERS, [FP, TN]),
+    (FLAGGED, [TP, FP]),
+    (UNFLAGGED, [FN, TN]),
+];
+
+/// The published counts of a level. Where the outcome is a number only `n` and `patients` mean anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LevelCells {
+    cells: [Cell; KINDS],
+    /// Patients.
+    pub patients: Cell,
+    /// Patients, published or not.
+    pub people: u64,
+}
+
+impl LevelCells {
+    /// Rows.
+    pub fn n(&self) -> Cell {
+        self.cells[N]
+    }
+
+    /// Rows with the event.
+    pub fn events(&self) -> Cell {
+        self.cells[EVENTS]
+    }
+
+    /// The confusion matrix.
+    pub fn decisions(&self) -> DecisionCells {
+        DecisionCells { tp: self.cells[TP], fp: self.cells[FP], missed: self.cells[FN], tn: self.cells[TN] }
+    }
+
+    /// Whether every count behind the events, sensitivity, false-positive rate, PPV and flagged rows may be known.
+    pub fn shows(&self) -> Shown {
+        let all = |kinds: &[usize]| kinds.iter().all(|&kind| !self.cells[kind].is_suppressed());
+        Shown {
+            events: all(&[EVENTS, N]),
+            sensitivity: all(&[TP, EVENTS]),
+            false_positive_rate: all(&[FP, OTHERS]),
+            ppv: all(&[TP, FLAGGED]),
+            flagged: all(&[FLAGGED, N]),
+        }
+    }
+}
+
+/// Which rates may be known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shown {
+    pub events: bool,
+    pub sensitivity: bool,
+    pub false_positive_rate: bool,
+    pub ppv: bool,
+    pub flagged: bool,
+}
+
+/// Judges the levels of one column together. `patient` numbers the patient of each row.
+pub fn publish(privacy: Privacy, levels: &[Level], answers: &Answers, patient: &[usize]) -> Vec<LevelCells> {
+    let kinds = if matches!(answers, Answers::Events { .. }) { KINDS } else { 1 };
+    let (mut counts, mut people) = (Vec::new(), Vec::new());
+    for level in levels {
+        for kind in 0..kinds {
+            let rows: Vec<usize> = level.rows.iter().copied().filter(|&row| is(answers, kind, row)).collect();
+            counts.push(rows.len() as u64);
+            people.push(distinct(&rows, patient));
+        }
+    }
+    let down = (0..kinds).map(|kind| Sum::published((0..levels.len()).map(move |level| level * kinds + kind)));
+    let inside = (0..levels.len()).flat_map(|level| {
+        let within = if kinds == KINDS { &WITHIN[..] } else { &[] };
+        within.iter().map(move |(total, parts)| Sum::of(level * kinds + total, parts.map(|part| level * kinds + part)))
+    });
+    let cells = privacy.suppress_rows(&counts, &people, &down.chain(inside).collect::<Vec<_>>());
+    let level = |(cells, people): (&[Cell], &[u64])| {
+        let mut own = [Cell::Suppressed; KINDS];
+        own[..kinds].copy_from_slice(cells);
+        let people = people[N];
+        // Patients who return are in several levels, so their numbers add up to nothing that is known.
+        let patients = if own[N].is_suppressed() { Cell::Suppressed } else { privacy.cell(people) };
+        LevelCells { cells: own, patients, people }
+    };
+    cells.chunks(kinds).zip(people.chunks(kinds)).map(level).collect()
+}
+
+/// Whether a row is counted by a kind.
+fn is(answers: &Answers, kind: usize, row: usize) -> bool {
+    let Answers::Events { y, flagged, .. } = answers else { return true };
+    match kind {
+        EVENTS => y[row],
+        OTHERS => !y[row],
+        FLAGGED => flagged[row],
+        UNFLAGGED => !flagged[row],
+        TP => flagged[row] && y[row],
+        FP => flagged[row] && !y[row],
+        FN => !flagged[row] && y[row],
+        TN => !flagged[row] && !y[row],
+        _ => true,
+    }
+}
+
+/// How many patients rows belong to.
+pub fn distinct(rows: &[usize], patient: &[usize]) -> u64 {
+    let mut found: Vec<usize> = rows.iter().map(|&row| patient[row]).collect();
+    found.sort_unstable();
+    found.dedup();
+    found.len() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A level of each (tp, fp, fn, tn).
+    fn cells(levels: &[[usize; 4]]) -> Vec<LevelCells> {
+        let (mut y, mut flagged, mut parts) = (Vec::new(), Vec::new(), Vec::new());
+        for counts in levels {
+            let start = y.len();
+            for (kind, &count) in counts.iter().enumerate() {
+                y.extend(vec![kind == 0 || kind == 2; count]);
+                flagged.extend(vec![kind < 2; count]);
+            }
+            parts.push(Level { name: String::new(), rows: (start..y.len()).collect() });
+        }
+        let patient: Vec<usize> = (0..y.len()).collect();
+        let answers = Answers::Events { p: vec![0.5; y.len()], y, flagged };
+        publish(Privacy::default(), &parts, &answers, &patient)
+    }
+
+    fn known(cells: &LevelCells) -> [Option<u64>; 4] {
+        let DecisionCells { tp, fp, missed, tn } = cells.decisions();
+        [tp, fp, missed, tn].map(Cell::known)
+    }
+
+    #[test]
+    fn large_counts_are_all_shown() {
+        let levels = cells(&[[30, 20, 40, 90], [50, 60, 70, 80]]);
+        assert_eq!(known(&levels[0]), [30, 20, 40, 90].map(Some));
+        assert_eq!((levels[1].n(), levels[1].events()), (Cell::Known(260), Cell::Known(120)));
+    }
+
+    #[test]
+    fn a_small_cell_takes_a_rectangle_across_levels() {
+        let levels = cells(&[[3, 20, 40, 90], [50, 60, 70, 80], [100, 110, 120, 130]]);
+        assert_eq!(known(&levels[0])[0], None);
+        // The total over levels and the events of the level are both known.
+        for level in &levels[..2] {
+            let hidden = known(level).iter().filter(|count| count.is_none()).count();
+            assert!(hidden >= 2 || level.n().is_suppressed() || level.events().is_suppressed(), "{level:?}");
+        }
+        assert!(!levels[0].shows().sensitivity);
+    }
+
+    #[test]
+    fn non_events_that_nobody_prints_count_as_well() {
+        // 5 non-events: n − events would tell.
+        let levels = cells(&[[40, 5, 40, 0], [50, 60, 70, 80], [90, 91, 92, 93]]);
+        assert!(levels[0].n().is_suppressed() || levels[0].events().is_suppressed(), "{levels:?}");
+        assert!(!levels[0].shows().false_positive_rate);
+    }
+
+    #[test]
+    fn numbers_have_rows_only() {
+        let parts = [vec![0, 1, 2], (3..40).collect()].map(|rows| Level { name: String::new(), rows });
+        let answers = Answers::Numbers { y: vec![0.0; 40], predicted: vec![0.0; 40] };
+        let levels = publish(Privacy::default(), &parts, &answers, &(0..40).collect::<Vec<_>>());
+        assert!(levels.iter().all(|level| level.n().is_suppressed() && level.patients.is_suppressed()));
+    }
+}
