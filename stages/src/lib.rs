@@ -18,6 +18,7 @@ pub mod featurize;
 pub mod gate;
 pub mod generate;
 pub mod ingest;
+pub mod leakage;
 mod params;
 mod params_schema;
 pub mod report;
@@ -84,6 +85,7 @@ pub fn stages() -> &'static [&'static dyn Stage] {
         &validate::Validate,
         &split::Split,
         &featurize::Featurize,
+        &leakage::Leakage,
         &train::Train,
         &calibrate::Calibrate,
         &tune_threshold::TuneThreshold,

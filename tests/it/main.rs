@@ -21,6 +21,7 @@ mod fuzz;
 mod help;
 mod kept;
 mod layering;
+mod leakage;
 mod lineage;
 mod metrics;
 mod model;

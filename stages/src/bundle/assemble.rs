@@ -10,7 +10,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::intake::Intake;
-use super::manifest::{BundleManifest, DataLineage, MANIFEST, Member, SCHEMA_VERSION, TrainingRows};
+use super::manifest::{
+    BundleManifest, DataLineage, LeakageRecord, MANIFEST, Member, SCHEMA_VERSION, TrainingRows, WaivedFinding,
+};
 use super::reference::Reference;
 use super::score::Bundle;
 use super::tiers::Tiers;
@@ -21,7 +23,7 @@ use crate::common::target::Task;
 use crate::featurize::FeatureSpec;
 use crate::train::{COMBINATIONS, Card, Fingerprint};
 use crate::{ParamError, ParamSet, Role, Stage, StageContext, StageError, StageFile};
-use crate::{ingest, validate};
+use crate::{ingest, leakage, validate};
 
 /// Files of the `models` directory that become members under the same name; the card goes into the manifest.
 const MODEL_FILES: [&str; 4] = ["model.json", "preprocessor.json", "baseline_linear.json", "baseline_constant.json"];
@@ -43,7 +45,7 @@ impl Stage for Assemble {
     }
 
     fn version(&self) -> u32 {
-        3
+        4
     }
 
     fn about(&self) -> &'static str {
@@ -60,6 +62,7 @@ impl Stage for Assemble {
                 Role::required("table", "the feature table, for the profile of the training rows"),
                 Role::required("split", "parts and folds"),
                 Role::required("ingest", "the ingest report, for the lineage to the raw data"),
+                Role::optional("leakage", "the leakage report; no bundle is made of a run with a leak"),
             ]
         }
     }
@@ -119,7 +122,8 @@ impl Stage for Assemble {
             let text = "was trained on other rows than the split's training part";
             return Err(StageError::input(&card_file.name, text).with_hint("run train again on this split"));
         }
-        let manifest = manifest(context.input("ingest")?, &card, files.members)?;
+        let leakage = context.input_opt("leakage").map(|file| leakage_record(file, &rows)).transpose()?;
+        let manifest = BundleManifest { leakage, ..manifest(context.input("ingest")?, &card, files.members)? };
         canonical_json::write(&directory.join(MANIFEST), &manifest)?;
         Bundle::load(directory).map_err(|error| StageError::failed(format!("the bundle is not sound: {error}")))?;
         Ok(())
@@ -170,8 +174,28 @@ fn manifest(ingest: &StageFile, card: &Card, members: BTreeMap<String, Member>) 
         model: card.model.as_str().to_owned(),
         data: DataLineage { source: report.source, file: report.file, blake3: report.blake3 },
         training: TrainingRows { rows: card.training_rows.clone(), events: card.events },
+        leakage: None,
         members,
     })
+}
+
+/// What the leakage report says of the training rows; an error when nobody answers for a finding.
+fn leakage_record(file: &StageFile, rows: &Fingerprint) -> Result<LeakageRecord, StageError> {
+    let bytes = std::fs::read(&file.path).map_err(|error| StageError::input(&file.name, error.to_string()))?;
+    let report: leakage::Report = canonical_json::read(&file.path, &file.name)?;
+    if report.training_rows != *rows {
+        let text = "is about other rows than the split's training part";
+        return Err(StageError::input(&file.name, text).with_hint("run leakage again on this split"));
+    }
+    let open = report.findings.iter().filter(|finding| finding.waived.is_none()).count();
+    if open > 0 || !report.clean {
+        return Err(StageError::input(&file.name, format!("has {open} findings that nobody answers for"))
+            .with_hint("mend the leaks, or waive them in `leakage.waivers` with who and why"));
+    }
+    let waived = report.findings.into_iter().filter_map(|finding| {
+        Some(WaivedFinding { check: finding.check, subject: finding.subject, waived: finding.waived? })
+    });
+    Ok(LeakageRecord { blake3: blake3::hash(&bytes).to_hex().to_string(), waived: waived.collect() })
 }
 
 /// The profile and the fingerprint of the training rows.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::common::target::Task;
+use crate::leakage;
 use crate::train::Fingerprint;
 
 /// The manifest's own file name.
@@ -30,6 +31,9 @@ pub struct BundleManifest {
     pub data: DataLineage,
     /// The training rows.
     pub training: TrainingRows,
+    /// What was found when leaks were looked for; absent when nobody looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leakage: Option<LeakageRecord>,
     /// Every other file of the bundle by its path.
     pub members: BTreeMap<String, Member>,
 }
@@ -55,6 +59,28 @@ pub struct TrainingRows {
     /// Events among them, when the outcome is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub events: Option<u64>,
+}
+
+/// The search for leaks behind a bundle.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LeakageRecord {
+    /// BLAKE3 of leakage.json, in hex.
+    pub blake3: String,
+    /// The findings that somebody answers for.
+    pub waived: Vec<WaivedFinding>,
+}
+
+/// A finding that somebody answers for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WaivedFinding {
+    /// Which check found it.
+    pub check: leakage::Check,
+    /// The column, or the part of the data.
+    pub subject: String,
+    /// Who answers for it, and why.
+    pub waived: leakage::Waived,
 }
 
 /// A file of the bundle.

@@ -12,7 +12,9 @@ mod tiers;
 pub use assemble::Assemble;
 pub use explain::{Explanation, Explanations, Scale};
 pub use intake::{Intake, IntakeRule};
-pub use manifest::{BundleError, BundleManifest, DataLineage, MANIFEST, Member, TrainingRows};
+pub use manifest::{
+    BundleError, BundleManifest, DataLineage, LeakageRecord, MANIFEST, Member, TrainingRows, WaivedFinding,
+};
 pub use record::{FieldError, ParsedRecord, RecordSchema};
 pub use reference::{Profile, Reference};
 pub use score::{Bundle, Prediction, ScoringModel, parse_record};

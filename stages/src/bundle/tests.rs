@@ -7,6 +7,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::StageError;
 use crate::calibrate::Calibrate;
 use crate::common::frame::{Column, Frame};
 use crate::train::test_study::{ROWS, raw, run, schema, train, write_inputs};
@@ -38,6 +39,11 @@ fn assemble_with(model: &str, preprocess: Value) -> tempfile::TempDir {
 
 /// Bundles what lies in a directory.
 pub(crate) fn bundle_of(at: &Path) {
+    bundle_with(at, &[]).expect("a bundle");
+}
+
+/// The same with more inputs.
+fn bundle_with(at: &Path, more: &[(&str, &str)]) -> Result<(), StageError> {
     let tiers = json!({"version": 1, "levels": [
         {"name": "High", "from": "threshold", "action": "call", "cost": 10}, {"name": "Low", "from": 0},
     ]});
@@ -55,7 +61,7 @@ pub(crate) fn bundle_of(at: &Path) {
         "schema": schema(), "ingest": {"na": ["-"]}, "validate": {"rules": rules}, "tiers": tiers,
         "profile": {"probability": "risk"},
     });
-    run(&Assemble, at, &inputs, &[("bundle", "bundle/")], params, 1).expect("a bundle");
+    run(&Assemble, at, &[&inputs[..], more].concat(), &[("bundle", "bundle/")], params, 1)
 }
 
 fn load(directory: &Path) -> Result<Bundle, BundleError> {
@@ -169,6 +175,34 @@ fn a_request_is_scored_like_its_row() {
     assert_eq!(bundle.predict(&parsed.frame).expect("one row"), bundle.predict(&frame).expect("one row"));
     let Value::Object(record) = json!({"age": true, "sexx": "F"}) else { unreachable!() };
     assert_eq!(parse_record(&bundle, &record).expect_err("three faults").len(), 3);
+}
+
+#[test]
+fn no_bundle_is_made_of_a_run_with_a_leak() {
+    let directory = assemble("logistic");
+    let at = directory.path();
+    let card: Value = serde_json::from_slice(&fs::read(at.join("models/card.json")).expect("a card")).expect("JSON");
+    let mut report = json!({
+        "schema_version": 1, "clean": false, "level": 0.001, "checks": [], "warnings": [],
+        "training_rows": card["training_rows"], "test_rows": card["training_rows"],
+        "findings": [{
+            "check": "missingness", "subject": "lab", "measure": "auroc_ranks", "effect": 0.9, "bound": 0.8,
+            "p_value": 1e-9, "example_row_ids": [3], "text": "", "waived": null,
+        }],
+    });
+    let bundle = |report: &Value| {
+        fs::write(at.join("leakage.json"), report.to_string()).expect("written");
+        bundle_with(at, &[("leakage", "leakage.json")]).map_err(|error| error.to_string())
+    };
+    assert_eq!(bundle(&report), Err("leakage.json: has 1 findings that nobody answers for".to_owned()));
+    report["clean"] = json!(true);
+    report["findings"][0]["waived"] = json!({"who": "Dr. Roe", "why": "known"});
+    assert_eq!(bundle(&report), Ok(()));
+    let made = load(at).expect("a bundle");
+    let record = made.manifest().leakage.as_ref().expect("on record");
+    assert_eq!((record.waived.len(), record.waived[0].waived.who.as_str()), (1, "Dr. Roe"));
+    report["training_rows"]["n"] = json!(7);
+    assert!(bundle(&report).expect_err("other rows").contains("other rows"));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! One learner on one table, without folds, comparison or files: the door through which measurements reach a learner.
 //!
-//! It preprocesses and fits exactly as the final refit of `train` does. Nothing in a pipeline may call it.
+//! It preprocesses and fits exactly as the final refit of `train` does. Nothing that it fits may be kept or judged as a
+//! study's model: `leakage` asks with it whether there is anything to be learned where there must not be.
 
 use super::learner::{FitRequest, LearnError, learner};
 use super::model::Model;

@@ -44,6 +44,7 @@ use choose::{CvReport, Summary};
 use cv::{Candidate, Comparison, Counter, CvResult};
 use recipe::{Recipe, Trained};
 use study::Study;
+pub(crate) use study::training_rows;
 use tuning::{Found, Tuned};
 
 /// The file of the seen combinations, in `models/` and in a bundle.

@@ -113,7 +113,7 @@ fn outcomes(table: &Table) -> Result<(Task, Vec<f64>), StageError> {
 }
 
 /// Positions of the training rows in the feature table, their folds, and time where the split follows it.
-fn training_rows(
+pub(crate) fn training_rows(
     table: &Table,
     split: &Table,
     name: &str,
