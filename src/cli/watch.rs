@@ -84,6 +84,7 @@ fn study_files(opened: &Opened, report: &RunReport) -> Option<StudyFiles> {
         verdict: output("gate", "verdict"),
         threshold: output("tune_threshold", "threshold"),
         cv: output("train", "cv"),
+        validation: output("validate", "report"),
         report: output("report", "page"),
     })
 }

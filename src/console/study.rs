@@ -31,6 +31,8 @@ pub struct StudyFiles {
     pub threshold: Option<PathBuf>,
     /// cv.json of `train`.
     pub cv: Option<PathBuf>,
+    /// validation.json of `validate`.
+    pub validation: Option<PathBuf>,
     /// The report to open, as the user would name it; shown when it exists below `root`.
     pub report: Option<PathBuf>,
 }
@@ -66,6 +68,8 @@ pub struct StudySummary {
     pub not_beaten: Vec<String>,
     /// What the evaluation says in its own words.
     pub verdict: Option<String>,
+    /// Rows that were not learned from, in a sentence; nothing when all were.
+    pub set_aside: Option<String>,
     /// What the gate says.
     pub gate: Option<GateResult>,
     /// The report to open.
@@ -109,6 +113,7 @@ impl StudySummary {
         let metrics = load(&files.metrics)?;
         let mut study =
             Self::from_json(&metrics, &load_opt(&files.threshold), &load_opt(&files.verdict), &load_opt(&files.cv))?;
+        study.set_aside = set_aside(&load_opt(&files.validation), files.validation.as_ref());
         study.report =
             files.report.as_ref().filter(|path| root.join(path).is_file()).map(|path| path.display().to_string());
         Some(study)
@@ -141,10 +146,18 @@ impl StudySummary {
             confidence: metrics["intervals"]["confidence"].as_f64(),
             not_beaten: not_beaten(metrics, threshold["decision"].as_str()),
             verdict: text(&metrics["verdict"]["text"]),
+            set_aside: None,
             gate: gate(verdict),
             report: None,
         })
     }
+}
+
+/// How many rows `validate` set aside, and where that is explained.
+fn set_aside(validation: &Value, file: Option<&PathBuf>) -> Option<String> {
+    let (read, aside) = (validation["read"].as_u64()?, validation["quarantined"].as_u64()?);
+    let file = file?.display();
+    (aside > 0).then(|| format!("{aside} of {read} rows break a rule and were set aside; {file} says which"))
 }
 
 /// A row of the table: name, the model's place, the names under a baseline.
@@ -405,6 +418,14 @@ pub(super) mod tests {
         fs::write(root.path().join("cv.json"), "{").unwrap();
         let study = StudySummary::read(root.path(), &files).unwrap();
         assert_eq!((study.model.as_deref(), study.why), (Some("forest"), None));
+        let told = |validation: &str| {
+            fs::write(root.path().join("validation.json"), validation).unwrap();
+            let files = StudyFiles { validation: Some("validation.json".into()), ..files.clone() };
+            StudySummary::read(root.path(), &files).unwrap().set_aside
+        };
+        assert_eq!(told(r#"{"read": 9, "quarantined": 0}"#), None);
+        let text = "2 of 9 rows break a rule and were set aside; validation.json says which";
+        assert_eq!(told(r#"{"read": 9, "quarantined": 2}"#).as_deref(), Some(text));
     }
 
     proptest! {

@@ -105,10 +105,12 @@ fn study_lines(study: &StudySummary, width: usize) -> String {
 
 /// What the numbers mean: which baselines are not beaten, or else what the evaluation says.
 fn comments(study: &StudySummary, width: usize) -> String {
+    let note = |line: &String| wrap(&format!("NOTE: {}", one_line(line)), width);
+    let aside = study.set_aside.as_ref().map(note).unwrap_or_default();
     if study.not_beaten.is_empty() {
-        return study.verdict.as_ref().map(|verdict| wrap(&one_line(verdict), width)).unwrap_or_default();
+        return study.verdict.as_ref().map(|verdict| wrap(&one_line(verdict), width)).unwrap_or_default() + &aside;
     }
-    study.not_beaten.iter().map(|line| wrap(&format!("NOTE: {}", one_line(line)), width)).collect()
+    study.not_beaten.iter().map(note).collect::<String>() + &aside
 }
 
 fn facts_above(study: &StudySummary) -> Vec<Vec<String>> {

@@ -38,7 +38,8 @@ fn property(column: &ColumnSchema) -> Value {
     };
     let mut property = Map::new();
     property.insert("type".to_owned(), if column.nullable { json!([kind, "null"]) } else { json!(kind) });
-    if let Some([low, high]) = column.range {
+    // Bounds are of the schema's unit; a value in another one has others.
+    if let Some([low, high]) = column.range.filter(|_| column.convert.is_empty()) {
         property.insert("minimum".to_owned(), json!(low));
         property.insert("maximum".to_owned(), json!(high));
     }
@@ -58,6 +59,9 @@ fn property(column: &ColumnSchema) -> Value {
     }
     if let Some(unit) = &column.unit {
         property.insert("x-unit".to_owned(), json!(unit));
+    }
+    if !column.convert.is_empty() {
+        property.insert("x-convert".to_owned(), json!(column.convert));
     }
     Value::Object(property)
 }

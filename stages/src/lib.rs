@@ -9,6 +9,7 @@
 
 pub mod bundle;
 pub mod calibrate;
+pub mod cohort;
 pub mod common;
 mod context;
 mod error;
@@ -85,6 +86,7 @@ pub fn stages() -> &'static [&'static dyn Stage] {
         &validate::Validate,
         &split::Split,
         &featurize::Featurize,
+        &cohort::Cohort,
         &leakage::Leakage,
         &train::Train,
         &calibrate::Calibrate,

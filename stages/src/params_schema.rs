@@ -19,6 +19,7 @@ pub fn params_schema() -> Value {
     add::<crate::validate::ValidateParams>("validate", &mut properties, &mut generator);
     add::<crate::split::SplitParams>("split", &mut properties, &mut generator);
     add::<crate::featurize::FeaturizeParams>("featurize", &mut properties, &mut generator);
+    add::<crate::cohort::StudyParams>("study", &mut properties, &mut generator);
     add::<crate::leakage::LeakageParams>("leakage", &mut properties, &mut generator);
     add::<crate::train::TrainParams>("train", &mut properties, &mut generator);
     add::<crate::calibrate::CalibrateParams>("calibrate", &mut properties, &mut generator);

@@ -14,6 +14,7 @@ use super::intake::{IntakeRule, Rules};
 use crate::ParamError;
 use crate::common::frame::{Column, Frame};
 use crate::common::schema::{AvailableAt, ColumnSchema, ColumnType, Schema};
+use crate::common::units::{Converted, Units};
 use crate::train::SeenCombinations;
 use crate::validate::Level;
 
@@ -59,8 +60,9 @@ pub struct RecordSchema {
     id: Option<String>,
     fields: BTreeMap<String, Field>,
     rules: Rules,
-    /// The columns that the rules compare.
+    /// The columns that the rules compare, and those that say units.
     compared: BTreeSet<String>,
+    units: Units,
 }
 
 #[derive(Debug)]
@@ -69,6 +71,8 @@ struct Field {
     nullable: bool,
     /// Whether the model needs the column; others are checked and then left aside.
     input: bool,
+    /// Whether the model cannot do without it: an input, or the unit of one.
+    needed: bool,
     range: Option<[f64; 2]>,
     numbers: Vec<f64>,
     texts: BTreeSet<String>,
@@ -85,23 +89,30 @@ impl RecordSchema {
         if let Some(name) = inputs.iter().find(|name| !schema.columns.contains_key(*name)) {
             return Err(ParamError::new(format!("schema.columns.{name}"), "is needed by the model but is not there"));
         }
+        let units = Units::new(schema)?;
+        let said = units.unit_columns(inputs);
         let mut fields = BTreeMap::new();
         for (name, column) in &schema.columns {
             let input = inputs.contains(name);
-            if input || (*name != schema.target.column && column.available_at != AvailableAt::Post) {
-                fields.insert(name.clone(), Field::new(name, column, input)?);
+            if input
+                || said.contains(name)
+                || (*name != schema.target.column && column.available_at != AvailableAt::Post)
+            {
+                let needed = input || said.contains(name);
+                fields.insert(name.clone(), Field { needed, ..Field::new(name, column, input)? });
             }
         }
         let rules = Rules::new(schema, rules)?;
-        let compared = rules.columns();
-        Ok(Self { id: schema.id.clone(), fields, rules, compared })
+        let mut compared = rules.columns();
+        compared.extend(said);
+        Ok(Self { id: schema.id.clone(), fields, rules, compared, units })
     }
 
     /// Adds the combinations that training saw; their columns must be inputs.
     #[must_use]
     pub fn with_combinations(mut self, combinations: Vec<SeenCombinations>) -> Self {
         self.rules.learn(combinations);
-        self.compared = self.rules.columns();
+        self.compared.extend(self.rules.columns());
         self
     }
 
@@ -115,7 +126,8 @@ impl RecordSchema {
         self.rules.list()
     }
 
-    /// The columns that the rules compare, in name order; a rule is not judged where one of its columns is absent.
+    /// The columns that the rules compare and those that say units, in name order; a rule is not judged where one of its
+    /// columns is absent.
     pub fn compared(&self) -> Vec<String> {
         self.compared.iter().cloned().collect()
     }
@@ -136,18 +148,14 @@ impl RecordSchema {
     /// All problems, in the order of the fields' names; then unknown fields, then broken rules.
     pub fn parse(&self, record: &Map<String, Value>) -> Result<ParsedRecord, Vec<FieldError>> {
         let (mut frame, mut compared) = (Frame::with_rows(1), Frame::with_rows(1));
-        let mut errors = Vec::new();
+        let (mut errors, values) = self.read(record);
         for (name, field) in &self.fields {
-            match field.read(record.get(name)) {
-                Ok(column) => {
-                    if self.compared.contains(name) {
-                        compared.insert(name.as_str(), column.clone());
-                    }
-                    if field.input {
-                        frame.insert(name.as_str(), column);
-                    }
-                }
-                Err((kind, message)) => errors.push(FieldError { field: name.clone(), message, kind }),
+            let Some(column) = values.get(name) else { continue };
+            if self.compared.contains(name) {
+                compared.insert(name.as_str(), column.clone());
+            }
+            if field.input {
+                frame.insert(name.as_str(), column.clone());
             }
         }
         errors.extend(record.keys().filter(|name| !self.fields.contains_key(*name)).map(|name| self.unknown(name)));
@@ -165,7 +173,7 @@ impl RecordSchema {
     /// holds; at most `limit` problems, in the order of columns, then rules, each by rows. Other columns are not looked
     /// at.
     pub fn check_table(&self, table: &Frame, limit: usize) -> Vec<CellError> {
-        let cells = self.fields.iter().filter(|(_, field)| field.input).flat_map(|(name, field)| {
+        let cells = self.fields.iter().filter(|(_, field)| field.needed).flat_map(|(name, field)| {
             let column = table.get(name);
             (0..table.rows()).filter_map(move |row| {
                 let (kind, message) = field.check_cell(column, row).err()?;
@@ -183,6 +191,30 @@ impl RecordSchema {
     /// The rules of the level `warning` that rows of a table break, each with those rows.
     pub fn table_warnings(&self, table: &Frame) -> Vec<(FieldError, Vec<usize>)> {
         self.rules.broken(table, Level::Warning)
+    }
+
+    /// The fields of a record in the schema's units, and what is wrong with the others in the order of names.
+    fn read(&self, record: &Map<String, Value>) -> (Vec<FieldError>, Frame) {
+        let (mut errors, mut values) = (Vec::new(), Frame::with_rows(1));
+        let fault = |name: &String, (kind, message)| FieldError { field: name.clone(), message, kind };
+        for (name, field) in &self.fields {
+            match field.read(record.get(name)) {
+                Ok(column) => values.insert(name.as_str(), column),
+                Err(error) => errors.push(fault(name, error)),
+            }
+        }
+        let converted = self.units.apply(&mut values);
+        for (name, field) in &self.fields {
+            let Some(Err((kind, message))) = values.get(name).map(|column| field.check_value(column)) else { continue };
+            let from = converted.iter().find(|converted| converted.column == *name && converted.rows > 0);
+            let message = match from {
+                Some(Converted { from, to, .. }) => format!("{message} (in {to}, converted from {from})"),
+                None => message,
+            };
+            errors.push(fault(name, (kind, message)));
+        }
+        errors.sort_by(|a, b| a.field.cmp(&b.field));
+        (errors, values)
     }
 
     fn unknown(&self, name: &str) -> FieldError {
@@ -210,6 +242,7 @@ impl Field {
             kind: column.kind,
             nullable: column.nullable,
             input,
+            needed: input,
             range: column.range,
             numbers: column.levels.iter().filter_map(Value::as_f64).collect(),
             texts: column.levels.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
@@ -218,14 +251,14 @@ impl Field {
     }
 
     fn required(&self) -> bool {
-        self.input && !self.nullable
+        self.needed && !self.nullable
     }
 
     fn is_number(&self) -> bool {
         matches!(self.kind, ColumnType::Integer | ColumnType::Number)
     }
 
-    /// The column of one row that holds a value of a request.
+    /// The column of one row that holds a value of a request, of the field's type; not yet judged.
     fn read(&self, value: Option<&Value>) -> Result<Column, Fault> {
         match value {
             None if self.required() => Err(("missing", "is required".to_owned())),
@@ -235,14 +268,20 @@ impl Field {
             Some(Value::Number(number)) if self.is_number() => {
                 let number = number.as_f64().filter(|number| number.is_finite());
                 let number = number.ok_or_else(|| ("type", "must be a finite number".to_owned()))?;
-                self.check_number(number)?;
                 Ok(Column::Number(vec![number]))
             }
-            Some(Value::String(text)) if !self.is_number() => {
-                self.check_text(text)?;
-                Ok(Column::Text(vec![Some(text.clone())]))
-            }
+            Some(Value::String(text)) if !self.is_number() => Ok(Column::Text(vec![Some(text.clone())])),
             Some(other) => Err(("type", format!("must be {}, not {}", self.expected(), kind_of(other)))),
+        }
+    }
+
+    /// Judges the value of one row, if there is one.
+    fn check_value(&self, column: &Column) -> Result<(), Fault> {
+        match column {
+            Column::Number(values) => {
+                values.iter().filter(|value| !value.is_nan()).try_for_each(|n| self.check_number(*n))
+            }
+            Column::Text(values) => values.iter().flatten().try_for_each(|text| self.check_text(text)),
         }
     }
 

@@ -171,3 +171,75 @@ proptest! {
         prop_assert_eq!(in_table, in_record);
     }
 }
+
+/// A study whose glucose comes in two units, and weight always in pounds.
+fn in_units() -> (Schema, Vec<String>) {
+    let schema = serde_json::from_value(json!({
+        "id": "id",
+        "target": {"column": "y", "event": "ends"},
+        "columns": {
+            "id": {"type": "text"},
+            "glucose": {"type": "number", "range": [20, 600], "unit": "mg/dL", "analyte": "glucose",
+                "convert": [{"from": "mmol/L", "when": {"column": "glucose_unit", "is": "mmol/L"}}]},
+            "glucose_unit": {"type": "category", "levels": ["mg/dL", "mmol/L"]},
+            "weight": {"type": "number", "range": [20, 300], "unit": "kg", "convert": [{"from": "lb"}]},
+            "y": {"type": "integer", "available_at": "post"},
+        },
+    }));
+    (schema.expect("a schema"), vec!["glucose".to_owned(), "weight".to_owned()])
+}
+
+#[test]
+fn a_record_and_a_file_reach_the_model_in_the_units_of_training() {
+    let (schema, inputs) = in_units();
+    let fields = RecordSchema::new(&schema, &inputs, &[]).expect("a good schema");
+    assert_eq!(fields.required(), ["glucose", "glucose_unit", "weight"], "a value without a unit has none");
+    let record = json!({"id": "a", "glucose": 5.5, "glucose_unit": "mmol/L", "weight": 154});
+    let parsed = fields.parse(record.as_object().expect("a record")).expect("a good record");
+
+    // The same row as a file to be scored, and as a raw table of training.
+    let lab = crate::testing::Lab::new();
+    let row = "id,glucose,glucose_unit,weight,y\na,5.5,mmol/L,154,0\nb,99,mg/dL,154,1\n";
+    lab.write("rows.csv", row);
+    let read = crate::ingest::read_for_scoring(
+        &lab.file("rows.csv"),
+        &schema,
+        &inputs,
+        &fields.compared(),
+        &crate::ingest::RawFormat::default(),
+    );
+    let scored = read.expect("readable").frame_of(["glucose", "glucose_unit", "weight"]).expect("columns");
+    assert_eq!(fields.check_table(&scored, 10), []);
+    let params = json!({"schema": schema, "validate": {}});
+    let outputs = [("table", "raw.parquet"), ("report", "ingest.json")];
+    lab.run(&crate::ingest::Ingest, &[("table", "rows.csv")], &outputs, &params).expect("readable");
+    let outputs = [("table", "clean.parquet"), ("quarantine", "quarantine.csv"), ("report", "validation.json")];
+    lab.run(&crate::validate::Validate, &[("table", "raw.parquet")], &outputs, &params).expect("sound");
+    let trained = lab.table("clean.parquet").frame_of(["glucose", "weight"]).expect("columns");
+    for name in ["glucose", "weight"] {
+        let number = |frame: &Frame| frame.get(name).and_then(Column::numbers).expect("numbers")[0].to_bits();
+        assert_eq!(number(&parsed.frame), number(&scored), "{name}");
+        assert_eq!(number(&parsed.frame), number(&trained), "{name}");
+    }
+    let converted = &lab.json("validation.json")["converted"];
+    assert_eq!(converted[0], json!({"column": "glucose", "from": "mmol/L", "to": "mg/dL", "rows": 1}));
+    assert_eq!(converted[1]["rows"], json!(2));
+
+    // Bounds are those of the schema's unit, and the message says how the value got there.
+    let high = json!({"glucose": 50, "glucose_unit": "mmol/L", "weight": 154});
+    let errors = fields.parse(high.as_object().expect("a record")).expect_err("too high");
+    assert_eq!(errors.len(), 1);
+    assert!(errors[0].message.ends_with("not 900.8 (in mg/dL, converted from mmol/L)"), "{errors:?}");
+    let unknown = json!({"glucose": 5.5, "glucose_unit": "mmol", "weight": 154});
+    let errors = fields.parse(unknown.as_object().expect("a record")).expect_err("an unknown unit");
+    assert!(errors.iter().any(|error| error.field == "glucose_unit" && error.kind == "level"), "{errors:?}");
+    lab.write("rows.csv", "id,glucose,weight\na,5.5,154\n");
+    let read = crate::ingest::read_for_scoring(
+        &lab.file("rows.csv"),
+        &schema,
+        &inputs,
+        &fields.compared(),
+        &crate::ingest::RawFormat::default(),
+    );
+    assert!(read.expect_err("no unit").to_string().contains("lacks `glucose_unit`"));
+}

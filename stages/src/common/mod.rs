@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows a study's column names or a stage's parameters.
 
+pub mod analyte;
 pub mod calibration;
 pub mod canonical_json;
 pub(crate) mod cholesky;
@@ -32,3 +33,4 @@ pub(crate) mod tagged;
 pub mod target;
 pub mod text;
 pub mod tree;
+pub mod units;

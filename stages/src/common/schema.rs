@@ -6,7 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ParamError;
+use crate::common::analyte::Analyte;
 use crate::common::target::Task;
+use crate::common::units::Units;
 
 /// `schema` in params.yaml.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -152,12 +154,39 @@ pub struct ColumnSchema {
     /// When its values are known.
     #[serde(default)]
     pub available_at: AvailableAt,
-    /// Unit of measure, for people.
+    /// Unit of measure: of the range, of what is learned, of what is shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
+    /// What is measured, to get from mmol/L to mg/dL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub analyte: Option<Analyte>,
+    /// Other units in which raw values come, here and in rows to be scored; they are converted to `unit`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub convert: Vec<Conversion>,
     /// What it is, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub about: Option<String>,
+}
+
+/// A unit in which raw values come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Conversion {
+    /// The unit.
+    pub from: String,
+    /// Which rows; when absent, all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<When>,
+}
+
+/// The rows that come in another unit: those whose unit column says so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct When {
+    /// The unit column: a category or text that is never missing. Converted rows say the schema's unit there.
+    pub column: String,
+    /// What it says in these rows.
+    pub is: String,
 }
 
 impl Schema {
@@ -173,7 +202,8 @@ impl Schema {
         if let Some(column) = self.columns.get(&self.target.column) {
             self.target.check(column.kind)?;
         }
-        self.columns.iter().try_for_each(|(name, column)| column.check(name))
+        self.columns.iter().try_for_each(|(name, column)| column.check(name))?;
+        Units::new(self).map(|_| ())
     }
 }
 

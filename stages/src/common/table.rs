@@ -135,6 +135,15 @@ impl Table {
         }
     }
 
+    /// Puts another column of the same length in the place of the one of that name.
+    pub fn replace(&mut self, name: &str, column: &Column) -> Result<&mut Self, StageError> {
+        let mut alone = Self::with_rows(self.rows());
+        alone.push_column(name, column)?;
+        let column = alone.column(name)?.clone();
+        self.frame.with_column(column).map_err(|error| StageError::input(&self.name, error.to_string()))?;
+        Ok(self)
+    }
+
     /// The rows at `index`, in that order, with all columns.
     pub fn take(&self, index: &[usize]) -> Result<Self, StageError> {
         let index: Vec<IdxSize> = index.iter().map(|&row| row as IdxSize).collect();

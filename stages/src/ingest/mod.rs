@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::common::canonical_json;
 use crate::common::schema::Schema;
 use crate::common::table::Table;
+use crate::common::units::Units;
 use crate::{ParamError, ParamSet, Role, Stage, StageContext, StageError, StageFile};
 
 /// `ingest` in params.yaml.
@@ -226,7 +227,8 @@ fn digest(file: &StageFile) -> Result<String, StageError> {
 }
 
 /// Reads a CSV or Parquet file that is to be scored: the columns of `inputs`, and those of `others` and the id if they
-/// are there; the rest is ignored. Inputs that may be missing (`nullable`) may also be absent as columns.
+/// are there; the rest is ignored. Values are converted to the schema's units, so unit columns of inputs are
+/// inputs too. Inputs that may be missing (`nullable`) may also be absent as columns.
 pub fn read_for_scoring(
     file: &StageFile,
     schema: &Schema,
@@ -234,6 +236,9 @@ pub fn read_for_scoring(
     others: &[String],
     format: &RawFormat,
 ) -> Result<Table, StageError> {
+    let units = Units::new(schema)?;
+    let said = units.unit_columns(inputs);
+    let inputs = &[inputs, &said].concat();
     let mut wanted = schema.clone();
     wanted.columns.retain(|name, _| inputs.contains(name) || others.contains(name) || schema.id.as_ref() == Some(name));
     let may_lack =
@@ -242,7 +247,9 @@ pub fn read_for_scoring(
     // Nothing stands between here and a prediction: a cell that cannot be read is an error.
     let (extra_columns, unreadable) = (ExtraColumns::Drop, Unreadable::Refuse);
     let params = IngestParams { na, extra_columns, unreadable, delimiter, ..IngestParams::default() };
-    reader::Job { file, schema: &wanted, params: &params, may_lack: &may_lack }.read(&|_| {})?.into_table()
+    let table =
+        reader::Job { file, schema: &wanted, params: &params, may_lack: &may_lack }.read(&|_| {})?.into_table()?;
+    Ok(units.apply_table(table)?.0)
 }
 
 /// Share and seed of the sample, when one is asked for.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::params::Level;
 use crate::common::privacy::Cell;
+use crate::common::units::Converted;
 
 /// The version of the format of `validation.json`.
 pub const SCHEMA_VERSION: u32 = 2;
@@ -74,20 +75,6 @@ pub struct LevelCount {
     pub quarantined: Cell,
     /// Their share.
     pub rate: Option<f64>,
-}
-
-/// Values of one column that came in one other unit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Converted {
-    /// The column.
-    pub column: String,
-    /// The unit they came in.
-    pub from: String,
-    /// The schema's unit.
-    pub to: String,
-    /// Rows.
-    pub rows: usize,
 }
 
 /// What a rule found in a column.

@@ -2,12 +2,14 @@
 //!
 //! All failures are collected before anything is judged. Rows that break a rule of the level `error` are set aside in
 //! the quarantine, with their reasons; the run fails when a rule is broken by more rows than it tolerates. One bad row
-//! never stops a run unless a rule says so. No row is lost: passed + quarantined = read.
+//! never stops a run unless a rule says so. No row is lost: passed + quarantined = read. Values in declared other units
+//! are converted before they are judged, by the same code as rows to be scored; no other value is changed.
 
 mod compare;
 mod cross;
 mod document;
 mod ordinal;
+mod page;
 mod params;
 mod quarantine;
 mod report;
@@ -15,12 +17,11 @@ mod rules;
 mod selection;
 #[cfg(test)]
 mod tests;
+mod units;
 
 pub use compare::Comparison;
 pub use cross::{Direction, Monotone};
-pub use document::{
-    Converted, LevelCount, RuleRecord, SCHEMA_VERSION, Selection, Status, ValidationReport, ValueCount,
-};
+pub use document::{LevelCount, RuleRecord, SCHEMA_VERSION, Selection, Status, ValidationReport, ValueCount};
 pub use params::{CrossRule, Level, Strictness, ValidateParams};
 
 use std::collections::BTreeMap;
@@ -31,6 +32,7 @@ use crate::common::privacy::Privacy;
 use crate::common::schema::{ColumnType, Schema};
 use crate::common::table::Table;
 use crate::common::target::Task;
+use crate::common::units::{Converted, Units};
 use crate::ingest::{UNREAD_COLUMN, unread_cells};
 use crate::{ParamError, ParamSet, Role, Stage, StageContext, StageError};
 
@@ -60,6 +62,7 @@ impl Stage for Validate {
                 Role::required("table", "the rows that keep every rule"),
                 Role::required("quarantine", "the others, with the rules they break"),
                 Role::required("report", "one record per rule and column"),
+                Role::optional("page", "the report for people, as HTML"),
             ]
         }
     }
@@ -83,7 +86,8 @@ impl Stage for Validate {
         let (schema, params) = parse(context.params())?;
         let privacy = Privacy::parse(context.params())?;
         let input = context.input("table")?;
-        let table = Table::read(input)?;
+        let raw = Table::read(input)?;
+        let (table, converted) = Units::new(&schema)?.apply_table(raw.clone())?;
         let (frame, unread) = (table.to_frame(&schema)?, unread_cells(&table)?);
         let rows = rules::Rows { frame: &frame, unread: &unread };
         let outcomes = rules::evaluate(rows, &schema, &params, &|done| {
@@ -101,15 +105,24 @@ impl Stage for Validate {
         }
         let groups = groups(&table, &schema, &params)?;
         let labels = &groups[0].1;
-        let report = assemble(
-            &Found { rows: table.rows(), kept: &kept, broken: &broken, groups: &groups, privacy, schema: &schema },
-            records,
-        );
+        let found = Found {
+            rows: table.rows(),
+            kept: &kept,
+            broken: &broken,
+            groups: &groups,
+            privacy,
+            schema: &schema,
+            converted: &converted,
+        };
+        let report = assemble(&found, records);
         let clean = table.without(UNREAD_COLUMN).take(&kept)?;
-        let quarantined = quarantine::write(&table, &unread, labels, &broken, context.output("quarantine")?)?;
+        let quarantined = quarantine::write(&raw, &unread, labels, &broken, context.output("quarantine")?)?;
         balance(&report, clean.rows(), quarantined)?;
         for warning in &report.warnings {
             context.log(&format!("warning: {warning}"));
+        }
+        if let Some(path) = context.output_opt("page") {
+            std::fs::write(path, page::page(&report)).map_err(|error| StageError::output(path, error))?;
         }
         clean.write(context.output("table")?)?;
         canonical_json::write(context.output("report")?, &report)
@@ -128,6 +141,7 @@ struct Found<'a> {
     groups: &'a [Group],
     privacy: Privacy,
     schema: &'a Schema,
+    converted: &'a [Converted],
 }
 
 fn assemble(found: &Found, records: Vec<RuleRecord>) -> ValidationReport {
@@ -151,7 +165,7 @@ fn assemble(found: &Found, records: Vec<RuleRecord>) -> ValidationReport {
         min_cell: found.privacy.min_cell,
         by_outcome,
         by_subgroup: selections,
-        converted: Vec::new(),
+        converted: found.converted.to_vec(),
         rules: records,
     }
 }

@@ -74,6 +74,9 @@ impl Level {
 /// A rule across columns or rows: a name and exactly one of `check`, `order`, `unique` and `monotone`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("oneOf" = [
+    {"required": ["check"]}, {"required": ["order"]}, {"required": ["unique"]}, {"required": ["monotone"]},
+]))]
 pub struct CrossRule {
     /// What the report calls it.
     pub name: String,

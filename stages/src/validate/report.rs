@@ -34,7 +34,7 @@ pub(super) fn record(outcome: &Outcome, rows: Rows, row_ids: &[i64], privacy: Pr
         max_rows: outcome.tolerance.rows,
         example_row_ids: outcome.failed.iter().take(EXAMPLES).map(|&row| row_ids[row]).collect(),
         example_values: values(outcome, rows, privacy),
-        note: None,
+        note: outcome.note.clone(),
         status,
     }
 }
@@ -97,7 +97,9 @@ pub(super) fn verdict(records: &[RuleRecord], rows: Rows, row_ids: &[i64], file:
         if let Some(place) = place(record, rows, row_ids) {
             let _ = write!(text, " ({place})");
         }
-        if let Some(note) = &record.note {
+        let suspicion = |other: &&RuleRecord| other.rule == "unit" && rule == "range" && other.subject == *subject;
+        let note = record.note.as_ref().or_else(|| records.iter().find(suspicion)?.note.as_ref());
+        if let Some(note) = note {
             let _ = write!(text, "\n    {note}");
         }
     }

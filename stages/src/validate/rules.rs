@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use regex::Regex;
 
 use super::params::{Level, Tolerance, ValidateParams};
+use super::units;
 use crate::common::frame::{Column, Frame};
 use crate::common::schema::{ColumnSchema, Schema};
 use crate::common::target::Task;
@@ -17,8 +18,8 @@ use crate::{ParamError, StageError};
 /// One rule and the rows that break it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Outcome {
-    /// `type`, `nullable`, `outcome`, `range`, `levels`, `pattern`, `unique`, `max_missing`, or the name of a rule
-    /// across columns or rows.
+    /// `type`, `nullable`, `outcome`, `range`, `levels`, `pattern`, `unique`, `max_missing`, `unit`, or the name
+    /// of a rule across columns or rows.
     pub rule: String,
     /// The column, or what the rule across columns says.
     pub subject: String,
@@ -31,6 +32,8 @@ pub(super) struct Outcome {
     pub evaluated: usize,
     /// Ascending.
     pub failed: Vec<usize>,
+    /// Something to know about it.
+    pub note: Option<String>,
 }
 
 /// Whether a row keeps a rule; `None` when it cannot be evaluated there.
@@ -63,6 +66,9 @@ pub(super) fn evaluate(
             let level = if rule == "outcome" { level.max(Level::Error) } else { level };
             outcomes.push(Outcome { column: Some(name.clone()), ..outcome(rule, name, level, tolerance, &verdicts) });
         }
+        if let Some(suspects) = units::suspects(name, declared, column) {
+            outcomes.push(suspects);
+        }
         if let Some(share) = params.columns.get(name).and_then(|given| given.max_missing) {
             outcomes.push(missing(name, level, share, &present(column, &unread)));
         }
@@ -76,7 +82,7 @@ pub(super) fn evaluate(
     Ok(outcomes)
 }
 
-fn outcome(rule: &str, subject: &str, level: Level, tolerance: Tolerance, verdicts: &Verdicts) -> Outcome {
+pub(super) fn outcome(rule: &str, subject: &str, level: Level, tolerance: Tolerance, verdicts: &Verdicts) -> Outcome {
     let failed = (0..verdicts.len()).filter(|&row| verdicts[row] == Some(false)).collect();
     Outcome {
         rule: rule.to_owned(),
@@ -87,6 +93,7 @@ fn outcome(rule: &str, subject: &str, level: Level, tolerance: Tolerance, verdic
         by_row: true,
         evaluated: verdicts.iter().flatten().count(),
         failed,
+        note: None,
     }
 }
 

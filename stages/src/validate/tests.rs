@@ -249,6 +249,80 @@ fn comparisons_read_as_they_look() {
     }
 }
 
+/// Sixty glucose values in mg/dL, of which the first `foreign` came in mmol/L.
+fn glucose(lab: &Lab, foreign: usize, validate: &Value) -> Result<(), StageError> {
+    let value = json!({
+        "schema": {
+            "target": {"column": "y", "event": "ends"},
+            "columns": {
+                "glucose": {"type": "number", "range": [20, 600], "unit": "mg/dL", "analyte": "glucose"},
+                "site": {"type": "category", "levels": ["A", "<b>"]},
+                "y": {"type": "integer"},
+            },
+        },
+        "validate": validate,
+    });
+    let row = |row: usize| {
+        let (value, site) = if row < foreign { (5.5, "<b>") } else { (99.0, "A") };
+        format!("{value},{site},{}\n", row % 2)
+    };
+    let rows: Vec<String> = (0..60).map(row).collect();
+    lab.write("raw.csv", format!("glucose,site,y\n{}", rows.concat()));
+    let outputs = [("table", "raw.parquet"), ("report", "ingest.json")];
+    lab.run(&crate::ingest::Ingest, &[("table", "raw.csv")], &outputs, &value).expect("readable");
+    let outputs = [OUTPUTS[0], OUTPUTS[1], OUTPUTS[2], ("page", "validation.html")];
+    lab.run(&Validate, &[("table", "raw.parquet")], &outputs, &value)
+}
+
+#[test]
+fn values_that_look_like_another_unit_are_suspected() {
+    let lab = Lab::new();
+    glucose(&lab, 12, &json!({"max_fail": 0.5, "subgroups": ["site"]})).expect("within the tolerance");
+    let report = lab.json("report.json");
+    let rules = report["rules"].as_array().expect("records");
+    let unit = rules.iter().find(|rule| rule["rule"] == "unit").expect("a known unit");
+    assert_eq!((&unit["n_failed"], &unit["status"]), (&json!(12), &json!("warning")));
+    let note = unit["note"].as_str().expect("a suspicion");
+    assert!(note.contains("12 of 12 values out of range would lie within it as mmol/L"), "{note}");
+    // A value that twelve rows share tells nothing of one of them.
+    assert_eq!(unit["example_values"], json!([{"value": "5.5", "rows": 12}]));
+    let site = &report["by_subgroup"][0];
+    assert_eq!((&site["column"], &site["selective"]), (&json!("site"), &json!(true)));
+    // Over the tolerance, the error says what it may be.
+    let text = glucose(&Lab::new(), 12, &json!({})).expect_err("a fifth is out of range").to_string();
+    assert!(text.contains("range (glucose): 12 of 60") && text.contains("as mmol/L"), "{text}");
+    glucose(&lab, 1, &json!({})).expect("one odd value");
+    let report = lab.json("report.json");
+    let rules = report["rules"].as_array().expect("records");
+    assert!(rules.iter().any(|rule| rule["rule"] == "unit" && rule["status"] == "passed"), "one is an error of typing");
+    let range = rules.iter().find(|rule| rule["rule"] == "range").expect("a range");
+    assert_eq!((&range["n_failed"], &range["example_values"]), (&json!(1), &json!([])), "one row's value is its own");
+}
+
+#[test]
+fn the_page_says_what_the_report_says_and_nothing_of_the_few() {
+    let lab = Lab::new();
+    glucose(&lab, 12, &json!({"max_fail": 0.5, "subgroups": ["site"]})).expect("within the tolerance");
+    let page = lab.text("validation.html");
+    for part in
+        ["60 rows read, 48 passed, 12 set aside", "<code>5.5</code> in 12 rows", "Set aside by site", "&lt;b&gt;"]
+    {
+        assert!(page.contains(part), "{part} is not in the page");
+    }
+    assert!(!page.contains("<b>") && !page.contains("<script"));
+    glucose(&lab, 1, &json!({"subgroups": ["site"]})).expect("one bad row");
+    let page = lab.text("validation.html");
+    assert!(!page.contains("<code>5.5") && page.contains("fewer than 10"), "{page}");
+    let report = lab.json("report.json");
+    let level = |name: &str| {
+        let levels = report["by_subgroup"][0]["levels"].as_array().expect("levels");
+        levels.iter().find(|level| level["level"] == name).expect("a level").clone()
+    };
+    assert_eq!((&level("<b>")["quarantined"], &level("<b>")["rate"]), (&Value::Null, &Value::Null));
+    glucose(&lab, 0, &json!({})).expect("nothing is wrong");
+    assert!(lab.text("validation.html").contains("Every row keeps every rule."));
+}
+
 #[test]
 fn bytes_are_frozen() {
     let lab = Lab::new();
