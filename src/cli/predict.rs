@@ -125,6 +125,9 @@ fn push_risks(bundle: &Bundle, predictions: &[Prediction], answer: &mut Answer) 
         answer.push("p_low", numbers(&end(0)));
         answer.push("p_high", numbers(&end(1)));
     }
+    if !bundle.strata().is_empty() {
+        answer.push("threshold", numbers(&|prediction| prediction.threshold));
+    }
     answer.push("flagged", Values::Flags(predictions.iter().map(|prediction| prediction.flagged).collect()));
     if let Some(tiers) = bundle.tiers() {
         let level = |prediction: &Prediction| Some(tiers.levels.get(prediction.tier?)?.name.clone());

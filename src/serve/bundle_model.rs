@@ -77,6 +77,8 @@ impl Model for BundleModel {
         Ok(Scored {
             id,
             probability: prediction.p,
+            threshold: prediction.threshold,
+            stratum: prediction.stratum.and_then(|at| self.bundle.strata().get(at).cloned()),
             flagged: prediction.flagged,
             tier: self.tier(prediction),
             warnings: warnings.into_iter().map(problem).chain(self.warnings(&frame)).collect(),

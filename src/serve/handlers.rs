@@ -23,6 +23,9 @@ struct Answer<'a> {
     risk_level: Option<String>,
     recommended_action: Option<String>,
     threshold: f64,
+    /// The level whose threshold applied; absent where the overall one did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    threshold_stratum: Option<String>,
     threshold_version: &'a str,
     model_version: &'a str,
     warnings: Vec<FieldProblem>,
@@ -37,7 +40,8 @@ impl<'a> Answer<'a> {
             probability: scored.probability,
             risk_level,
             recommended_action: action.flatten(),
-            threshold: info.threshold,
+            threshold: scored.threshold,
+            threshold_stratum: scored.stratum,
             threshold_version: &info.threshold_version,
             model_version: info.version(),
             warnings: scored.warnings,

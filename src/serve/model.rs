@@ -16,7 +16,7 @@ pub struct ModelInfo {
     pub bundle: String,
     /// `real` or `synthetic`: what it was trained on.
     pub data: String,
-    /// Flagged is `probability >= threshold`.
+    /// The overall threshold.
     pub threshold: f64,
     /// Says where the threshold comes from: the start of the digest of the bundle's threshold.
     pub threshold_version: String,
@@ -45,6 +45,10 @@ pub struct Scored {
     pub id: Option<Value>,
     /// Calibrated probability of the event.
     pub probability: f64,
+    /// The threshold that applies to it.
+    pub threshold: f64,
+    /// The level whose own threshold that is; none when it is the overall one.
+    pub stratum: Option<String>,
     /// Whether it reaches the threshold.
     pub flagged: bool,
     /// Its level, when the bundle has levels.

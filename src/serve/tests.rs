@@ -66,7 +66,8 @@ impl Model for Fake {
         let flagged = probability >= 0.25;
         let tier = flagged.then(|| ModelTier { name: "High".to_owned(), action: Some("call".to_owned()) });
         let warnings = if probability > 0.9 { vec![problem("risk", "is rare", "rare")] } else { Vec::new() };
-        Ok(Scored { id: record.get("id").cloned(), probability, flagged, tier, warnings })
+        let (threshold, stratum) = (self.info.threshold, None);
+        Ok(Scored { id: record.get("id").cloned(), probability, threshold, stratum, flagged, tier, warnings })
     }
 }
 

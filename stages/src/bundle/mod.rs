@@ -1,6 +1,7 @@
 //! The bundle: everything that scoring needs, and the only path that scores.
 
 mod assemble;
+mod decision;
 mod explain;
 mod intake;
 mod manifest;
@@ -10,6 +11,7 @@ mod score;
 mod tiers;
 
 pub use assemble::Assemble;
+pub use decision::Prediction;
 pub use explain::{Explanation, Explanations, Scale};
 pub use intake::{Intake, IntakeRule};
 pub use manifest::{
@@ -17,7 +19,7 @@ pub use manifest::{
 };
 pub use record::{FieldError, ParsedRecord, RecordSchema};
 pub use reference::{Profile, Reference};
-pub use score::{Bundle, Prediction, ScoringModel, parse_record};
+pub use score::{Bundle, ScoringModel, parse_record};
 pub use tiers::{Level, Tiers};
 
 #[cfg(test)]

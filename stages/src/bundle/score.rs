@@ -4,12 +4,12 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
+use super::decision::{Decision, Prediction};
 use super::intake::Intake;
 use super::manifest::{BundleError, BundleManifest, Files};
 use super::record::{FieldError, ParsedRecord, RecordSchema};
 use super::reference::Reference;
-use super::tiers::{Tiers, level_of};
-use crate::calibrate::{Calibrator, CalibratorFile, VennAbers};
+use super::tiers::Tiers;
 use crate::common::frame::{Column, Frame};
 use crate::common::schema::{ColumnType, Schema};
 use crate::common::target::Task;
@@ -27,6 +27,8 @@ pub struct Bundle {
     intake: Intake,
     records: RecordSchema,
     spec: FeatureSpec,
+    /// The raw columns that scoring reads.
+    inputs: Vec<String>,
     pub(super) scorer: Scorer,
     /// How probabilities are judged; nothing when the outcome is a number.
     decision: Option<Decision>,
@@ -34,52 +36,6 @@ pub struct Bundle {
     constant: f64,
     profile: Option<Value>,
     reference: Reference,
-}
-
-/// How the model's probabilities become calibrated ones, flags and levels.
-#[derive(Debug)]
-struct Decision {
-    calibrator: Calibrator,
-    venn_abers: Option<VennAbers>,
-    threshold: Threshold,
-    tiers: Option<Tiers>,
-    bounds: Vec<f64>,
-}
-
-impl Decision {
-    fn load(files: &Files) -> Result<Self, BundleError> {
-        let CalibratorFile { calibrator, venn_abers, .. } = files.json("calibrator.json")?;
-        if !calibrator.is_sound() || venn_abers.as_ref().is_some_and(|intervals| !intervals.is_sound()) {
-            let message = "does not hold an ascending calibration".to_owned();
-            return Err(BundleError::Format { member: "calibrator.json".to_owned(), message });
-        }
-        let threshold: Threshold = files.json("threshold.json")?;
-        let tiers: Option<Tiers> = files.json_opt("tiers.json")?;
-        let bounds = tiers.as_ref().map(|tiers| tiers.bounds(threshold.value)).unwrap_or_default();
-        Ok(Self { calibrator, venn_abers, threshold, tiers, bounds })
-    }
-
-    fn judge(&self, p_raw: f64) -> Prediction {
-        let p = self.calibrator.apply(p_raw);
-        let interval = self.venn_abers.as_ref().map(|intervals| intervals.interval(p_raw));
-        Prediction { p_raw, p, interval, flagged: self.threshold.flags(p), tier: level_of(&self.bounds, p) }
-    }
-}
-
-/// What a bundle says of one row.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Prediction {
-    /// The model's probability.
-    pub p_raw: f64,
-    /// The calibrated probability.
-    pub p: f64,
-    /// The lower and upper end of its Venn–Abers interval, when the bundle has them. The calibrated probability comes
-    /// from another function of the same predictions and may lie outside.
-    pub interval: Option<[f64; 2]>,
-    /// Whether `p` reaches the threshold.
-    pub flagged: bool,
-    /// The index of its risk level, when the bundle has levels.
-    pub tier: Option<usize>,
 }
 
 /// A fitted model and the step before it, as whoever hands it over or explains it needs them.
@@ -149,6 +105,14 @@ fn kept(files: &Files) -> Result<Scorer, BundleError> {
     Scorer::new(model.task, "model.json", preprocessor.members.into_iter().zip(model.members).collect())
 }
 
+/// The raw columns that the features need, and the one that decides which threshold a row gets; in name order.
+fn inputs(spec: &FeatureSpec, decision: Option<&Decision>) -> Vec<String> {
+    let stratum = decision.and_then(Decision::column).filter(|name| spec.inputs.iter().all(|input| input != name));
+    let mut inputs: Vec<String> = spec.inputs.iter().cloned().chain(stratum.map(str::to_owned)).collect();
+    inputs.sort();
+    inputs
+}
+
 /// The combinations that training saw, when the study has rules on them.
 fn combinations(files: &Files, spec: &FeatureSpec) -> Result<Vec<SeenCombinations>, BundleError> {
     let rules = files.json_opt::<CombinationsFile>(COMBINATIONS)?.map(|file| file.rules).unwrap_or_default();
@@ -169,10 +133,12 @@ impl Bundle {
         schema.check().map_err(|error| format("schema.json", error.to_string()))?;
         let spec: FeatureSpec = files.json("features.json")?;
         let intake: Intake = files.json("intake.json")?;
-        let records = RecordSchema::new(&schema, &spec.inputs, &intake.rules)
+        let scorer = kept(&files)?;
+        let decision = (scorer.task == Task::Binary).then(|| Decision::load(&files)).transpose()?;
+        let inputs = inputs(&spec, decision.as_ref());
+        let records = RecordSchema::new(&schema, &inputs, &intake.rules)
             .map_err(|error| format("schema.json", error.to_string()))?
             .with_combinations(combinations(&files, &spec)?);
-        let scorer = kept(&files)?;
         let baseline: BaselineLinear = files.json("baseline_linear.json")?;
         let linear = Scorer::new(scorer.task, "baseline_linear.json", vec![(baseline.preprocessor, baseline.model)])?;
         let constant: BaselineConstant = files.json("baseline_constant.json")?;
@@ -180,7 +146,6 @@ impl Bundle {
             let message = format!("predicts {}, while the schema's outcome is {}", scorer.task, schema.target.kind);
             return Err(format("model.json", message));
         }
-        let decision = (scorer.task == Task::Binary).then(|| Decision::load(&files)).transpose()?;
         Ok(Self {
             profile: files.json_opt("profile.json")?,
             reference: files.json("reference.json")?,
@@ -191,6 +156,7 @@ impl Bundle {
             intake,
             records,
             spec,
+            inputs,
             scorer,
             decision,
             linear,
@@ -214,7 +180,7 @@ impl Bundle {
 
     /// The raw columns that scoring reads, in name order; nullable ones may be absent.
     pub fn inputs(&self) -> &[String] {
-        &self.spec.inputs
+        &self.inputs
     }
 
     /// How raw rows are read and judged.
@@ -240,6 +206,11 @@ impl Bundle {
     /// The decision threshold, when the outcome is an event.
     pub fn threshold(&self) -> Option<&Threshold> {
         self.decision.as_ref().map(|decision| &decision.threshold)
+    }
+
+    /// The levels that have thresholds of their own, in name order; none without strata.
+    pub fn strata(&self) -> &[String] {
+        self.decision.as_ref().map_or(&[], |decision| &decision.strata)
     }
 
     /// The risk levels, when the study has them.
@@ -282,7 +253,8 @@ impl Bundle {
         let wrong = BundleError::Outcome { found: self.task(), wanted: Task::Binary };
         let decision = self.decision.as_ref().ok_or(wrong)?;
         let features = self.features_of(raw)?;
-        Ok(self.scorer.predict(&features)?.into_iter().map(|p_raw| decision.judge(p_raw)).collect())
+        let rows = self.scorer.predict(&features)?.into_iter().zip(decision.strata_of(raw));
+        Ok(rows.map(|(p_raw, stratum)| decision.judge(p_raw, stratum)).collect())
     }
 
     /// The expected outcome of every row, when it is a number, within the bounds that the schema gives. Columns as for
@@ -316,7 +288,7 @@ impl Bundle {
     /// The table with absent nullable columns filled in as missing; nothing when none is absent.
     fn completed(&self, raw: &Frame) -> Result<Option<Frame>, BundleError> {
         let mut completed: Option<Frame> = None;
-        for name in &self.spec.inputs {
+        for name in &self.inputs {
             let Some(column) = self.schema.columns.get(name) else { continue };
             let number = matches!(column.kind, ColumnType::Integer | ColumnType::Number);
             match raw.get(name) {

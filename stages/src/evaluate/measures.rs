@@ -32,12 +32,11 @@ pub struct Rival {
 }
 
 impl Rival {
-    /// A rival that flags by the model's threshold.
-    pub fn scored(p: Vec<f64>, y: &[bool], threshold: f64) -> Self {
-        let flagged = p.iter().map(|&p| p >= threshold).collect();
+    /// A rival that flags each row by the threshold that applies to it.
+    pub fn scored(p: Vec<f64>, y: &[bool], thresholds: &[f64]) -> Self {
         let varies = p.iter().any(|value| Some(value) != p.first());
         let ranked = varies.then(|| Ranked::new(&Ranking::new(&p), y, &p));
-        Self { flagged, losses: scores::squared_errors(y, &p), p, ranked }
+        Self { flagged: reached(&p, thresholds), losses: scores::squared_errors(y, &p), p, ranked }
     }
 
     /// A rival that flags all rows or none, whatever the threshold.
@@ -169,6 +168,13 @@ impl Sample {
         }
     }
 
+    /// With decisions by the threshold that applies to each row; `threshold` stays the exchange rate of net benefit.
+    #[must_use]
+    pub fn decided(mut self, thresholds: &[f64]) -> Self {
+        self.flagged = reached(&self.p, thresholds);
+        self
+    }
+
     /// The measures of every row taken once.
     pub fn plain(&self) -> Measures {
         self.measure(&mut Buffers::default(), &vec![1; self.y.len()])
@@ -243,6 +249,11 @@ fn smooth_grid(ranking: &Ranking, p: &[f64]) -> Vec<f64> {
     let points = if low < high { SMOOTH_GRID } else { 1 };
     let steps = (SMOOTH_GRID - 1) as f64;
     (0..points).map(|k| if k + 1 == SMOOTH_GRID { high } else { low + k as f64 / steps * (high - low) }).collect()
+}
+
+/// Which predictions reach the threshold of their row.
+fn reached(p: &[f64], thresholds: &[f64]) -> Vec<bool> {
+    p.iter().zip(thresholds).map(|(p, threshold)| p >= threshold).collect()
 }
 
 fn or_nan(value: Option<f64>) -> f64 {

@@ -162,8 +162,11 @@ fn events(
     let order = Ranking::new(&p).order().to_vec();
     let y = pick(&y, &order);
     let linear = pick(&bundle.baseline_linear(&rows.raw).map_err(unscored)?, &order);
-    let rivals = rivals(&y, bundle.baseline_constant(), linear, threshold.value);
-    let sample = Sample::new(y, pick(&p, &order), rivals, threshold.value, policy.reported_beta(), policy.cost);
+    let thresholds: Vec<f64> = predictions.iter().map(|prediction| prediction.threshold).collect();
+    let thresholds = pick(&thresholds, &order);
+    let rivals = rivals(&y, bundle.baseline_constant(), linear, &thresholds);
+    let sample = Sample::new(y, pick(&p, &order), rivals, threshold.value, policy.reported_beta(), policy.cost)
+        .decided(&thresholds);
     let clusters = Clusters::new(&pick(&rows.patients, &order));
     let resamples = bootstrap::resample_with(
         context,
@@ -202,12 +205,12 @@ fn unscored(error: BundleError) -> StageError {
     StageError::failed(error.to_string())
 }
 /// The naive alternatives, in the order that the report expects.
-fn rivals(y: &[bool], prevalence: f64, linear: Vec<f64>, threshold: f64) -> Vec<Rival> {
+fn rivals(y: &[bool], prevalence: f64, linear: Vec<f64>, thresholds: &[f64]) -> Vec<Rival> {
     vec![
         Rival::constant(true, y),
         Rival::constant(false, y),
-        Rival::scored(vec![prevalence; y.len()], y, threshold),
-        Rival::scored(linear, y, threshold),
+        Rival::scored(vec![prevalence; y.len()], y, thresholds),
+        Rival::scored(linear, y, thresholds),
     ]
 }
 
@@ -222,6 +225,9 @@ fn write_predictions(path: &Path, row_ids: &[i64], y: &[bool], predictions: &[Pr
     if let Some(ends) = ends {
         table.push_floats("p_low", ends.iter().map(|ends| ends[0]).collect())?;
         table.push_floats("p_high", ends.iter().map(|ends| ends[1]).collect())?;
+    }
+    if predictions.iter().any(|prediction| prediction.stratum.is_some()) {
+        table.push_floats("threshold", predictions.iter().map(|prediction| prediction.threshold).collect())?;
     }
     table.push_bools("flagged", predictions.iter().map(|prediction| Some(prediction.flagged)).collect())?;
     table.write(path)

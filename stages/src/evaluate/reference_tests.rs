@@ -123,7 +123,7 @@ fn g24_f_beta() {
     near(counts.fbeta(1.0), 0.608_695_7, 1e-7);
     near(counts.fbeta(2.0), 0.7, 1e-12);
     let (y, p) = g24();
-    let policy = Policy { policy: PolicyKind::Fbeta, cost: None, beta: Some(2.0), min: None, max: None };
+    let policy = Policy { beta: Some(2.0), ..Policy::of(PolicyKind::Fbeta) };
     let candidates = sweep(&y, &p, &policy);
     let best = candidates[choose(&candidates, &policy).expect("a best one")];
     assert_eq!(best.threshold, 0.08);
@@ -141,7 +141,7 @@ fn g24_cost_threshold() {
     };
     near(cost.calibrated_optimum(), 0.090_909_1, 1e-7);
     let (y, p) = g24();
-    let policy = Policy { policy: PolicyKind::Cost, cost: Some(cost), beta: None, min: None, max: None };
+    let policy = Policy { cost: Some(cost), ..Policy::of(PolicyKind::Cost) };
     let candidates = sweep(&y, &p, &policy);
     let best = candidates[choose(&candidates, &policy).expect("a best one")];
     assert_eq!(best.threshold, 0.08);

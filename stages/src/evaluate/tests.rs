@@ -13,34 +13,15 @@ use crate::common::decision::CostTable;
 use crate::common::rng::Stream;
 use crate::common::table::Table;
 use crate::train::test_study::{ROWS, outcomes, raw, run};
-use crate::tune_threshold::{Decision, Expected, Policy, PolicyKind, Threshold};
+use crate::tune_threshold::{Policy, PolicyKind, Threshold};
 use crate::{StageContext, StageRequest};
 
 const COST: CostTable =
     CostTable { false_positive: 500.0, false_negative: 5000.0, true_positive: 500.0, true_negative: 0.0, effect: 1.0 };
 
 fn threshold(value: f64, cost: Option<CostTable>) -> Threshold {
-    let expected = Expected {
-        flagged_per_1000: 0.0,
-        cost_per_1000: None,
-        flag_all_cost_per_1000: None,
-        flag_none_cost_per_1000: None,
-        fbeta: None,
-        sensitivity: None,
-        ppv: None,
-        net_benefit: None,
-    };
-    Threshold {
-        schema_version: 1,
-        policy: Policy { policy: PolicyKind::Fbeta, cost, beta: Some(2.0), min: None, max: None },
-        value,
-        decision: Decision::Cutoff,
-        part_used: String::new(),
-        n: 0,
-        events: 0,
-        expected,
-        note: String::new(),
-    }
+    let policy = Policy { cost, beta: Some(2.0), ..Policy::of(PolicyKind::Fbeta) };
+    Threshold { policy, ..Threshold::given(value) }
 }
 
 /// Calibrated predictions with outcomes drawn from them, `per_patient` rows each.
@@ -62,8 +43,8 @@ fn report(
     let rivals = vec![
         Rival::constant(true, &y),
         Rival::constant(false, &y),
-        Rival::scored(prevalence, &y, t),
-        Rival::scored(p.iter().map(|p| 0.5 * p).collect(), &y, t),
+        Rival::scored(prevalence, &y, &vec![t; y.len()]),
+        Rival::scored(p.iter().map(|p| 0.5 * p).collect(), &y, &vec![t; y.len()]),
     ];
     let request = StageRequest {
         uses: "evaluate".to_owned(),
@@ -192,7 +173,8 @@ fn degenerate_parts_give_nulls_with_reasons() {
 #[test]
 fn a_paired_interval_of_equal_rivals_is_zero() {
     let (y, p, _) = rows(100, 1);
-    let sample = Sample::new(y.clone(), p.clone(), vec![Rival::scored(p, &y, 0.3)], 0.3, 1.0, Some(COST));
+    let sample =
+        Sample::new(y.clone(), p.clone(), vec![Rival::scored(p, &y, &vec![0.3; y.len()])], 0.3, 1.0, Some(COST));
     let measures = sample.plain();
     assert_eq!(measures.model, measures.rivals[0]);
 }

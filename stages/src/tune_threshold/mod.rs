@@ -3,22 +3,35 @@
 //! Reads the cross-fitted calibrated predictions of the training rows and nothing else; the test part is never seen.
 //! Every distinct prediction is a candidate, beside flagging everyone and flagging no one. Ties go to the higher
 //! threshold, which means fewer alerts; a rule that flags everyone gets the lowest one, so that it does so for all.
+//! Levels of a column may have thresholds of their own. How certain the choice is comes from resamples of patients.
 
+mod choice;
+mod goal;
 mod params;
+mod rows;
+mod strata;
 mod sweep;
+mod sweep_csv;
 #[cfg(test)]
 mod tests;
+mod theory;
 mod threshold;
+mod uncertainty;
 
-use std::path::Path;
-
-pub use params::{Policy, PolicyKind};
+pub use goal::Goal;
+pub use params::{Policy, PolicyKind, StrataParams};
 pub use sweep::{Candidate, choose, sweep};
-pub use threshold::{Decision, Expected, FLAG_NONE, Threshold};
+pub use threshold::{
+    Alerts, Decision, Expected, FLAG_NONE, Flat, Source, Strata, Stratum, Theory, Threshold, Uncertainty,
+};
 
-use crate::common::table::Table;
-use crate::common::{canonical_json, plot_csv};
-use crate::{ParamError, ParamSet, Role, Stage, StageContext, StageError, StageFile};
+use crate::common::canonical_json;
+use crate::{ParamError, ParamSet, Role, Stage, StageContext, StageError};
+use choice::{Choice, alerts, expected};
+use rows::Rows;
+use strata::Levels;
+use theory::theory;
+use uncertainty::uncertainty;
 
 /// The stage `tune_threshold`.
 pub struct TuneThreshold;
@@ -29,155 +42,99 @@ impl Stage for TuneThreshold {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn about(&self) -> &'static str {
-        "picks the threshold by cost or F-beta on cross-fitted training predictions"
+        "picks the threshold by the study's policy on cross-fitted training predictions"
     }
 
     fn inputs(&self) -> &'static [Role] {
-        const { &[Role::required("calibrated", "cross-fitted calibrated predictions of the training rows")] }
+        const {
+            &[
+                Role::required("calibrated", "cross-fitted calibrated predictions of the training rows"),
+                Role::optional("table", "the validated table, for thresholds by the level of a column"),
+            ]
+        }
     }
 
     fn outputs(&self) -> &'static [Role] {
         const {
             &[
-                Role::required("threshold", "the frozen threshold and what it is expected to do"),
+                Role::required("threshold", "the frozen threshold, how certain it is and what it is expected to do"),
                 Role::optional("sweep", "every candidate with its counts, cost, F-beta and net benefit"),
             ]
         }
     }
 
     fn params(&self) -> &'static [Role] {
-        const { &[Role::required("tune_threshold", "policy, cost table, beta, bounds")] }
+        const {
+            &[
+                Role::required("tune_threshold", "policy, limits, strata, resamples"),
+                Role::optional("seed", "the study's seed; without it there are no intervals"),
+                Role::optional("schema", "the columns of the raw table, to check strata against"),
+            ]
+        }
     }
 
     fn check(&self, params: &ParamSet) -> Result<(), ParamError> {
+        if params.get("seed").is_some() {
+            params.parse::<u64>("seed")?;
+        }
         Policy::parse(params).map(|_| ())
     }
 
     fn run(&self, context: &StageContext) -> Result<(), StageError> {
         let policy = Policy::parse(context.params())?;
-        let (y, p) = read_predictions(context.input("calibrated")?)?;
-        context.progress(0, Some(y.len() as u64), "rows", "sweeping thresholds");
-        let candidates = sweep(&y, &p, &policy);
-        let chosen = choose(&candidates, &policy)
-            .ok_or_else(|| StageError::failed("no threshold lies between the bounds of `tune_threshold`"))?;
-        let threshold = describe(&candidates, chosen, policy);
+        let rows = Rows::read(context, policy.strata.as_ref())?;
+        let n = rows.y.len() as u64;
+        context.progress(0, Some(n), "rows", "sweeping thresholds");
+        let choice = Choice::new(&policy, &rows).ok_or_else(|| excluded(&policy))?;
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(context.threads()).build();
+        let pool = pool.map_err(|error| StageError::failed(format!("cannot start threads: {error}")))?;
+        let threshold = pool.install(|| freeze(context, &choice))?;
         canonical_json::write(context.output("threshold")?, &threshold)?;
         if let Some(path) = context.output_opt("sweep") {
-            write_sweep(path, &candidates, chosen, &threshold.policy)?;
+            sweep_csv::write(path, &choice)?;
         }
-        context.progress(y.len() as u64, Some(y.len() as u64), "rows", threshold.note);
+        context.progress(n, Some(n), "rows", threshold.note);
         Ok(())
     }
 }
 
-/// Outcomes and calibrated probabilities; refuses what is no outcome or no probability.
-fn read_predictions(file: &StageFile) -> Result<(Vec<bool>, Vec<f64>), StageError> {
-    let table = Table::read(file)?;
-    let y: Option<Vec<bool>> = table.ints("y")?.into_iter().map(binary).collect();
-    let y = y.ok_or_else(|| StageError::input(&file.name, "column `y` holds something else than 0 and 1"))?;
-    let p = table.floats("p")?;
-    if p.iter().any(|p| !(0.0..=1.0).contains(p)) {
-        return Err(StageError::input(&file.name, "column `p` holds something else than probabilities"));
-    }
-    if y.is_empty() {
-        return Err(StageError::input(&file.name, "has no rows to choose a threshold on"));
-    }
-    Ok((y, p))
+fn excluded(policy: &Policy) -> StageError {
+    let text = format!("no threshold within the limits of `tune_threshold` gives {}", policy.aim());
+    let hint = "widen `min`, `max` or `max_flagged_per_1000`, or lower `recall`";
+    StageError::failed(text).with_hint(hint)
 }
 
-fn binary(value: Option<i64>) -> Option<bool> {
-    match value {
-        Some(0) => Some(false),
-        Some(1) => Some(true),
-        _ => None,
+fn freeze(context: &StageContext, choice: &Choice) -> Result<Threshold, StageError> {
+    let Choice { policy, rows, .. } = choice;
+    let seed = context.params().get("seed").map(|_| context.seed()).transpose()?;
+    let (resamples, confidence) = (policy.resamples(), policy.level());
+    let source = uncertainty::Source { seed, label: "overall", resamples, confidence };
+    let certain = uncertainty(choice, source);
+    let chosen = choice.chosen();
+    let (value, mut counts, mut strata) = (chosen.threshold, chosen.counts, None);
+    if let Some(params) = &policy.strata {
+        let vouched = context.params().get("schema").is_some();
+        let levels = Levels { policy, strata: params, rows, overall: value, source, vouched };
+        let (frozen, together) = levels.freeze()?;
+        (strata, counts) = (Some(frozen), together);
     }
-}
-
-fn describe(candidates: &[Candidate], chosen: usize, policy: Policy) -> Threshold {
-    let Candidate { threshold: value, counts, .. } = candidates[chosen];
-    let per_1000 = |counts| policy.cost.as_ref().and_then(|cost| cost.mean(counts)).map(|mean| 1000.0 * mean);
-    let share = |part: u64, whole: u64| (whole > 0).then(|| part as f64 / whole as f64);
-    let none = candidates.first().and_then(|candidate| per_1000(&candidate.counts));
-    let all = candidates.last().and_then(|candidate| per_1000(&candidate.counts));
-    let expected = Expected {
-        flagged_per_1000: 1000.0 * counts.flagged() as f64 / counts.rows() as f64,
-        cost_per_1000: per_1000(&counts),
-        flag_all_cost_per_1000: all,
-        flag_none_cost_per_1000: none,
-        fbeta: counts.fbeta(policy.reported_beta()),
-        sensitivity: share(counts.true_positive, counts.events()),
-        ppv: share(counts.true_positive, counts.flagged()),
-        net_benefit: counts.net_benefit(value),
-    };
-    let decision = if counts.flagged() == counts.rows() {
-        Decision::FlagAll
-    } else if counts.flagged() == 0 {
-        Decision::FlagNone
-    } else {
-        Decision::Cutoff
-    };
-    let note = note(decision, &expected, &policy);
-    Threshold {
-        schema_version: 1,
-        policy,
+    Ok(Threshold {
+        schema_version: 2,
+        policy: (*policy).clone(),
         value,
-        decision,
+        decision: choice.decision(),
         part_used: "cross-fitted training predictions".to_owned(),
         n: counts.rows(),
         events: counts.events(),
-        expected,
-        note,
-    }
-}
-
-fn note(decision: Decision, expected: &Expected, policy: &Policy) -> String {
-    let goal = match policy.policy {
-        PolicyKind::Cost => "the lowest cost".to_owned(),
-        PolicyKind::Fbeta => format!("the highest F-beta (beta {})", policy.reported_beta()),
-    };
-    match decision {
-        Decision::Cutoff => {
-            format!("{goal} flags {:.0} of 1,000 training rows", expected.flagged_per_1000)
-        }
-        Decision::FlagAll => format!("{goal} flags every training row: the model adds nothing to flagging everyone"),
-        Decision::FlagNone => format!("{goal} flags no training row: the model adds nothing to leaving everyone alone"),
-    }
-}
-
-/// More rows than this make a plot no better; the file then keeps evenly spaced candidates.
-const MAX_SWEEP_ROWS: usize = 2000;
-
-fn write_sweep(path: &Path, candidates: &[Candidate], chosen: usize, policy: &Policy) -> Result<(), StageError> {
-    let header =
-        ["threshold", "candidate", "flagged_share", "tp", "fp", "fn", "tn", "cost_per_1000", "fbeta", "net_benefit"];
-    let last = candidates.len() - 1;
-    let step = candidates.len().div_ceil(MAX_SWEEP_ROWS);
-    let kept =
-        candidates.iter().enumerate().rev().filter(|&(index, _)| index % step == 0 || index == last || index == chosen);
-    let rows = kept.map(|(index, Candidate { threshold, counts, allowed })| {
-        let kind = match index {
-            _ if index == chosen => "chosen",
-            0 => "flag_none",
-            _ if index == last => "flag_all",
-            _ if !allowed => "out_of_bounds",
-            _ => "",
-        };
-        vec![
-            plot_csv::number(Some(*threshold)),
-            kind.to_owned(),
-            plot_csv::number(Some(counts.flagged() as f64 / counts.rows() as f64)),
-            counts.true_positive.to_string(),
-            counts.false_positive.to_string(),
-            counts.false_negative.to_string(),
-            counts.true_negative.to_string(),
-            plot_csv::number(policy.cost.as_ref().and_then(|cost| cost.mean(counts)).map(|mean| 1000.0 * mean)),
-            plot_csv::number(counts.fbeta(policy.reported_beta())),
-            plot_csv::number(counts.net_benefit(*threshold)),
-        ]
-    });
-    plot_csv::write(path, &header, rows)
+        expected: expected(policy, value, &counts),
+        note: choice.note("training"),
+        theory: Some(theory(choice, &certain)),
+        uncertainty: Some(certain),
+        alerts: policy.prevalences.iter().map(|&rate| alerts(rate, &counts)).collect(),
+        strata,
+    })
 }

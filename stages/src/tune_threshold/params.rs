@@ -1,12 +1,18 @@
-//! The policy that picks the threshold, as written in params.yaml.
+//! The policy that picks the threshold, as written in params.yaml, and its check.
+
+use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::common::decision::{CostTable, Counts};
+use crate::common::decision::CostTable;
+use crate::common::schema::{AvailableAt, ColumnType, Schema};
 use crate::{ParamError, ParamSet};
 
-/// What the threshold optimises.
+/// The key of params.yaml.
+const KEY: &str = "tune_threshold";
+
+/// What the threshold optimises or keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PolicyKind {
@@ -14,75 +20,342 @@ pub enum PolicyKind {
     Cost,
     /// The highest F-beta with `beta`.
     Fbeta,
+    /// The highest F1.
+    F1,
+    /// The highest sensitivity + specificity − 1.
+    Youden,
+    /// The highest threshold that still finds the share `recall` of the events.
+    RecallFloor,
+    /// The highest net benefit, averaged over the threshold probabilities in `range`, or at the one that `cost` implies.
+    NetBenefit,
+    /// As many flagged as `max_flagged_per_1000` allows: those at the highest risk.
+    Capacity,
+    /// The threshold `value`, whatever the predictions say.
+    Fixed,
 }
 
 /// `tune_threshold` in params.yaml.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Policy {
-    /// What is optimised.
+    /// What is optimised or kept.
     pub policy: PolicyKind,
-    /// The cost table. Needed by the policy `cost`; beside `fbeta` it only lets reports state costs.
+    /// The cost table. Needed by the policy `cost`; `net_benefit` may take its threshold probability from it; beside
+    /// the others it only lets reports state costs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<CostTable>,
     /// How many times more recall weighs than precision. Needed by `fbeta`; reports use 1 when it is absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub beta: Option<f64>,
+    /// The share of events that must be found, above 0 and at most 1. Needed by `recall_floor`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recall: Option<f64>,
+    /// The lowest and the highest threshold probability at which one would act, for `net_benefit`; equal for a single
+    /// one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<[f64; 2]>,
+    /// The threshold of the policy `fixed`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<f64>,
+    /// Most flagged rows per 1,000. Needed by `capacity`; beside the other policies a limit that they must keep.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_flagged_per_1000: Option<f64>,
     /// The lowest threshold allowed; with it, flagging everyone is no candidate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min: Option<f64>,
     /// The highest threshold allowed; with it, flagging no one is no candidate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max: Option<f64>,
+    /// Thresholds of their own for the levels of a column.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strata: Option<StrataParams>,
+    /// Resamples of patients behind the intervals of the threshold and of what it achieves: 0 (none) or 100 to 100,000;
+    /// absent: 500. Needs `seed` among the stage's params.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bootstrap: Option<usize>,
+    /// Level of those intervals; absent: 0.95.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<f64>,
+    /// Event rates for which the expected number of alerts is worked out, each above 0 and below 1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prevalences: Vec<f64>,
 }
 
+/// Thresholds by the level of a column, such as the phase of a trial.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StrataParams {
+    /// The column of the raw table. A row whose level is missing or not among those of training gets the overall
+    /// threshold.
+    pub column: String,
+    /// Fewest events, and fewest rows without one, on which a level may choose a threshold; with fewer it gets the
+    /// overall one.
+    #[serde(default = "min_events")]
+    pub min_events: u64,
+    /// Levels whose threshold is given rather than chosen.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub thresholds: BTreeMap<String, f64>,
+    /// Levels with a policy of their own. Every other level of the training rows gets the study's, on its own rows.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub policies: BTreeMap<String, Policy>,
+}
+
+fn min_events() -> u64 {
+    20
+}
+
+/// Resamples when nothing is said.
+const BOOTSTRAP: usize = 500;
+/// Most event rates in the table of alerts.
+const MOST_PREVALENCES: usize = 50;
+
 impl Policy {
-    /// Reads and checks `tune_threshold` of the declared parameters.
+    /// A policy with nothing else set.
+    pub fn of(policy: PolicyKind) -> Self {
+        Self {
+            policy,
+            cost: None,
+            beta: None,
+            recall: None,
+            range: None,
+            value: None,
+            max_flagged_per_1000: None,
+            min: None,
+            max: None,
+            strata: None,
+            bootstrap: None,
+            confidence: None,
+            prevalences: Vec::new(),
+        }
+    }
+
+    /// The policy `fixed` at a threshold.
+    pub fn fixed(value: f64) -> Self {
+        Self { value: Some(value), ..Self::of(PolicyKind::Fixed) }
+    }
+
+    /// Reads and checks `tune_threshold` of the declared parameters; against `schema`, when that is declared as well.
     pub fn parse(params: &ParamSet) -> Result<Self, ParamError> {
-        let policy: Self = params.parse("tune_threshold")?;
-        policy.check()?;
+        let policy: Self = params.parse(KEY)?;
+        policy.check_below(KEY)?;
+        if let (Some(strata), Some(_)) = (&policy.strata, params.get("schema")) {
+            strata.check_columns(&params.parse("schema")?)?;
+        }
         Ok(policy)
     }
 
     /// The beta of reported F-beta values.
     pub fn reported_beta(&self) -> f64 {
-        self.beta.unwrap_or(1.0)
+        self.beta.filter(|_| self.policy != PolicyKind::F1).unwrap_or(1.0)
     }
 
-    /// How bad a decision is under this policy; lower is better. An undefined F-beta is as bad as 0.
-    pub(super) fn loss(&self, counts: &Counts) -> f64 {
-        match (self.policy, &self.cost) {
-            (PolicyKind::Cost, Some(cost)) => cost.mean(counts).unwrap_or(f64::INFINITY),
-            _ => -counts.fbeta(self.reported_beta()).unwrap_or(0.0),
-        }
+    /// Resamples of patients.
+    pub fn resamples(&self) -> usize {
+        self.bootstrap.unwrap_or(BOOTSTRAP)
     }
 
-    fn check(&self) -> Result<(), ParamError> {
-        let at = |key: &str, message: String| ParamError::new(format!("tune_threshold.{key}"), message);
-        if let Some(cost) = &self.cost {
-            cost.check().map_err(|(field, message)| at(&format!("cost.{field}"), message))?;
+    /// Level of the intervals.
+    pub fn level(&self) -> f64 {
+        self.confidence.unwrap_or(0.95)
+    }
+
+    fn check_below(&self, key: &str) -> Result<(), ParamError> {
+        let at = |inner: &str, message: String| Err(ParamError::new(format!("{key}.{inner}"), message));
+        if let Some(cost) = &self.cost
+            && let Err((field, message)) = cost.check()
+        {
+            return at(&format!("cost.{field}"), message);
         }
-        match self.policy {
-            PolicyKind::Cost if self.cost.is_none() => {
-                return Err(at("cost", "is missing: the policy `cost` needs a cost table".to_owned()));
+        if let Some((inner, message)) = self.missing() {
+            return at(inner, message.to_owned());
+        }
+        if let Some((inner, message)) = self.nonsense() {
+            return at(inner, message);
+        }
+        self.check_resampling(key)?;
+        self.strata.as_ref().map_or(Ok(()), |strata| strata.check_below(key))
+    }
+
+    /// What the policy needs and does not have.
+    fn missing(&self) -> Option<(&'static str, &'static str)> {
+        let absent = match self.policy {
+            PolicyKind::Cost => (self.cost.is_none(), "cost", "is missing: the policy `cost` needs a cost table"),
+            PolicyKind::Fbeta => {
+                (self.beta.is_none(), "beta", "is missing: the policy `fbeta` needs it (2 weighs recall twice)")
             }
-            PolicyKind::Fbeta if self.beta.is_none() => {
-                return Err(at("beta", "is missing: the policy `fbeta` needs it (2 weighs recall twice)".to_owned()));
+            PolicyKind::RecallFloor => (
+                self.recall.is_none(),
+                "recall",
+                "is missing: the policy `recall_floor` needs the share of events to be found, such as 0.9",
+            ),
+            PolicyKind::NetBenefit => (
+                self.range.is_none() && self.cost.is_none(),
+                "range",
+                "is missing: the policy `net_benefit` needs the threshold probabilities at which one would act, such \
+                 as [0.05, 0.2], or a cost table that implies one",
+            ),
+            PolicyKind::Capacity => (
+                self.max_flagged_per_1000.is_none(),
+                "max_flagged_per_1000",
+                "is missing: the policy `capacity` needs the most rows per 1,000 that may be flagged",
+            ),
+            PolicyKind::Fixed => {
+                (self.value.is_none(), "value", "is missing: the policy `fixed` needs the threshold itself")
             }
-            _ => {}
+            PolicyKind::F1 | PolicyKind::Youden => (false, "", ""),
+        };
+        absent.0.then_some((absent.1, absent.2))
+    }
+
+    /// A setting that makes no sense.
+    fn nonsense(&self) -> Option<(&'static str, String)> {
+        let share = |value: f64| (0.0..=1.0).contains(&value);
+        if let Some(message) = self.pointless() {
+            return Some(("cost", message));
         }
         if let Some(beta) = self.beta.filter(|beta| !(beta.is_finite() && *beta > 0.0)) {
-            return Err(at("beta", format!("{beta} is not a number above 0")));
+            return Some(("beta", format!("{beta} is not a number above 0")));
         }
-        for (key, bound) in [("min", self.min), ("max", self.max)] {
-            if let Some(bound) = bound.filter(|bound| !(0.0..=1.0).contains(bound)) {
-                return Err(at(key, format!("{bound} is not a probability")));
+        if let Some(beta) = self.beta.filter(|beta| self.policy == PolicyKind::F1 && *beta != 1.0) {
+            return Some(("beta", format!("is {beta}, and the policy `f1` weighs recall and precision alike")));
+        }
+        if let Some(recall) = self.recall.filter(|recall| !(*recall > 0.0 && *recall <= 1.0)) {
+            return Some(("recall", format!("{recall} is not a share above 0 and at most 1")));
+        }
+        if let Some([low, high]) = self.range.filter(|[low, high]| !(*low > 0.0 && low <= high && *high < 1.0)) {
+            return Some(("range", format!("{low} to {high} is no range of probabilities between 0 and 1")));
+        }
+        if let Some(most) = self.max_flagged_per_1000.filter(|most| !(*most > 0.0 && *most <= 1000.0)) {
+            return Some(("max_flagged_per_1000", format!("{most} is not a number above 0 and at most 1000")));
+        }
+        for (key, bound) in [("value", self.value), ("min", self.min), ("max", self.max)] {
+            if let Some(bound) = bound.filter(|bound| !share(*bound)) {
+                return Some((key, format!("{bound} is not a probability")));
             }
         }
         match (self.min, self.max) {
-            (Some(min), Some(max)) if min > max => Err(at("min", format!("{min} lies above `max` {max}"))),
-            _ => Ok(()),
+            (Some(min), Some(max)) if min > max => Some(("min", format!("{min} lies above `max` {max}"))),
+            _ => self.aimless(),
         }
+    }
+
+    /// Settings that a fixed threshold would silently ignore.
+    fn aimless(&self) -> Option<(&'static str, String)> {
+        let limits = [("min", self.min), ("max", self.max), ("max_flagged_per_1000", self.max_flagged_per_1000)];
+        let limit = limits.into_iter().find(|(_, limit)| limit.is_some()).filter(|_| self.policy == PolicyKind::Fixed);
+        limit.map(|(key, _)| (key, "is a limit on a choice, and the policy `fixed` chooses nothing".to_owned()))
+    }
+
+    /// Why the costs leave nothing to choose, for policies that choose by them.
+    fn pointless(&self) -> Option<String> {
+        let chooses = match self.policy {
+            PolicyKind::Cost => true,
+            PolicyKind::NetBenefit => self.range.is_none(),
+            _ => false,
+        };
+        let cost = self.cost.as_ref().filter(|cost| chooses && cost.calibrated_optimum().is_none())?;
+        let never = cost.flagged_event() >= cost.false_negative;
+        Some(if never {
+            format!(
+                "leaves nothing to choose: flagging a patient with the event costs {} and missing one {}, so flagging \
+                 never pays",
+                cost.flagged_event(),
+                cost.false_negative
+            )
+        } else {
+            format!(
+                "leaves nothing to choose: flagging a patient without the event costs {} and leaving one alone {}, so \
+                 flagging everyone is always best",
+                cost.false_positive, cost.true_negative
+            )
+        })
+    }
+
+    fn check_resampling(&self, key: &str) -> Result<(), ParamError> {
+        let at = |inner: String, message: String| Err(ParamError::new(format!("{key}.{inner}"), message));
+        if let Some(count) = self.bootstrap.filter(|count| *count != 0 && !(100..=100_000).contains(count)) {
+            return at("bootstrap".to_owned(), format!("{count} resamples: give 0 for none, or 100 to 100000"));
+        }
+        if let Some(level) = self.confidence.filter(|level| !(*level > 0.0 && *level < 1.0)) {
+            return at("confidence".to_owned(), format!("{level} is not a level between 0 and 1"));
+        }
+        if self.prevalences.len() > MOST_PREVALENCES {
+            return at("prevalences".to_owned(), format!("are more than {MOST_PREVALENCES}"));
+        }
+        match self.prevalences.iter().position(|rate| !(*rate > 0.0 && *rate < 1.0)) {
+            Some(index) => {
+                at(format!("prevalences.{index}"), format!("{} is not a rate between 0 and 1", self.prevalences[index]))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The first setting that only the whole study can have.
+    fn of_the_study(&self) -> Option<&'static str> {
+        let set = [
+            ("strata", self.strata.is_some()),
+            ("bootstrap", self.bootstrap.is_some()),
+            ("confidence", self.confidence.is_some()),
+            ("prevalences", !self.prevalences.is_empty()),
+        ];
+        set.into_iter().find(|(_, set)| *set).map(|(key, _)| key)
+    }
+}
+
+impl StrataParams {
+    fn check_below(&self, key: &str) -> Result<(), ParamError> {
+        let at = |inner: String, message: String| Err(ParamError::new(format!("{key}.strata.{inner}"), message));
+        if self.column.is_empty() {
+            return at("column".to_owned(), "names no column".to_owned());
+        }
+        if self.min_events == 0 {
+            return at("min_events".to_owned(), "must be at least 1: a threshold needs events".to_owned());
+        }
+        for (level, threshold) in &self.thresholds {
+            if !(0.0..=1.0).contains(threshold) {
+                return at(format!("thresholds.{level}"), format!("{threshold} is not a probability"));
+            }
+            if self.policies.contains_key(level) {
+                return at(format!("thresholds.{level}"), "has a policy as well; give one of the two".to_owned());
+            }
+        }
+        for (level, policy) in &self.policies {
+            if let Some(inner) = policy.of_the_study() {
+                return at(format!("policies.{level}.{inner}"), "is set for the whole study, not by level".to_owned());
+            }
+            policy.check_below(&format!("{key}.strata.policies.{level}"))?;
+        }
+        Ok(())
+    }
+
+    /// Checks the column and the named levels against the schema.
+    fn check_columns(&self, schema: &Schema) -> Result<(), ParamError> {
+        let at = |inner: String, message: String| Err(ParamError::new(format!("{KEY}.strata.{inner}"), message));
+        let name = &self.column;
+        let Some(column) = schema.columns.get(name) else {
+            return at("column".to_owned(), format!("`{name}` is not under schema.columns"));
+        };
+        if *name == schema.target.column || column.available_at == AvailableAt::Post {
+            return at("column".to_owned(), format!("`{name}` is not known when a patient is scored"));
+        }
+        if column.kind == ColumnType::Number {
+            return at("column".to_owned(), format!("`{name}` is a number; strata need levels"));
+        }
+        let known = column.text_levels();
+        let named = self.thresholds.keys().map(|level| ("thresholds", level));
+        let mut named = named.chain(self.policies.keys().map(|level| ("policies", level)));
+        match named.find(|(_, level)| !known.is_empty() && !known.contains(level)) {
+            Some((part, level)) => {
+                let levels = known.join(", ");
+                at(format!("{part}.{level}"), format!("is no level of `{name}`, which has: {levels}"))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The levels that the parameters name.
+    pub fn named(&self) -> impl Iterator<Item = &String> {
+        self.thresholds.keys().chain(self.policies.keys())
     }
 }
 
@@ -96,26 +369,94 @@ mod tests {
         Policy::parse(&ParamSet::new(map))
     }
 
+    fn path(value: Value) -> String {
+        parse(value).expect_err("invalid").path.replace("tune_threshold.", "")
+    }
+
     #[test]
     fn whole_numbers_and_defaults_are_accepted() {
         let policy = parse(json!({"policy": "cost", "cost": {"false_positive": 500, "false_negative": 5000}}));
-        let cost = policy.expect("valid").cost.expect("given");
+        let policy = policy.expect("valid");
+        let cost = policy.cost.expect("given");
         assert_eq!((cost.true_positive, cost.true_negative, cost.effect), (0.0, 0.0, 1.0));
+        assert_eq!((policy.resamples(), policy.level(), policy.reported_beta()), (500, 0.95, 1.0));
     }
 
     #[test]
     fn errors_name_the_dotted_path() {
-        let path = |value| parse(value).expect_err("invalid").path;
         let cost = json!({"false_positive": 1, "false_negative": 2, "effect": 2});
-        assert_eq!(path(json!({"policy": "cost", "cost": cost})), "tune_threshold.cost.effect");
-        assert_eq!(path(json!({"policy": "cost"})), "tune_threshold.cost");
-        assert_eq!(path(json!({"policy": "fbeta"})), "tune_threshold.beta");
-        assert_eq!(path(json!({"policy": "fbeta", "beta": 0})), "tune_threshold.beta");
-        assert_eq!(path(json!({"policy": "fbeta", "beta": 2, "max": 1.5})), "tune_threshold.max");
-        assert_eq!(path(json!({"policy": "fbeta", "beta": 2, "min": 0.5, "max": 0.1})), "tune_threshold.min");
-        assert_eq!(
-            path(json!({"policy": "fbeta", "beta": 2, "cost": {"false_positive": "x"}})),
-            "tune_threshold.cost.false_positive"
-        );
+        assert_eq!(path(json!({"policy": "cost", "cost": cost})), "cost.effect");
+        assert_eq!(path(json!({"policy": "cost"})), "cost");
+        assert_eq!(path(json!({"policy": "fbeta"})), "beta");
+        assert_eq!(path(json!({"policy": "fbeta", "beta": 0})), "beta");
+        assert_eq!(path(json!({"policy": "f1", "beta": 2})), "beta");
+        assert_eq!(path(json!({"policy": "fbeta", "beta": 2, "max": 1.5})), "max");
+        assert_eq!(path(json!({"policy": "fbeta", "beta": 2, "min": 0.5, "max": 0.1})), "min");
+        assert_eq!(path(json!({"policy": "fbeta", "beta": 2, "cost": {"false_positive": "x"}})), "cost.false_positive");
+        assert_eq!(path(json!({"policy": "recall_floor"})), "recall");
+        assert_eq!(path(json!({"policy": "recall_floor", "recall": 1.1})), "recall");
+        assert_eq!(path(json!({"policy": "recall_floor", "recall": 0})), "recall");
+        assert_eq!(path(json!({"policy": "net_benefit"})), "range");
+        assert_eq!(path(json!({"policy": "net_benefit", "range": [0.3, 0.1]})), "range");
+        assert_eq!(path(json!({"policy": "net_benefit", "range": [0, 0.1]})), "range");
+        assert_eq!(path(json!({"policy": "capacity"})), "max_flagged_per_1000");
+        assert_eq!(path(json!({"policy": "capacity", "max_flagged_per_1000": 0})), "max_flagged_per_1000");
+        assert_eq!(path(json!({"policy": "fixed"})), "value");
+        assert_eq!(path(json!({"policy": "fixed", "value": 2})), "value");
+        assert_eq!(path(json!({"policy": "fixed", "value": 0.2, "min": 0.1})), "min");
+        assert_eq!(path(json!({"policy": "youden", "bootstrap": 7})), "bootstrap");
+        assert_eq!(path(json!({"policy": "youden", "confidence": 1})), "confidence");
+        assert_eq!(path(json!({"policy": "youden", "prevalences": [0.1, 1.0]})), "prevalences.1");
+    }
+
+    #[test]
+    fn costs_that_leave_nothing_to_choose_are_refused_where_they_choose() {
+        let equal = json!({"false_positive": 500, "false_negative": 5000, "true_positive": 5000});
+        let error = parse(json!({"policy": "cost", "cost": equal})).expect_err("flagging never pays");
+        assert!(error.path == "tune_threshold.cost" && error.message.contains("never pays"), "{error}");
+        let free = json!({"false_positive": 0, "false_negative": 5000});
+        let error = parse(json!({"policy": "net_benefit", "cost": free})).expect_err("flagging is free");
+        assert!(error.message.contains("everyone is always best"), "{error}");
+        let reported = json!({"policy": "fbeta", "beta": 2, "cost": free});
+        assert!(parse(reported).is_ok(), "it only states costs");
+    }
+
+    #[test]
+    fn strata_are_checked_level_by_level() {
+        let strata = |strata: Value| json!({"policy": "f1", "strata": strata});
+        assert_eq!(path(strata(json!({"column": "", "min_events": 5}))), "strata.column");
+        assert_eq!(path(strata(json!({"column": "c", "min_events": 0}))), "strata.min_events");
+        assert_eq!(path(strata(json!({"column": "c", "thresholds": {"I": 1.5}}))), "strata.thresholds.I");
+        let both = json!({"column": "c", "thresholds": {"I": 0.5}, "policies": {"I": {"policy": "f1"}}});
+        assert_eq!(path(strata(both)), "strata.thresholds.I");
+        let inner = json!({"column": "c", "policies": {"I": {"policy": "fixed"}}});
+        assert_eq!(path(strata(inner)), "strata.policies.I.value");
+        let inner = json!({"column": "c", "policies": {"I": {"policy": "f1", "bootstrap": 100}}});
+        assert_eq!(path(strata(inner)), "strata.policies.I.bootstrap");
+    }
+
+    #[test]
+    fn strata_fit_the_schema_where_it_is_declared() {
+        let schema = json!({
+            "target": {"column": "y", "event": "ends"},
+            "columns": {
+                "y": {"type": "integer"},
+                "phase": {"type": "category", "levels": ["I", "II"]},
+                "late": {"type": "category", "levels": ["a"], "available_at": "post"},
+                "x": {"type": "number"},
+            },
+        });
+        let parse = |strata: Value| {
+            let policy = json!({"policy": "f1", "strata": strata});
+            let Value::Object(map) = json!({"tune_threshold": policy, "schema": schema}) else { unreachable!() };
+            Policy::parse(&ParamSet::new(map))
+        };
+        assert!(parse(json!({"column": "phase", "thresholds": {"I": 0.2}})).is_ok());
+        let path = |strata: Value| parse(strata).expect_err("invalid").path.replace("tune_threshold.strata.", "");
+        for column in ["phases", "late", "y", "x"] {
+            assert_eq!(path(json!({"column": column})), "column");
+        }
+        assert_eq!(path(json!({"column": "phase", "thresholds": {"III": 0.2}})), "thresholds.III");
+        assert_eq!(path(json!({"column": "phase", "policies": {"IV": {"policy": "f1"}}})), "policies.IV");
     }
 }

@@ -1,9 +1,10 @@
-//! Every candidate threshold with its confusion matrix, in one pass over the sorted predictions.
+//! Every candidate threshold with its confusion matrix, in one pass over the sorted predictions, however the rows are
+//! weighted.
 
 use crate::common::decision::Counts;
-use crate::common::scores::Ranking;
+use crate::common::scores::{Ranking, class_weights};
 
-use super::params::Policy;
+use super::params::{Policy, PolicyKind};
 use super::threshold::FLAG_NONE;
 
 /// One candidate.
@@ -13,43 +14,65 @@ pub struct Candidate {
     pub threshold: f64,
     /// What happens then.
     pub counts: Counts,
-    /// Whether the policy's bounds allow it.
+    /// Whether the policy's bounds, capacity and floor allow it.
     pub allowed: bool,
 }
 
-/// All candidates, highest threshold first: flagging no one, every distinct prediction, the policy's bounds, flagging
-/// everyone. Takes n log n steps.
-pub fn sweep(y: &[bool], p: &[f64], policy: &Policy) -> Vec<Candidate> {
-    let ranking = Ranking::new(p);
-    let distinct = ranking.groups().filter_map(|group| group.first().map(|&row| p[row]));
-    let mut thresholds: Vec<f64> = distinct.chain([FLAG_NONE, 0.0]).chain(policy.min).chain(policy.max).collect();
-    thresholds.sort_by(|a, b| b.total_cmp(a));
-    thresholds.dedup();
+/// The candidates of some rows, sorted once for any number of resamples: flagging no one, every distinct prediction,
+/// the policy's own numbers, flagging everyone.
+#[derive(Debug, Clone)]
+pub(super) struct Ladder {
+    /// Highest first.
+    thresholds: Vec<f64>,
+    /// How many of `order` are flagged at each.
+    flagged: Vec<usize>,
+    /// Rows, the highest prediction first.
+    order: Vec<usize>,
+}
 
-    let mut counts = Counts::default();
-    for &event in y {
-        counts.add(false, event, 1);
+impl Ladder {
+    /// Sorts: n log n steps.
+    pub fn new(p: &[f64], policy: &Policy) -> Self {
+        let ranking = Ranking::new(p);
+        let distinct = ranking.groups().filter_map(|group| group.first().map(|&row| p[row]));
+        let own = [policy.min, policy.max, policy.value.filter(|_| policy.policy == PolicyKind::Fixed)];
+        let all = distinct.chain([FLAG_NONE, 0.0]).chain(own.into_iter().flatten());
+        // Adding 0.0 turns -0.0 into 0.0.
+        let mut thresholds: Vec<f64> = all.map(|threshold| threshold + 0.0).collect();
+        thresholds.sort_by(|a, b| b.total_cmp(a));
+        thresholds.dedup();
+        let order: Vec<usize> = ranking.order().iter().rev().copied().collect();
+        let reached = |threshold: &f64| order.partition_point(|&row| p[row] >= *threshold);
+        Self { flagged: thresholds.iter().map(reached).collect(), thresholds, order }
     }
-    let mut descending = ranking.order().iter().rev().peekable();
-    let mut candidates = Vec::with_capacity(thresholds.len());
-    for threshold in thresholds {
-        while let Some(&row) = descending.next_if(|&&row| p[row] >= threshold) {
-            if y[row] {
-                counts.false_negative -= 1;
-            } else {
-                counts.true_negative -= 1;
+
+    /// The candidates for rows taken `weights[row]` times, highest threshold first: n steps.
+    pub fn candidates(&self, y: &[bool], weights: &[u32], policy: &Policy) -> Vec<Candidate> {
+        let (events, others) = class_weights(0..y.len(), y, weights);
+        let mut counts = Counts { false_negative: events, true_negative: others, ..Counts::default() };
+        let mut done = 0;
+        let steps = self.thresholds.iter().zip(&self.flagged).map(|(&threshold, &reached)| {
+            for &row in &self.order[done..reached] {
+                let weight = u64::from(weights[row]);
+                let missed = if y[row] { &mut counts.false_negative } else { &mut counts.true_negative };
+                *missed -= weight;
+                counts.add(true, y[row], weight);
             }
-            counts.add(true, y[row], 1);
-        }
-        let allowed = policy.min.is_none_or(|min| threshold >= min) && policy.max.is_none_or(|max| threshold <= max);
-        candidates.push(Candidate { threshold, counts, allowed });
+            done = reached;
+            Candidate { threshold, counts, allowed: policy.allows(threshold, &counts) }
+        });
+        steps.collect()
     }
-    candidates
+}
+
+/// All candidates for rows taken once, highest threshold first.
+pub fn sweep(y: &[bool], p: &[f64], policy: &Policy) -> Vec<Candidate> {
+    Ladder::new(p, policy).candidates(y, &vec![1; y.len()], policy)
 }
 
 /// The index of the best allowed candidate; ties go to the higher threshold, unless everyone is flagged: then the
-/// lowest allowed one is taken, so that later patients with lower predictions are flagged as well. `None` when none is allowed, which the
-/// bounds being candidates themselves rules out.
+/// lowest allowed one is taken, so that later patients with lower predictions are flagged as well. `None` when none is
+/// allowed.
 pub fn choose(candidates: &[Candidate], policy: &Policy) -> Option<usize> {
     let mut best: Option<(usize, f64)> = None;
     for (index, candidate) in candidates.iter().enumerate().filter(|(_, candidate)| candidate.allowed) {
@@ -62,22 +85,20 @@ pub fn choose(candidates: &[Candidate], policy: &Policy) -> Option<usize> {
     let flags_everyone = |candidate: &Candidate| {
         candidate.allowed && candidate.counts.rows() > 0 && candidate.counts.flagged() == candidate.counts.rows()
     };
-    if flags_everyone(&candidates[index]) {
+    if flags_everyone(&candidates[index]) && policy.policy != PolicyKind::RecallFloor {
         return candidates.iter().rposition(flags_everyone);
     }
     Some(index)
 }
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::common::decision::CostTable;
-    use crate::tune_threshold::PolicyKind;
     use proptest::prelude::*;
 
     fn cost(false_positive: f64, false_negative: f64) -> Policy {
         let table = CostTable { false_positive, false_negative, true_positive: 0.0, true_negative: 0.0, effect: 1.0 };
-        Policy { policy: PolicyKind::Cost, cost: Some(table), beta: None, min: None, max: None }
+        Policy { cost: Some(table), ..Policy::of(PolicyKind::Cost) }
     }
 
     fn best(y: &[bool], p: &[f64], policy: &Policy) -> Candidate {

@@ -1,0 +1,118 @@
+//! Thresholds by the level of a column: chosen on each level's own rows where there are enough events, given, or the
+//! overall one.
+
+use std::collections::BTreeMap;
+
+use crate::StageError;
+use crate::common::decision::Counts;
+
+use super::choice::{Choice, expected};
+use super::params::{Policy, StrataParams};
+use super::rows::Rows;
+use super::threshold::{Source, Strata, Stratum};
+use super::uncertainty::{self, uncertainty};
+
+/// What is needed to give every level its threshold.
+pub(super) struct Levels<'a> {
+    /// The study's policy.
+    pub policy: &'a Policy,
+    /// Its strata.
+    pub strata: &'a StrataParams,
+    /// All rows.
+    pub rows: &'a Rows,
+    /// The overall threshold.
+    pub overall: f64,
+    /// Where resamples come from.
+    pub source: uncertainty::Source<'a>,
+    /// Whether the schema has vouched for the levels that the parameters name.
+    pub vouched: bool,
+}
+
+impl Levels<'_> {
+    /// The thresholds, and the counts of deciding every row by its own.
+    pub fn freeze(&self) -> Result<(Strata, Counts), StageError> {
+        let by_level = self.rows.by_level();
+        self.check_named(&by_level)?;
+        // Without its strata the study's policy is that of a level.
+        let plain = Policy { strata: None, ..self.policy.clone() };
+        let mut levels = BTreeMap::new();
+        let names = by_level.keys().copied().chain(self.strata.named().map(String::as_str));
+        for name in names {
+            if !levels.contains_key(name) {
+                let index = by_level.get(name).map_or(&[][..], Vec::as_slice);
+                levels.insert(name.to_owned(), self.level(name, index, &plain));
+            }
+        }
+        let mut counts = Counts::default();
+        for (row, level) in self.rows.levels.iter().enumerate() {
+            let own = level.as_ref().and_then(|level| levels.get(level));
+            let threshold = own.map_or(self.overall, |stratum| stratum.value);
+            counts.add(self.rows.p[row] >= threshold, self.rows.y[row], 1);
+        }
+        let strata = Strata {
+            column: self.strata.column.clone(),
+            min_events: self.strata.min_events,
+            without_strata: expected(self.policy, self.overall, &count(self.rows, self.overall)),
+            levels,
+        };
+        Ok((strata, counts))
+    }
+
+    fn level(&self, name: &str, index: &[usize], plain: &Policy) -> Stratum {
+        let rows = self.rows.take(index);
+        let policy = self.strata.policies.get(name).unwrap_or(plain);
+        let given = |value: f64, source: Source, note: String| {
+            let counts = count(&rows, value);
+            let expected = (counts.rows() > 0).then(|| expected(policy, value, &counts));
+            Stratum { value, source, n: counts.rows(), events: counts.events(), expected, uncertainty: None, note }
+        };
+        if let Some(&value) = self.strata.thresholds.get(name) {
+            return given(value, Source::Given, "given in the parameters".to_owned());
+        }
+        let (events, least) = (rows.y.iter().filter(|&&y| y).count() as u64, self.strata.min_events);
+        let others = rows.y.len() as u64 - events;
+        if events.min(others) < least {
+            let (few, what) = if events < least { (events, "events") } else { (others, "rows without the event") };
+            let note = format!("{few} {what} are fewer than {least}: the overall threshold applies");
+            return given(self.overall, Source::Overall, note);
+        }
+        let Some(choice) = Choice::new(policy, &rows) else {
+            let note = format!("no threshold gives {}: the overall one applies", policy.aim());
+            return given(self.overall, Source::Overall, note);
+        };
+        let label = format!("stratum/{name}");
+        let uncertainty = uncertainty(&choice, uncertainty::Source { label: &label, ..self.source });
+        Stratum {
+            value: choice.chosen().threshold,
+            source: Source::Chosen,
+            n: rows.y.len() as u64,
+            events,
+            expected: Some(choice.expected()),
+            uncertainty: Some(uncertainty),
+            note: choice.note(&format!("`{name}`")),
+        }
+    }
+
+    /// A level that neither the training rows nor the schema know is a slip of the pen.
+    fn check_named(&self, by_level: &BTreeMap<&str, Vec<usize>>) -> Result<(), StageError> {
+        let unknown = self.strata.named().find(|name| !by_level.contains_key(name.as_str()));
+        let Some(name) = unknown.filter(|_| !self.vouched) else { return Ok(()) };
+        let known: Vec<&str> = by_level.keys().copied().collect();
+        let text = format!(
+            "`tune_threshold.strata` names the level `{name}`, and no training row has it in `{}`; there are: {}",
+            self.strata.column,
+            known.join(", ")
+        );
+        Err(StageError::failed(text)
+            .with_hint("correct the level, or add `schema` to the params of this stage, whose levels count as known"))
+    }
+}
+
+/// The decisions at one threshold.
+fn count(rows: &Rows, threshold: f64) -> Counts {
+    let mut counts = Counts::default();
+    for (&p, &y) in rows.p.iter().zip(&rows.y) {
+        counts.add(p >= threshold, y, 1);
+    }
+    counts
+}
