@@ -24,6 +24,7 @@ mod params;
 mod params_schema;
 pub mod report;
 pub mod split;
+pub mod stability;
 #[cfg(test)]
 mod testing;
 pub mod train;
@@ -94,6 +95,7 @@ pub fn stages() -> &'static [&'static dyn Stage] {
         &bundle::Assemble,
         &evaluate::Evaluate,
         &explain::Explain,
+        &stability::Stabilise,
         &gate::Gate,
         &report::Report,
     ]

@@ -27,6 +27,7 @@ pub fn params_schema() -> Value {
     add::<crate::bundle::Tiers>("tiers", &mut properties, &mut generator);
     add::<crate::evaluate::EvaluateParams>("evaluate", &mut properties, &mut generator);
     add::<crate::explain::ExplainParams>("explain", &mut properties, &mut generator);
+    add::<crate::stability::StabilityParams>("stability", &mut properties, &mut generator);
     add::<crate::gate::GateParams>("gate", &mut properties, &mut generator);
     add::<crate::report::ReportParams>("report", &mut properties, &mut generator);
     json!({"properties": properties, "$defs": generator.take_definitions(true)})

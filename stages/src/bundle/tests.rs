@@ -64,6 +64,49 @@ fn bundle_with(at: &Path, more: &[(&str, &str)]) -> Result<(), StageError> {
     run(&Assemble, at, &[&inputs[..], more].concat(), &[("bundle", "bundle/")], params, 1)
 }
 
+#[test]
+fn a_row_is_judged_by_the_threshold_of_its_level_and_other_levels_by_the_overall_one() {
+    let directory = assemble("logistic");
+    let at = directory.path();
+    fs::remove_dir_all(at.join("bundle")).expect("removed");
+    let strata = json!({"column": "site", "thresholds": {"north": 0.9, "south": 0.05}, "min_events": 100_000});
+    let policy = json!({"tune_threshold": {"policy": "f1", "strata": strata}});
+    let inputs = [("calibrated", "calibrated.parquet"), ("table", "features.parquet")];
+    run(&TuneThreshold, at, &inputs, &[("threshold", "threshold.json")], policy, 1).expect("tuned");
+    bundle_of(at);
+    let bundle = load(at).expect("its own bundle");
+    assert_eq!(bundle.strata(), ["north", "south", "west"]);
+    let overall = bundle.threshold().expect("of events").value;
+    let mut table = raw();
+    let Some(Column::Text(sites)) = table.get("site").cloned() else { unreachable!() };
+    // `east` is a level of the schema that no training row has.
+    let sites: Vec<_> = sites.into_iter().map(|site| site.map(|site| site.replace("west", "east"))).collect();
+    table.insert("site", Column::Text(sites.clone()));
+    for (row, prediction) in bundle.predict(&table).expect("the same columns").into_iter().enumerate() {
+        let (wanted, stratum) = match sites[row].as_deref() {
+            Some("north") => (0.9, Some(0)),
+            Some("south") => (0.05, Some(1)),
+            _ => (overall, None),
+        };
+        assert_eq!((prediction.threshold, prediction.stratum), (wanted, stratum), "row {row}");
+        assert_eq!(prediction.flagged, prediction.p >= wanted);
+        assert_eq!(prediction.tier, Some(usize::from(!prediction.flagged)), "the level `High` starts at the threshold");
+    }
+    // A threshold that nothing can read is refused, a file without the newer keys is read.
+    let file = at.join("bundle/threshold.json");
+    let mut threshold: Value = serde_json::from_slice(&fs::read(&file).expect("a file")).expect("JSON");
+    threshold["schema_version"] = json!(3);
+    let known: crate::tune_threshold::Threshold = serde_json::from_value(threshold.clone()).expect("its shape");
+    assert!(known.fault().is_some_and(|fault| fault.contains("format 3")));
+    let object = threshold.as_object_mut().expect("an object");
+    for key in ["uncertainty", "theory", "strata"] {
+        object.remove(key);
+    }
+    object.insert("schema_version".to_owned(), json!(1));
+    let old: crate::tune_threshold::Threshold = serde_json::from_value(threshold).expect("the first format");
+    assert!(old.fault().is_none() && old.strata.is_none());
+}
+
 fn load(directory: &Path) -> Result<Bundle, BundleError> {
     Bundle::load(&directory.join("bundle"))
 }

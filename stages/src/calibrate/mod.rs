@@ -138,6 +138,19 @@ impl Stage for Calibrate {
     }
 }
 
+/// A calibrator for out-of-fold predictions, by the method that `params` ask for or that suits them.
+///
+/// # Errors
+/// When there are none, when one is no probability, or when Platt scaling has no finite solution.
+pub(crate) fn fit(params: CalibrateParams, p: Vec<f64>, y: Vec<bool>) -> Result<Calibrator, StageError> {
+    let rows = Rows { fold: vec![0; p.len()], p, y };
+    if rows.p.iter().any(|p| !(0.0..=1.0).contains(p)) {
+        return Err(StageError::failed("a prediction is no probability"));
+    }
+    let all: Vec<usize> = (0..rows.y.len()).collect();
+    rows.fit(rows.decide(params.method).0, &all)
+}
+
 /// A model that learned from balanced rows must be calibrated: its probabilities are no event rates.
 fn check_balance(oof: &Table, method: Method) -> Result<(), StageError> {
     if method != Method::None || !oof.has("imbalance") {

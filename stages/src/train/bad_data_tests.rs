@@ -9,6 +9,7 @@ use super::test_study::{TRAIN, outcomes, raw, train, write_inputs};
 use super::*;
 use crate::StageFile;
 use crate::common::frame::Column;
+use crate::common::table::Table;
 
 /// Replaces the features and outcomes of the test study.
 fn write(directory: &Path, features: &[(&str, Column)], y: &[f64], events: bool) {

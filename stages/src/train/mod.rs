@@ -8,15 +8,18 @@
 mod alone;
 mod balance;
 mod choose;
+mod comparison;
 mod cv;
 mod feature_selection;
 mod files;
 mod learner;
 mod model;
 mod monotone;
+mod out_of_fold;
 mod params;
 mod preprocess;
 mod recipe;
+mod refit;
 mod study;
 #[cfg(test)]
 pub(crate) mod test_study;
@@ -26,6 +29,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 pub use alone::{AloneError, fit_alone};
+pub use comparison::{CandidateComparison, ComparisonParams, Contestant, Difference, Pair};
 pub use files::{BaselineConstant, BaselineLinear, Card};
 pub use learner::LearnError;
 pub use model::{Model, ModelFile, ModelMember, PreprocessorFile};
@@ -34,10 +38,10 @@ pub use preprocess::{
     Block, CombinationsFile, DropReason, Dropped, Encoding, Fingerprint, Matrix, Preprocessor, SeenCombinations, Step,
     quantile,
 };
+pub(crate) use refit::{FoundSettings, Refitter};
 pub use tuning::{Pruner, Range, TuneMethod, TuneParams};
 
 use crate::common::canonical_json;
-use crate::common::table::Table;
 use crate::common::target::Task;
 use crate::{ParamError, ParamSet, Role, Stage, StageContext, StageError};
 use choose::{CvReport, Summary};
@@ -83,6 +87,8 @@ impl Stage for Train {
                 Role::required("oof", "out-of-fold predictions of the kept model"),
                 Role::required("cv", "every fold's scores and the choice"),
                 Role::optional("trials", "every trial of the search for settings"),
+                Role::optional("candidates", "out-of-fold predictions of every candidate and baseline"),
+                Role::optional("comparison", "every pair of candidates and baselines, tested on the same rows"),
             ]
         }
     }
@@ -148,7 +154,9 @@ fn train(context: &StageContext, params: &TrainParams, study: &Study) -> Result<
     let models = context.output("models")?;
     files::write_models(models, study, kept, linear, &card)?;
     combinations(study, params, models)?;
-    oof(study, name.as_str(), imbalance, &entries[chosen].1)?.write(context.output("oof")?)?;
+    out_of_fold::table(study, name.as_str(), imbalance, &entries[chosen].1)?.write(context.output("oof")?)?;
+    let baselines_of = [&results[LINEAR], &results[CONSTANT]];
+    out_of_fold::side_by_side(context, study, params, &entries, baselines_of, name)?;
     if let Some(path) = context.output_opt("trials") {
         write_trials(path, &results, &places, &found)?;
     }
@@ -287,31 +295,6 @@ fn baselines(task: Task, results: &[CvResult]) -> BTreeMap<String, Summary> {
         (LearnerName::linear(task).as_str().to_owned(), Summary::new(&results[LINEAR])),
         (constant.to_owned(), Summary::new(&results[CONSTANT])),
     ])
-}
-
-/// The rows that a fold holds out, with the predictions of the model that has not seen them.
-fn oof(study: &Study, model: &str, imbalance: Option<Imbalance>, result: &CvResult) -> Result<Table, StageError> {
-    let fold = |row: usize| study.folds.place(row).held_in;
-    let rows: Vec<usize> = (0..study.rows()).filter(|&row| fold(row).is_some()).collect();
-    let predicted = rows.iter().map(|&row| result.predicted[row]).collect();
-    let mut table = Table::with_rows(rows.len());
-    table
-        .push_ints("row_id", rows.iter().map(|&row| Some(study.row_ids[row])).collect())?
-        .push_texts("group", rows.iter().map(|&row| Some(study.group_names[row].clone())).collect())?
-        .push_ints("fold", rows.iter().map(|&row| fold(row).map(|fold| fold as i64)).collect())?
-        .push_texts("model", vec![Some(model.to_owned()); rows.len()])?;
-    match study.task {
-        Task::Binary => table
-            .push_ints("y", rows.iter().map(|&row| Some(study.y[row] as i64)).collect())?
-            .push_floats("p_raw", predicted)?,
-        Task::Continuous => table
-            .push_floats("y", rows.iter().map(|&row| study.y[row]).collect())?
-            .push_floats("prediction", predicted)?,
-    };
-    if let Some(imbalance) = imbalance {
-        table.push_texts("imbalance", vec![Some(imbalance.as_str().to_owned()); rows.len()])?;
-    }
-    Ok(table)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use super::test_study::{TRAIN, train, write_inputs};
 use super::*;
 use crate::StageFile;
 use crate::common::canonical_json;
+use crate::common::table::Table;
 
 fn small() -> Value {
     json!({"forest": {"trees": 25, "depth": 6}, "gbdt": {"rounds": 60, "early_stopping": 10}})

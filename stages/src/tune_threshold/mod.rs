@@ -8,6 +8,8 @@
 mod choice;
 mod goal;
 mod params;
+#[cfg(test)]
+mod reference_tests;
 mod rows;
 mod strata;
 mod sweep;

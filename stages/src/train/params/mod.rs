@@ -14,6 +14,7 @@ pub use preprocess::{
 };
 pub use select::{Imbalance, ImbalanceParams, ImportanceOf, SelectMethod, SelectParams};
 
+use super::comparison::ComparisonParams;
 use super::tuning::{self, TuneParams};
 use crate::ParamError;
 use crate::common::objective::Objective;
@@ -97,6 +98,8 @@ pub struct TrainParams {
     pub gbdt: GbdtParams,
     /// The search for better settings.
     pub tune: TuneParams,
+    /// How the candidates are compared with each other.
+    pub comparison: ComparisonParams,
 }
 
 impl Default for TrainParams {
@@ -113,6 +116,7 @@ impl Default for TrainParams {
             forest: ForestParams::default(),
             gbdt: GbdtParams::default(),
             tune: TuneParams::default(),
+            comparison: ComparisonParams::default(),
         }
     }
 }
@@ -134,6 +138,7 @@ impl TrainParams {
         self.preprocess.check()?;
         self.select.check()?;
         self.imbalance.check()?;
+        self.comparison.check()?;
         tuning::check(self)
     }
 

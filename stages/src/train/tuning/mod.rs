@@ -22,5 +22,5 @@ mod trial;
 
 pub(super) use nested::{Found, Nested, Tuned, fits};
 pub use params::{Pruner, Range, TuneMethod, TuneParams};
-pub(super) use patch::check;
+pub(super) use patch::{check, patched};
 pub(super) use report::{Searched, write};

@@ -26,7 +26,7 @@ pub(super) fn space_of(tune: &TuneParams, learner: LearnerName) -> Result<Space,
 }
 
 /// The parameters with these settings in place of their own.
-pub(super) fn patched(params: &TrainParams, settings: &Settings) -> Result<TrainParams, ParamError> {
+pub(in crate::train) fn patched(params: &TrainParams, settings: &Settings) -> Result<TrainParams, ParamError> {
     let base = TrainParams { tune: TuneParams::default(), ..params.clone() };
     let unwritten = |error: serde_json::Error| ParamError::new("train", error.to_string());
     let mut value = serde_json::to_value(base).map_err(unwritten)?;
