@@ -2,6 +2,7 @@
 //!
 //! The map of the house is `ARCHITECTURE.md` beside this file.
 
+pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod console;

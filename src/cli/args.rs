@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::audit::AuditCommand;
 use super::cache::CacheCommand;
 use super::checkout::CheckoutArgs;
 use super::commit::CommitArgs;
@@ -115,6 +116,9 @@ pub enum Command {
     Export(ExportCommand),
     /// Host a bundle as an HTTP service.
     Serve(ServeArgs),
+    /// Show, check, anchor or export the audit chain.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Follow an artifact back to the raw data.
     Lineage(LineageArgs),
     /// Draw the plots of the workspace, or of several revisions together.

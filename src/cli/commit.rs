@@ -8,6 +8,7 @@ use super::args::Global;
 use super::exit::Exit;
 use super::output::Output;
 use super::project::Opened;
+use super::recording;
 use crate::graph::Selection;
 use crate::sched::{AcceptReport, Objection, accept};
 
@@ -35,7 +36,8 @@ pub(super) fn run(global: &Global, args: &CommitArgs, output: &Output) -> anyhow
     if !output.is_quiet() {
         output.data(&text(&report))?;
     }
-    Ok(Exit::Done)
+    let recorded = recording::record_commit(&opened, &report, args.force);
+    Ok(recording::concluded(recorded.err(), Exit::Done, "the lock has what was committed", output))
 }
 
 fn objections_text(objections: &[Objection]) -> String {

@@ -13,6 +13,7 @@ use super::error::UsageError;
 use super::exit::Exit;
 use super::output::Output;
 use super::project::Opened;
+use super::recording;
 use crate::config::OutClass;
 use crate::metrics::{Changes, Compare, GateReport, MetricsSet, Table, data_notes, diff, gate, leaves, load_rules};
 use crate::util::RelPath;
@@ -80,11 +81,14 @@ fn compare(opened: &Opened, args: &MetricsDiffArgs, output: &Output) -> anyhow::
             }
         }
     }
-    let Some(verdict) = verdict.filter(|verdict| !verdict.passed) else { return Ok(Exit::Done) };
+    let (Some(verdict), Some(rules_file)) = (verdict, &args.gate) else { return Ok(Exit::Done) };
     for rule in verdict.rules.iter().filter(|rule| !rule.passed) {
         output.error(&format!("error: gate failed: {}", rule.reason));
     }
-    Ok(Exit::No)
+    let exit = if verdict.passed { Exit::Done } else { Exit::No };
+    let states = [args.compare.rev.as_str(), args.compare.later()];
+    let recorded = recording::record_gate(opened, rules_file, states, &verdict);
+    Ok(recording::concluded(recorded.err(), exit, "the verdict above holds", output))
 }
 
 fn read_rules(path: &Path) -> anyhow::Result<Vec<clinpipe_stages::common::gate_rules::GateRule>> {

@@ -1,6 +1,7 @@
 //! The command line: wires the rooms together. It alone prints, exits, and reads the environment and the clock.
 
 mod args;
+mod audit;
 mod cache;
 mod checkout;
 mod commit;
@@ -21,6 +22,7 @@ mod params;
 mod plots;
 mod predict;
 mod project;
+mod recording;
 mod remote;
 mod repro;
 mod revision;
@@ -106,6 +108,7 @@ fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<u8> {
         Command::Predict(args) => predict::run(&args, output)?,
         Command::Export(command) => export::run(&command, output)?,
         Command::Serve(args) => serve::run(&global, &args, output)?,
+        Command::Audit(command) => audit::run(&global, &command, output)?,
         Command::Lineage(args) => lineage::run(&global, &args, output)?,
         Command::Plots(command) => plots::run(&global, &command, output)?,
         Command::Schema(args) => schema::run(&args, output)?,

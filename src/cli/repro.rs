@@ -11,6 +11,7 @@ use super::error::UsageError;
 use super::exit::Exit;
 use super::output::Output;
 use super::project::{Opened, jobs, memory};
+use super::recording::{self, Known};
 use super::watch;
 use crate::config::{StageName, Work};
 use crate::exec::{Cancel, LocalExecutor, ParentEnv, check_strict};
@@ -48,6 +49,7 @@ pub(super) fn run(global: &Global, args: &ReproArgs, output: &Output) -> anyhow:
         check_strict()?;
     }
     let report = execute(&opened, &selected, args, output)?;
+    let recorded = recording::record_run(&opened, &report, args);
     if args.json {
         let stages = report.stages.iter().map(|(name, stage)| {
             let outcome = StageOutcome { outcome: stage.outcome, seconds: stage.seconds, detail: &stage.detail };
@@ -55,7 +57,7 @@ pub(super) fn run(global: &Global, args: &ReproArgs, output: &Output) -> anyhow:
         });
         output.json(&Document { stages: stages.collect() })?;
     } else if !output.is_quiet() {
-        output.data(&watch::summary(&opened, &report))?;
+        output.data(&watch::summary(&opened, &report, recorded.as_ref().unwrap_or(&Known::default())))?;
     }
     let differing = if args.locked { differing_outputs(&report) } else { Vec::new() };
     if !differing.is_empty() {
@@ -63,7 +65,8 @@ pub(super) fn run(global: &Global, args: &ReproArgs, output: &Output) -> anyhow:
         output.error(&format!("error: outputs differ from the committed lock: {list}\nhelp: run without --locked and commit the lock, if the change is meant"));
     }
     let exit = if differing.is_empty() { Exit::Done } else { Exit::No };
-    conclude(report, exit)
+    let exit = conclude(report, exit)?;
+    Ok(recording::concluded(recorded.err(), exit, "what this run did is done and in the lock", output))
 }
 
 /// A command reads its parameter files itself, so `--set` cannot reach it there: its result would be recorded for a value

@@ -9,6 +9,7 @@ use indicatif::ProgressDrawTarget;
 
 use super::output::Output;
 use super::project::Opened;
+use super::recording::Known;
 use crate::config::{OutClass, StageDef, Work};
 use crate::console::{
     Fanout, JsonConsole, PlainConsole, QuietConsole, RunSummary, StageResult, StudyFiles, StudySummary, Style,
@@ -45,7 +46,8 @@ pub(super) fn sink(output: &Output, events: Option<&JsonConsole>) -> Box<dyn Eve
 
 /// The final table of a run. The study's numbers are shown only when this run vouches for them: every selected stage
 /// is up to date, and the evaluation is among them.
-pub(super) fn summary(opened: &Opened, report: &RunReport) -> String {
+/// What the audit chain knows comes with it.
+pub(super) fn summary(opened: &Opened, report: &RunReport, known: &Known) -> String {
     let order = opened.graph.order().iter();
     let stages = order.filter_map(|name| {
         let stage = report.stages.get(name)?;
@@ -54,7 +56,8 @@ pub(super) fn summary(opened: &Opened, report: &RunReport) -> String {
     let vouched = !report.any(Outcome::Failed) && !report.any(Outcome::Interrupted) && !report.any(Outcome::Skipped);
     let study = study_files(opened, report)
         .filter(|_| vouched)
-        .and_then(|files| StudySummary::read(&opened.project.pipeline.root, &files));
+        .and_then(|files| StudySummary::read(&opened.project.pipeline.root, &files))
+        .map(|study| StudySummary { test_use: known.test_use.clone(), audit: known.head.clone(), ..study });
     RunSummary { stages: stages.collect(), seconds: report.seconds, study }.render(width())
 }
 

@@ -74,6 +74,10 @@ pub struct StudySummary {
     pub gate: Option<GateResult>,
     /// The report to open.
     pub report: Option<String>,
+    /// How often the test rows have been used, in words.
+    pub test_use: Option<String>,
+    /// The last record of the audit chain, in words.
+    pub audit: Option<String>,
 }
 
 /// One row of the table.
@@ -149,6 +153,8 @@ impl StudySummary {
             set_aside: None,
             gate: gate(verdict),
             report: None,
+            test_use: None,
+            audit: None,
         })
     }
 }

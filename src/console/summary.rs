@@ -156,8 +156,14 @@ fn facts_below(study: &StudySummary) -> Vec<Vec<String>> {
         facts.push(fact("gate", if gate.passed { "passed" } else { "not passed: the model is not promotable" }));
         facts.extend(gate.failures.iter().map(|failure| fact("", failure)));
     }
+    if let Some(test_use) = &study.test_use {
+        facts.push(fact("test rows", test_use));
+    }
     if let Some(report) = &study.report {
         facts.push(fact("report", report));
+    }
+    if let Some(audit) = &study.audit {
+        facts.push(fact("audit", audit));
     }
     facts
 }

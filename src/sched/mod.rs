@@ -20,4 +20,4 @@ mod stage_run;
 
 pub use accept::{AcceptReport, Objection, accept};
 pub use checkout::{CheckoutOptions, CheckoutReport, Wanted, checkout};
-pub use run::{OnFailure, RunError, RunOptions, RunReport, Runner, StageReport};
+pub use run::{LockChange, OnFailure, RunError, RunOptions, RunReport, Runner, StageReport};

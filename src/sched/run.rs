@@ -1,6 +1,7 @@
 //! The loop over a whole run.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
@@ -14,6 +15,7 @@ use super::shared::Shared;
 use super::stage_run::{StageEnd, StageOrder, StageRun};
 use crate::config::StageName;
 use crate::exec::{Cancel, ExecError, Executor};
+use crate::key::Digest;
 use crate::plan::{PlanError, PlanOptions, Workspace};
 use crate::store::{Lock, StoreError};
 use crate::util::RelPath;
@@ -118,10 +120,22 @@ pub struct RunReport {
     pub committed: Arc<Lock>,
     /// The lock after the run, whether or not it was written.
     pub lock: Arc<Lock>,
+    /// The lock files that the run wrote or would have written had they changed, by their pipeline file. Empty when
+    /// the run had nothing to do.
+    pub locks: BTreeMap<RelPath, LockChange>,
     /// Wall time.
     pub seconds: f64,
     /// What stopped the run, if the machinery failed.
     pub error: Option<RunError>,
+}
+
+/// The digests of a lock file before and after a run touched it; none where there is no file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LockChange {
+    /// Before.
+    pub before: Option<Digest>,
+    /// After.
+    pub after: Option<Digest>,
 }
 
 impl RunReport {
@@ -141,6 +155,14 @@ pub struct Runner<'a> {
     pub options: &'a RunOptions,
     /// Stops the run when requested.
     pub cancel: &'a Cancel,
+}
+
+/// The lock files a run touched, by their pipeline file.
+type LockChanges = BTreeMap<RelPath, LockChange>;
+
+/// The digest of a lock file; none when it is not there.
+fn digest_of(path: &Path) -> Option<Digest> {
+    std::fs::read(path).ok().map(|bytes| Digest::of(&bytes))
 }
 
 /// What a stage's thread sends.
@@ -165,10 +187,10 @@ impl Runner<'_> {
         if !queue.is_done() {
             self.run_all(&mut queue, &mut capacity, Arc::unwrap_or_clone(current), sink);
         }
-        let lock = self.finish(&queue, &committed)?;
+        let (lock, locks) = self.finish(&queue, &committed)?;
         let seconds = start.elapsed().as_secs_f64();
         sink.event(&Event::RunFinished { seconds });
-        Ok(RunReport { stages: queue.reports, committed, lock, seconds, error: queue.error })
+        Ok(RunReport { stages: queue.reports, committed, lock, locks, seconds, error: queue.error })
     }
 
     fn run_all<'s>(&'s self, queue: &mut Queue<'_>, capacity: &mut Capacity<'s>, lock: Lock, sink: &mut dyn EventSink) {
@@ -271,7 +293,7 @@ impl Runner<'_> {
     }
 
     /// Writes locks and hints, unless nothing happened. Returns the lock as it now is or would be.
-    fn finish(&self, queue: &Queue<'_>, committed: &Arc<Lock>) -> Result<Arc<Lock>, RunError> {
+    fn finish(&self, queue: &Queue<'_>, committed: &Arc<Lock>) -> Result<(Arc<Lock>, LockChanges), RunError> {
         let workspace = self.workspace;
         let worked = |report: &StageReport| !matches!(report.outcome, Outcome::Fresh | Outcome::Skipped);
         let touched: BTreeSet<&RelPath> = queue
@@ -283,22 +305,30 @@ impl Runner<'_> {
             .collect();
         if touched.is_empty() {
             self.save_hints_at_rest();
-            return Ok(Arc::clone(committed));
+            return Ok((Arc::clone(committed), LockChanges::new()));
         }
         let _tmp = workspace.store.use_tmp()?;
         // Blobs and records before the lock that names them.
         workspace.store.sync()?;
         let mut lock = Lock::clone(committed);
+        let mut changes = LockChanges::new();
         for file in touched {
-            self.write_lock(file, queue, committed, &mut lock)?;
+            changes.insert(file.clone(), self.write_lock(file, queue, committed, &mut lock)?);
         }
         save_hints(workspace)?;
-        Ok(Arc::new(lock))
+        Ok((Arc::new(lock), changes))
     }
 
     /// Brings the lock of one pipeline file up to its journal, and `all` up to both.
-    fn write_lock(&self, file: &RelPath, queue: &Queue<'_>, committed: &Lock, all: &mut Lock) -> Result<(), RunError> {
+    fn write_lock(
+        &self,
+        file: &RelPath,
+        queue: &Queue<'_>,
+        committed: &Lock,
+        all: &mut Lock,
+    ) -> Result<LockChange, RunError> {
         let workspace = self.workspace;
+        let path = workspace.lock_path(file);
         let pipeline = &workspace.project.pipeline;
         let _writer = hold_lock(workspace, file)?;
         let mut lock = workspace.file_lock(file)?;
@@ -316,8 +346,11 @@ impl Runner<'_> {
                 }
             }
         }
-        lock.write(&workspace.store.tmp(), &workspace.lock_path(file))?;
-        Ok(workspace.journal(file).clear()?)
+        // Both are taken under the writer's lock, so what lies between them is this run's doing.
+        let before = digest_of(&path);
+        lock.write(&workspace.store.tmp(), &path)?;
+        workspace.journal(file).clear()?;
+        Ok(LockChange { before, after: digest_of(&path) })
     }
 
     /// Keeps what a run without work had to hash again, so that the next one need not: a file whose times have changed

@@ -109,7 +109,8 @@ impl Crashed {
     /// Everything that a run leaves for the user: all files but the store's and the pipeline's.
     fn results(&self) -> BTreeMap<String, Vec<u8>> {
         let mut files = self.project.files(".");
-        files.retain(|name, _| !name.starts_with(".clinpipe/"));
+        // The audit chain has times in it, and a record for each run.
+        files.retain(|name, _| !name.starts_with(".clinpipe/") && name != "lockfiles/audit.jsonl");
         files
     }
 
@@ -143,6 +144,7 @@ impl Crashed {
         assert!(!self.project.exists(".clinpipe/journal/pipeline.jsonl"), "{case}: the journal is not cleared");
         assert!(self.processes().is_empty(), "{case}");
         self.project.run(&["status", "--check"]).succeeds();
+        self.project.run(&["audit", "verify"]).succeeds();
     }
 }
 

@@ -14,6 +14,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("plan", &["graph", "key", "store"]),
     ("exec", &[]),
     ("stage", &[]),
+    ("audit", &["key", "store"]),
+    ("claims", &[]),
     ("sched", &["plan", "exec", "store", "key", "stage", "graph"]),
     ("console", &["sched"]),
     ("metrics", &[]),

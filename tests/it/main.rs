@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what fails in a helper should fail the test")]
 
 mod attack;
+mod audit;
 mod bombs;
 mod chance;
 mod compare;

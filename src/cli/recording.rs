@@ -1,0 +1,261 @@
+//! What commands write into the audit chain, and what the final table says of it.
+//!
+//! Only a command that did something writes: a run without work, a dry run, `status` and `verify` never get here with
+//! anything to say. A record that cannot be written undoes nothing; the command says so and ends with the exit code of
+//! a failing environment, unless it has a worse one already.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::SystemTime;
+
+use serde_json::{Map, Value, json};
+
+use super::args::ReproArgs;
+use super::exit::Exit;
+use super::output::Output;
+use super::project::Opened;
+use crate::audit::{Action, AuditError, Chain, Entry, Head, Ledger, Origin};
+use crate::config::{StageDef, Work};
+use crate::key::Digest;
+use crate::metrics::GateReport;
+use crate::sched::events::Outcome;
+use crate::sched::{AcceptReport, LockChange, RunReport};
+use crate::store::Store;
+use crate::util::{RelPath, utc};
+
+/// The variable that says who acts.
+const ACTOR: &str = "CLINPIPE_ACTOR";
+
+/// What the final table says of the chain.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// How often the test rows were used.
+    pub test_use: Option<String>,
+    /// The last record.
+    pub head: Option<String>,
+}
+
+/// The chain of a project.
+pub(super) fn chain(opened: &Opened) -> Chain {
+    let root = &opened.project.pipeline.root;
+    Chain::new(root, &Store::new(root))
+}
+
+/// Who acts, and when.
+fn origin(opened: &Opened) -> Origin {
+    let named = |name: &&str| opened.env.get(*name).map(|value| value.trim()).filter(|value| !value.is_empty());
+    let actor = [ACTOR, "USER", "LOGNAME"].iter().find_map(named).map(str::to_owned);
+    let actor = actor.unwrap_or_else(|| format!("user {}", rustix::process::getuid().as_raw()));
+    Origin { actor, utc: utc::rfc3339(SystemTime::now()) }
+}
+
+/// The exit code of a command whose record could or could not be written. `done` says what holds all the same.
+pub(super) fn concluded(failed: Option<AuditError>, exit: Exit, done: &str, output: &Output) -> Exit {
+    let Some(error) = failed else { return exit };
+    let hint = "help: nothing is lost but the record; make the file writable and repeat the command with --force, or \
+                note by hand what was done";
+    let hint = if matches!(error, AuditError::Changed) { "" } else { hint };
+    output.error(format!("error: not in the audit chain: {error}\nnote: {done}\n{hint}").trim_end());
+    if exit == Exit::Done { Exit::Environment } else { exit }
+}
+
+/// Records a run, unless it did nothing; tells what the chain knows of its test rows.
+pub(super) fn record_run(opened: &Opened, report: &RunReport, args: &ReproArgs) -> Result<Known, AuditError> {
+    let chain = chain(opened);
+    let evaluated = evaluated(opened, report);
+    let (head, ledger) = match run_entry(opened, report, args) {
+        None if evaluated.is_empty() => return Ok(Known::default()),
+        None => chain.state()?,
+        Some(run) => {
+            let mut entries = vec![run];
+            entries.extend(gate_entries(opened, report));
+            entries.extend(waiver_entries(opened, report));
+            entries.extend(evaluated.iter().map(|test| Ledger::test_entry(&test.file, &test.rows, &test.bundle)));
+            chain.append(&origin(opened), entries)?
+        }
+    };
+    Ok(Known {
+        test_use: evaluated.first().and_then(|test| ledger.test_use(&test.rows)).map(|used| used.sentence()),
+        head: head.map(|head: Head| format!("record {}, {}", head.seq, head.hash)),
+    })
+}
+
+/// The record of the run itself; none when it had nothing to do.
+fn run_entry(opened: &Opened, report: &RunReport, args: &ReproArgs) -> Option<Entry> {
+    let of = |outcome: Outcome| report.stages.iter().filter(move |(_, stage)| stage.outcome == outcome);
+    let keys = |outcome: Outcome| -> Map<String, Value> {
+        let key = |name| report.lock.stages.get(name).map(|record| Value::from(record.key.to_string()));
+        of(outcome).map(|(name, _)| (name.0.clone(), key(name).unwrap_or(Value::Null))).collect()
+    };
+    let names =
+        |outcome: Outcome| -> Vec<Value> { of(outcome).map(|(name, _)| Value::from(name.0.as_str())).collect() };
+    let recovered = recovered(report);
+    let did = [Outcome::Ran, Outcome::Restored, Outcome::Failed, Outcome::Interrupted];
+    if !did.iter().any(|outcome| report.any(*outcome)) && recovered.is_empty() {
+        return None;
+    }
+    let main = &opened.project.pipeline.file;
+    let mut entry = Entry::new(Action::Run, main.as_str());
+    if let Some(LockChange { before, after }) = report.locks.get(main) {
+        (entry.before, entry.after) = (*before, *after);
+    }
+    let others: BTreeMap<&str, Value> = report
+        .locks
+        .iter()
+        .filter(|(file, _)| *file != main)
+        .map(|(file, change)| (file.as_str(), json!({"before": change.before, "after": change.after})))
+        .collect();
+    let parts = [
+        ("ran", Value::from(keys(Outcome::Ran))),
+        ("restored", Value::from(keys(Outcome::Restored))),
+        ("recovered", Value::from(recovered)),
+        ("failed", Value::from(names(Outcome::Failed))),
+        ("interrupted", Value::from(names(Outcome::Interrupted))),
+        ("locks", json!(others)),
+        ("set", json!(args.set)),
+    ];
+    let is_empty =
+        |value: &Value| value.as_object().is_some_and(Map::is_empty) || value.as_array().is_some_and(Vec::is_empty);
+    for (name, value) in parts.into_iter().filter(|(_, value)| !is_empty(value)) {
+        entry.details.insert(name.to_owned(), value);
+    }
+    for (name, given) in [("force", args.force), ("locked", args.locked), ("no_commit", args.no_commit)] {
+        if given {
+            entry.details.insert(name.to_owned(), Value::Bool(true));
+        }
+    }
+    Some(entry)
+}
+
+/// Stages whose record in the lock is new although this run did not make it: from the journal of a run that was killed
+/// before it could write its own record, or from one at the same time.
+fn recovered(report: &RunReport) -> Map<String, Value> {
+    let made = |outcome: Outcome| matches!(outcome, Outcome::Ran | Outcome::Restored);
+    let is_own = |name| report.stages.get(name).is_some_and(|stage| made(stage.outcome));
+    let stages = report.lock.stages.iter().filter(|(name, record)| {
+        !is_own(name)
+            && report.committed.stages.get(*name).is_none_or(|old| (old.key, &old.outs) != (record.key, &record.outs))
+    });
+    stages.map(|(name, record)| (name.0.clone(), Value::from(record.key.to_string()))).collect()
+}
+
+/// The stages of a built-in that are up to date after this run, with how they ended.
+fn stages_of<'a>(
+    opened: &'a Opened,
+    report: &'a RunReport,
+    uses: &'a str,
+) -> impl Iterator<Item = (&'a StageDef, Outcome)> {
+    let stages = opened.project.pipeline.stages.values();
+    let is_it = move |stage: &&StageDef| matches!(&stage.work, Work::Builtin(name) if name == uses);
+    stages
+        .filter(is_it)
+        .filter_map(|stage| Some((stage, report.stages.get(&stage.name)?.outcome)))
+        .filter(|(_, outcome)| matches!(outcome, Outcome::Ran | Outcome::Restored | Outcome::Fresh))
+}
+
+/// The documents that a stage writes: those of its outputs that are JSON.
+fn documents<'a>(opened: &'a Opened, stage: &'a StageDef) -> impl Iterator<Item = (&'a RelPath, Value)> {
+    let root = &opened.project.pipeline.root;
+    let paths = stage.outs.iter().map(|out| &out.path).filter(|path| is_json(path));
+    paths.filter_map(move |path| Some((path, serde_json::from_slice(&fs::read(path.under(root)).ok()?).ok()?)))
+}
+
+fn is_json(path: &RelPath) -> bool {
+    Path::new(path.as_str()).extension().is_some_and(|extension| extension == "json")
+}
+
+/// The verdicts of gates that judged something in this run.
+fn gate_entries(opened: &Opened, report: &RunReport) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    for (stage, outcome) in stages_of(opened, report, "gate") {
+        let Some((path, verdict)) = documents(opened, stage).next().filter(|_| outcome != Outcome::Fresh) else {
+            continue;
+        };
+        let mut entry = Entry::new(Action::Gate, path.as_str());
+        let record = report.lock.stages.get(&stage.name);
+        entry.after = record.and_then(|record| record.outs.get(path)).map(|out| out.digest);
+        let passed = verdict.get("promotable").or_else(|| verdict.get("passed"));
+        entry.details.insert("passed".to_owned(), passed.cloned().unwrap_or(Value::Null));
+        let rules = verdict["rules"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let failed = rules.iter().filter(|rule| rule["passed"] == Value::Bool(false));
+        let failed: Vec<Value> = failed.map(|rule| rule["reason"].clone()).collect();
+        entry.details.insert("failed".to_owned(), Value::from(failed));
+        entries.push(entry);
+    }
+    entries
+}
+
+/// The waivers that the leakage stage was given, known ones among them: the chain leaves those out.
+fn waiver_entries(opened: &Opened, report: &RunReport) -> Vec<Entry> {
+    let stages = stages_of(opened, report, "leakage");
+    let documents = stages.flat_map(|(stage, _)| documents(opened, stage)).map(|(_, document)| document);
+    let findings = documents.flat_map(|document| document["findings"].as_array().cloned().unwrap_or_default());
+    findings.filter_map(|finding| waiver(&finding)).collect()
+}
+
+fn waiver(finding: &Value) -> Option<Entry> {
+    let waived = finding.get("waived").filter(|waived| waived.is_object())?;
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let mut entry = Entry::new(Action::Waiver, format!("{}: {}", text(&finding["check"]), text(&finding["subject"])));
+    let content = json!({"check": finding["check"], "subject": finding["subject"], "waived": waived});
+    entry.after = Some(Digest::of(content.to_string().as_bytes()));
+    entry.reason = Some(text(&waived["why"])).filter(|why| !why.trim().is_empty());
+    entry.reason.get_or_insert_with(|| "none was given".to_owned());
+    entry.details.insert("who".to_owned(), waived["who"].clone());
+    Some(entry)
+}
+
+/// A model evaluated on rows.
+struct Evaluated {
+    /// The file that says so.
+    file: String,
+    /// The digest of the rows.
+    rows: String,
+    /// The digest of the model.
+    bundle: String,
+}
+
+fn evaluated(opened: &Opened, report: &RunReport) -> Vec<Evaluated> {
+    let stages = stages_of(opened, report, "evaluate");
+    stages
+        .flat_map(|(stage, _)| documents(opened, stage))
+        .filter_map(|(path, metrics)| evaluation(path, &metrics))
+        .collect()
+}
+
+fn evaluation(path: &RelPath, metrics: &Value) -> Option<Evaluated> {
+    let evaluated = metrics.get("evaluated")?;
+    let rows = evaluated["rows"].as_str().or_else(|| evaluated["rows"]["row_ids"].as_str())?;
+    let bundle = evaluated["bundle"].as_str()?;
+    Some(Evaluated { file: path.to_string(), rows: rows.to_owned(), bundle: bundle.to_owned() })
+}
+
+/// Records what `metrics diff --gate` decided about two states.
+pub(super) fn record_gate(
+    opened: &Opened,
+    rules: &Path,
+    states: [&str; 2],
+    verdict: &GateReport,
+) -> Result<(), AuditError> {
+    let mut entry = Entry::new(Action::MetricsGate, rules.display().to_string());
+    entry.after = fs::read(rules).ok().map(|bytes| Digest::of(&bytes));
+    let failed: Vec<&str> = verdict.rules.iter().filter(|rule| !rule.passed).map(|rule| rule.reason.as_str()).collect();
+    entry.details.insert("passed".to_owned(), Value::Bool(verdict.passed));
+    entry.details.insert("failed".to_owned(), json!(failed));
+    entry.details.insert("states".to_owned(), json!(states));
+    chain(opened).append(&origin(opened), vec![entry]).map(drop)
+}
+
+/// Records what `commit` took as it is.
+pub(super) fn record_commit(opened: &Opened, report: &AcceptReport, force: bool) -> Result<(), AuditError> {
+    if report.accepted.is_empty() {
+        return Ok(());
+    }
+    let mut entry = Entry::new(Action::Commit, opened.project.pipeline.file.as_str());
+    let accepted: Map<String, Value> =
+        report.accepted.iter().map(|(name, reasons)| (name.0.clone(), json!(reasons))).collect();
+    entry.details.insert("accepted".to_owned(), Value::from(accepted));
+    entry.details.insert("force".to_owned(), Value::Bool(force));
+    chain(opened).append(&origin(opened), vec![entry]).map(drop)
+}

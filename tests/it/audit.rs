@@ -1,0 +1,293 @@
+//! The audit chain: what is written, by whom, and that no change of it goes unseen.
+
+use std::fs;
+use std::process::Stdio;
+use std::thread::sleep;
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Value, json};
+
+use crate::chance::Chance;
+use crate::project::{Project, tell};
+
+const CHAIN: &str = "lockfiles/audit.jsonl";
+const TWO: &str =
+    "stages:\n  a: {cmd: cat in > a, deps: [in], outs: [a]}\n  b: {cmd: cat a > b, deps: [a], outs: [b]}\n";
+
+fn project() -> Project {
+    let project = Project::new(TWO);
+    project.write("in", "1\n");
+    project
+}
+
+/// A project whose chain has so many records.
+fn with_records(count: usize) -> Project {
+    let project = project();
+    for at in 0..count {
+        project.write("in", &format!("{at}\n"));
+        project.run(&["-q", "repro"]).succeeds();
+    }
+    assert_eq!(project.read(CHAIN).lines().count(), count);
+    project
+}
+
+fn records(project: &Project) -> Vec<Value> {
+    let shown = project.run(&["audit", "show", "--json", "--limit", "100000"]).succeeds().json();
+    shown["records"].as_array().unwrap().clone()
+}
+
+#[test]
+fn a_run_is_recorded_with_who_what_and_the_lock_it_left() {
+    let project = project();
+    let mut command = project.command(&["repro"]);
+    assert!(command.env("CLINPIPE_ACTOR", "ana@site").output().unwrap().status.success());
+    let records = records(&project);
+    assert_eq!(records.len(), 1);
+    let record = &records[0];
+    assert_eq!((&record["action"], &record["actor"]), (&json!("run"), &json!("ana@site")));
+    assert_eq!((&record["object"], &record["before"]), (&json!("pipeline.yaml"), &Value::Null));
+    let lock = blake3::hash(project.read("lockfiles/pipeline.lock").as_bytes()).to_hex().to_string();
+    assert_eq!(record["after"], json!(lock));
+    let ran: Vec<&String> = record["details"]["ran"].as_object().unwrap().keys().collect();
+    assert_eq!(ran, ["a", "b"]);
+    assert_eq!(record["prev"], json!("0".repeat(64)));
+    let shown = project.run(&["audit", "show"]).succeeds().stdout;
+    assert!(shown.contains("ana@site") && shown.contains("ran a, b"), "{shown}");
+}
+
+#[test]
+fn what_does_nothing_writes_nothing() {
+    let project = with_records(1);
+    let before = project.read(CHAIN);
+    for args in [
+        &["repro"][..],
+        &["repro", "--dry-run"],
+        &["status"],
+        &["why", "b"],
+        &["verify"],
+        &["dag"],
+        &["audit", "show"],
+        &["audit", "verify"],
+        &["audit", "anchor"],
+    ] {
+        project.run(args).succeeds();
+        assert_eq!(project.read(CHAIN), before, "{args:?}");
+    }
+    project.write("in", "2\n");
+    project.run(&["repro", "--dry-run"]).succeeds();
+    assert_eq!(project.read(CHAIN), before);
+}
+
+#[test]
+fn failures_and_restored_stages_are_recorded_too() {
+    let project = with_records(2);
+    project.write("in", "0\n");
+    project.run(&["repro"]).succeeds();
+    project.write("pipeline.yaml", &TWO.replace("cat a > b", "exit 7"));
+    project.run(&["repro"]).exits(3);
+    let records = records(&project);
+    assert!(records[2]["details"]["restored"].as_object().unwrap().contains_key("a"), "{}", records[2]);
+    assert_eq!(records[3]["details"]["failed"], json!(["b"]));
+    project.run(&["audit", "verify"]).succeeds();
+}
+
+#[test]
+fn an_output_taken_as_it_is_is_recorded() {
+    let project = with_records(1);
+    project.write("b", "by hand\n");
+    project.run(&["commit", "-f", "b"]).succeeds();
+    let last = records(&project).pop().unwrap();
+    assert_eq!(last["action"], json!("commit"));
+    assert!(last["details"]["accepted"].as_object().unwrap().contains_key("b"), "{last}");
+}
+
+/// Every way to change what was written, with what the message must say.
+#[test]
+fn every_change_is_found_with_its_line() {
+    let project = with_records(5);
+    let whole = project.read(CHAIN);
+    let lines: Vec<&str> = whole.lines().collect();
+    let anchor = project.run(&["audit", "anchor"]).succeeds();
+    project.write("anchor.json", &anchor.stdout);
+    let hash = anchor.json()["hash"].as_str().unwrap().to_owned();
+    let join = |lines: &[&str]| lines.join("\n") + "\n";
+    let swapped = [lines[0], lines[2], lines[1], lines[3], lines[4]];
+    let doubled = [lines[0], lines[1], lines[1], lines[2], lines[3], lines[4]];
+    let edited = lines[2].replace("\"seq\":2", "\"seq\": 2");
+    let blank = [lines[0], lines[1], "", lines[2], lines[3], lines[4]];
+    let cases = [
+        ("edit", whole.replacen("pipeline.yaml", "pipeline.yuml", 1), 1, "record 0 was changed"),
+        ("respelled", join(&[lines[0], lines[1], &edited, lines[3], lines[4]]), 3, "record 2 was changed"),
+        ("deletion", join(&[&lines[..1], &lines[2..]].concat()), 2, "record 1 is missing after record 0"),
+        ("longer deletion", join(&[&lines[..1], &lines[4..]].concat()), 2, "records 1 to 3 are missing"),
+        ("cut beginning", join(&lines[1..]), 1, "record 0 is missing at the beginning"),
+        ("order", join(&swapped), 2, "record 1 is missing"),
+        ("twice", join(&doubled), 3, "stands twice"),
+        ("inserted line", join(&blank), 3, "1 bytes that are no record"),
+    ];
+    for (name, text, line, message) in cases {
+        project.write(CHAIN, &text);
+        let run = project.run(&["audit", "verify"]).exits(1);
+        assert!(run.stderr.contains(&format!("audit.jsonl:{line}: ")), "{name}: {}", run.stderr);
+        assert!(run.stderr.contains(message), "{name}: {}", run.stderr);
+        let verdict = project.run(&["audit", "verify", "--json"]).exits(1).json();
+        assert_eq!(verdict["fault"]["line"], json!(line), "{name}");
+        project.run(&["audit", "anchor"]).exits(1);
+    }
+    project.write(CHAIN, &join(&lines[..3]));
+    project.run(&["audit", "verify"]).succeeds();
+    for anchor in [["--anchor", "anchor.json"], ["--head", &hash]] {
+        let run = project.run(&[&["audit", "verify"], &anchor[..]].concat()).exits(1);
+        assert!(run.stderr.contains("cut off"), "{}", run.stderr);
+    }
+    project.write(CHAIN, &whole);
+    project.run(&["audit", "verify", "--anchor", "anchor.json", "--head", &hash]).succeeds();
+    project.write("anchor.json", "{}");
+    project.run(&["audit", "verify", "--anchor", "anchor.json"]).exits(2);
+}
+
+/// A chain that somebody has written anew holds together; the anchor tells that it is another.
+#[test]
+fn a_replaced_chain_is_found_with_an_anchor() {
+    let (project, other) = (with_records(2), with_records(4));
+    project.write("anchor.json", &project.run(&["audit", "anchor"]).succeeds().stdout);
+    project.write(CHAIN, &other.read(CHAIN));
+    project.run(&["audit", "verify"]).succeeds();
+    let run = project.run(&["audit", "verify", "--anchor", "anchor.json"]).exits(1);
+    assert!(run.stderr.contains("cut off or replaced"), "{}", run.stderr);
+}
+
+#[test]
+fn a_torn_end_is_told_kept_and_vouched_for() {
+    let project = with_records(3);
+    let whole = fs::read(project.path(CHAIN)).unwrap();
+    let second = whole.iter().enumerate().filter(|(_, byte)| **byte == b'\n').nth(1).unwrap().0 + 1;
+    let garbage: [&[u8]; 5] =
+        [&whole[second..whole.len() - 1], &whole[second..=second], b"\0\0\0", b"\n\n", b"\xff\n\xfe"];
+    for (at, torn) in garbage.into_iter().enumerate() {
+        fs::write(project.path(CHAIN), [&whole[..second], torn].concat()).unwrap();
+        let run = project.run(&["audit", "verify"]).exits(1);
+        assert!(run.stderr.contains("a write was cut short"), "{}", run.stderr);
+        project.write("in", &format!("after {at}\n"));
+        project.run(&["-q", "repro"]).succeeds();
+        let bytes = fs::read(project.path(CHAIN)).unwrap();
+        assert!(bytes.starts_with(&[&whole[..second], torn].concat()), "the torn bytes stay");
+        let run = project.run(&["audit", "verify"]).succeeds();
+        assert!(run.stderr.contains(&format!("{} bytes of a write that was cut short", torn.len())), "{}", run.stderr);
+        let actions: Vec<Value> = records(&project).iter().map(|record| record["action"].clone()).collect();
+        assert_eq!(actions, ["run", "run", "recovery", "run"]);
+        // Removing them later is a change like any other.
+        let rest = &bytes[second + torn.len()..];
+        fs::write(project.path(CHAIN), [&whole[..second], rest].concat()).unwrap();
+        project.run(&["audit", "verify"]).exits(1);
+    }
+}
+
+#[test]
+fn a_changed_end_is_not_continued_and_the_results_stay() {
+    let project = with_records(2);
+    let text = project.read(CHAIN);
+    let at = text.rfind("pipeline.yaml").unwrap();
+    project.write(CHAIN, &format!("{}pipeline.yuml{}", &text[..at], &text[at + 13..]));
+    let changed = project.read(CHAIN);
+    project.write("in", "new\n");
+    let run = project.run(&["repro"]).exits(4);
+    assert!(run.stderr.contains("not in the audit chain") && run.stderr.contains("audit verify"), "{}", run.stderr);
+    assert_eq!((project.read("b"), project.read(CHAIN)), ("new\n".to_owned(), changed));
+    project.run(&["status", "--check"]).succeeds();
+}
+
+#[test]
+fn a_record_that_cannot_be_written_loses_no_result() {
+    let project = project();
+    fs::create_dir_all(project.path(CHAIN)).unwrap();
+    let run = project.run(&["repro"]).exits(4);
+    assert!(run.stderr.contains("not in the audit chain: cannot write lockfiles/audit.jsonl"), "{}", run.stderr);
+    assert!(run.stderr.contains("is done and in the lock"), "{}", run.stderr);
+    project.run(&["status", "--check"]).succeeds();
+    project.run(&["repro"]).succeeds();
+    // A worse outcome keeps its code.
+    project.write("pipeline.yaml", &TWO.replace("cat a > b", "exit 7"));
+    project.run(&["repro"]).exits(3);
+    project.run(&["audit", "verify"]).exits(4);
+}
+
+#[test]
+fn runs_at_the_same_time_make_one_chain() {
+    let mut text = String::from("stages:\n");
+    for at in 0..6 {
+        text.push_str(
+            &[
+                "  s",
+                &at.to_string(),
+                ": {cmd: cat in > o",
+                &at.to_string(),
+                ", deps: [in], outs: [o",
+                &at.to_string(),
+                "]}\n",
+            ]
+            .concat(),
+        );
+    }
+    let project = Project::new(&text);
+    for round in 0..3 {
+        project.write("in", &format!("{round}\n"));
+        let names: Vec<String> = (0..6).map(|at| format!("s{at}")).collect();
+        let start = |name: &String| {
+            project.command(&["-q", "repro", name]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap()
+        };
+        for run in names.iter().map(start).collect::<Vec<_>>() {
+            let output = run.wait_with_output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+        project.run(&["audit", "verify"]).succeeds();
+    }
+    let records = records(&project);
+    assert_eq!(records.len(), 18);
+    let ran = |record: &Value| record["details"]["ran"].as_object().unwrap().keys().next().unwrap().clone();
+    for at in 0..6 {
+        assert_eq!(records.iter().filter(|record| ran(record) == format!("s{at}")).count(), 3);
+    }
+}
+
+/// `CLINPIPE_CRASH_KILLS` sets how often.
+#[test]
+fn a_killed_run_leaves_a_chain_that_goes_on() {
+    let kills: u64 = std::env::var("CLINPIPE_CRASH_KILLS").map_or(8, |text| text.parse().unwrap());
+    let seed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos() as u64;
+    let mut chance = Chance::new(seed);
+    let project = project();
+    for kill in 0..kills {
+        project.write("in", &format!("{kill}\n"));
+        let mut run = project.command(&["-q", "repro"]).stderr(Stdio::null()).spawn().unwrap();
+        sleep(Duration::from_micros(chance.below(60_000)));
+        drop(run.kill());
+        run.wait().unwrap();
+        project.run(&["-q", "repro"]).succeeds();
+        project.run(&["audit", "verify"]).succeeds();
+    }
+    tell(&format!("seed {seed}: {} records after {kills} kills", records(&project).len()));
+}
+
+#[test]
+fn exports_hold_every_record() {
+    let project = with_records(3);
+    let jsonl = project.run(&["audit", "export", "--jsonl"]).succeeds().stdout;
+    assert_eq!(jsonl, project.read(CHAIN));
+    project.run(&["audit", "export", "--csv", "-o", "chain.csv"]).succeeds();
+    let mut table = csv::Reader::from_path(project.path("chain.csv")).unwrap();
+    let hashes: Vec<String> = table.records().map(|row| row.unwrap()[10].to_owned()).collect();
+    let expected: Vec<String> = records(&project).iter().map(|r| r["hash"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(hashes, expected);
+    project.run(&["audit", "export"]).exits(2);
+}
+
+#[test]
+fn without_a_chain_nothing_is_wrong_and_nothing_is_made() {
+    let project = project();
+    project.run(&["audit", "show"]).succeeds();
+    project.run(&["audit", "verify"]).succeeds();
+    project.run(&["audit", "anchor"]).exits(1);
+    assert!(!project.exists("lockfiles"));
+    project.run(&["audit", "verify", "--head", &"0".repeat(64)]).exits(1);
+}
