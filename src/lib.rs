@@ -3,6 +3,7 @@
 //! The map of the house is `ARCHITECTURE.md` beside this file.
 
 pub mod audit;
+pub mod claims;
 pub mod cli;
 pub mod config;
 pub mod console;

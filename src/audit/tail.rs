@@ -71,7 +71,9 @@ pub fn read(file: &File) -> Result<Tail, TailError> {
 /// The tail, if the last sound record lies wholly within `bytes`, which begin at `start` of the file.
 fn find(bytes: &[u8], start: u64, length: u64) -> Result<Option<Tail>, TailError> {
     let mut end = bytes.len();
-    while let Some(feed) = bytes[..end].iter().rposition(|byte| *byte == b'\n') {
+    // A record may lack nothing but its line feed; elsewhere a line ends with one.
+    let mut ends = (!bytes.ends_with(b"\n")).then_some(end);
+    while let Some(feed) = ends.take().or_else(|| bytes[..end].iter().rposition(|byte| *byte == b'\n')) {
         let begin = bytes[..feed].iter().rposition(|byte| *byte == b'\n').map(|at| at + 1);
         let begin = match begin {
             Some(begin) => begin,
@@ -83,9 +85,9 @@ fn find(bytes: &[u8], start: u64, length: u64) -> Result<Option<Tail>, TailError
             if !record.is_sound(line) {
                 return Err(TailError::Changed);
             }
-            let rest = &bytes[feed + 1..];
+            let rest = bytes.get(feed + 1..).unwrap_or_default();
             let damage = (!rest.is_empty()).then(|| damage(rest));
-            let is_open = rest.last().is_some_and(|byte| *byte != b'\n');
+            let is_open = !bytes.ends_with(b"\n");
             return Ok(Some(Tail { last: Some(record), sound: length - rest.len() as u64, damage, is_open }));
         }
         end = begin;
@@ -135,13 +137,16 @@ mod tests {
     fn a_cut_at_any_byte_leaves_the_record_before_and_what_is_torn() {
         let (whole, last) = lines(3);
         let (two, before) = lines(2);
-        for cut in two.len() + 1..whole.len() {
+        for cut in two.len() + 1..whole.len() - 1 {
             let tail = tail(&whole[..cut]).expect("readable");
             assert_eq!(tail.last.as_ref(), Some(&before));
             assert_eq!(tail.damage, Some(damage(&whole[two.len()..cut])));
             assert!(tail.is_open && tail.sound == two.len() as u64);
         }
-        assert_eq!(tail(&whole).expect("readable").last, Some(last));
+        for end in [whole.len() - 1, whole.len()] {
+            let tail = tail(&whole[..end]).expect("readable");
+            assert_eq!((tail.last.as_ref(), tail.damage, tail.is_open), (Some(&last), None, end < whole.len()));
+        }
     }
 
     #[test]

@@ -104,9 +104,8 @@ struct Walk {
 impl Walk {
     fn line(&mut self, line: &[u8]) -> Result<(), String> {
         self.lines += 1;
-        let text = line.strip_suffix(b"\n");
-        let record = text.and_then(|text| Some((Record::parse(text).ok()?, text)));
-        let Some((record, text)) = record else {
+        let text = line.strip_suffix(b"\n").unwrap_or(line);
+        let Ok(record) = Record::parse(text) else {
             if self.junk.is_empty() {
                 self.junk_line = self.lines;
             }

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::audit::AuditCommand;
 use super::cache::CacheCommand;
+use super::check_claims::CheckClaimsArgs;
 use super::checkout::CheckoutArgs;
 use super::commit::CommitArgs;
 use super::compare::CompareArgs;
@@ -119,6 +120,8 @@ pub enum Command {
     /// Show, check, anchor or export the audit chain.
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Tell which reported numbers cannot be true together.
+    CheckClaims(CheckClaimsArgs),
     /// Follow an artifact back to the raw data.
     Lineage(LineageArgs),
     /// Draw the plots of the workspace, or of several revisions together.

@@ -3,6 +3,7 @@
 mod args;
 mod audit;
 mod cache;
+mod check_claims;
 mod checkout;
 mod commit;
 mod compare;
@@ -109,6 +110,7 @@ fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<u8> {
         Command::Export(command) => export::run(&command, output)?,
         Command::Serve(args) => serve::run(&global, &args, output)?,
         Command::Audit(command) => audit::run(&global, &command, output)?,
+        Command::CheckClaims(args) => check_claims::run(&args, output)?,
         Command::Lineage(args) => lineage::run(&global, &args, output)?,
         Command::Plots(command) => plots::run(&global, &command, output)?,
         Command::Schema(args) => schema::run(&args, output)?,

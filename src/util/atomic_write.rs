@@ -6,7 +6,7 @@ use std::path::Path;
 
 /// Writes `bytes` to `path` through a temporary file beside it: write, fsync, rename, fsync of the directory.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    write_through(path.parent().unwrap_or_else(|| Path::new(".")), path, bytes)
+    write_through(directory_of(path), path, bytes)
 }
 
 /// Writes what a command was asked to write to `path`: a regular file whole, through a link to what it leads to, and into
@@ -33,8 +33,13 @@ pub fn write_soon(staging: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
     stage(staging, path, bytes, false)
 }
 
+/// The directory a file is in; a bare name is in the current one.
+fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
+}
+
 fn stage(staging: &Path, path: &Path, bytes: &[u8], durable: bool) -> io::Result<()> {
-    let parent = path.parent().unwrap_or_else(|| Path::new("."));
+    let parent = directory_of(path);
     fs::create_dir_all(parent)?;
     fs::create_dir_all(staging)?;
     let mut file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(staging)?;

@@ -163,7 +163,7 @@ fn a_torn_end_is_told_kept_and_vouched_for() {
     let whole = fs::read(project.path(CHAIN)).unwrap();
     let second = whole.iter().enumerate().filter(|(_, byte)| **byte == b'\n').nth(1).unwrap().0 + 1;
     let garbage: [&[u8]; 5] =
-        [&whole[second..whole.len() - 1], &whole[second..=second], b"\0\0\0", b"\n\n", b"\xff\n\xfe"];
+        [&whole[second..whole.len() - 2], &whole[second..=second], b"\0\0\0", b"\n\n", b"\xff\n\xfe"];
     for (at, torn) in garbage.into_iter().enumerate() {
         fs::write(project.path(CHAIN), [&whole[..second], torn].concat()).unwrap();
         let run = project.run(&["audit", "verify"]).exits(1);
@@ -290,4 +290,36 @@ fn without_a_chain_nothing_is_wrong_and_nothing_is_made() {
     project.run(&["audit", "anchor"]).exits(1);
     assert!(!project.exists("lockfiles"));
     project.run(&["audit", "verify", "--head", &"0".repeat(64)]).exits(1);
+}
+
+#[test]
+fn a_second_model_on_the_same_rows_makes_them_development_rows() {
+    let project = Project::init("dropout");
+    let tests = || {
+        let shown = project.run(&["-C", "study", "audit", "show", "--json"]).succeeds().json();
+        shown["tests"].as_array().unwrap().iter().map(|test| test["models"].as_u64().unwrap()).collect::<Vec<_>>()
+    };
+    let repro = |args: &[&str]| project.run(&[&["-C", "study", "repro"], args].concat());
+    let one = repro(&["--set", "train.models=[logistic]"]).succeeds().stdout;
+    assert!(one.contains("used for 1 model"), "{one}");
+    assert_eq!(tests(), [1]);
+    // The same model again is no further look.
+    repro(&["--set", "train.models=[logistic]", "-s", "-f", "evaluate"]).succeeds();
+    assert_eq!(tests(), [1]);
+    let two = repro(&["--set", "train.models=[gbdt]"]).succeeds().stdout;
+    assert!(two.contains("2 models") && two.contains("development rows"), "{two}");
+    assert_eq!(tests(), [2]);
+    let before = project.read("study/lockfiles/audit.jsonl");
+    let again = repro(&["--set", "train.models=[gbdt]"]).succeeds().stdout;
+    assert!(again.contains("up to date") && again.contains("2 models"), "{again}");
+    assert_eq!(project.read("study/lockfiles/audit.jsonl"), before);
+    let actions: Vec<String> = before
+        .lines()
+        .map(|line| {
+            let record: Value = serde_json::from_str(line).unwrap();
+            record["action"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    assert_eq!(actions.iter().filter(|action| *action == "gate").count(), 2, "{actions:?}");
+    project.run(&["-C", "study", "audit", "verify"]).succeeds();
 }

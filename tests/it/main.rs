@@ -6,6 +6,7 @@ mod attack;
 mod audit;
 mod bombs;
 mod chance;
+mod claims;
 mod compare;
 mod config_errors;
 mod conformance;
