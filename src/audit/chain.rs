@@ -245,3 +245,100 @@ fn read_records(mut file: &File, limit: u64) -> io::Result<Vec<Record>> {
     }
     Ok(records)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::record::Action;
+    use super::*;
+
+    struct Place {
+        dir: tempfile::TempDir,
+    }
+
+    impl Place {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().expect("a temporary directory");
+            fs::create_dir(dir.path().join(".clinpipe")).expect("created");
+            Self { dir }
+        }
+
+        fn chain(&self) -> Chain {
+            Chain::new(self.dir.path(), &Store::new(self.dir.path()))
+        }
+
+        fn append(&self, entries: Vec<Entry>) -> (Option<Head>, Ledger) {
+            let origin = Origin { actor: "ana".to_owned(), utc: "2026-01-02T03:04:05.678Z".to_owned() };
+            self.chain().append(&origin, entries).expect("appended")
+        }
+    }
+
+    fn test(rows: &str, model: &str) -> Entry {
+        Ledger::test_entry("artifacts/metrics.json", rows, model)
+    }
+
+    #[test]
+    fn a_pair_is_recorded_once_and_models_are_counted_by_rows() {
+        let place = Place::new();
+        place.append(vec![test("r", "a"), test("r", "a"), test("r", "b")]);
+        let (head, ledger) = place.append(vec![test("r", "a"), test("s", "a")]);
+        assert_eq!(head.map(|head| head.seq), Some(2));
+        let uses: Vec<_> = ledger.test_uses().into_iter().map(|used| (used.rows, used.models, used.label)).collect();
+        assert_eq!(uses, [("r".to_owned(), 2, "development"), ("s".to_owned(), 1, "test")]);
+        // Nothing new is nothing to write.
+        let bytes = fs::read(place.chain().path()).expect("readable");
+        place.append(vec![test("r", "b")]);
+        assert_eq!(fs::read(place.chain().path()).expect("readable"), bytes);
+    }
+
+    #[test]
+    fn what_the_chain_knows_is_kept_or_read_again_with_the_same_result() {
+        let place = Place::new();
+        let kept = place.append(vec![test("r", "a"), test("r", "b"), Entry::new(Action::Run, "pipeline.yaml")]);
+        assert_eq!(place.chain().state().expect("readable"), kept);
+        fs::remove_dir_all(place.dir.path().join(".clinpipe")).expect("removed");
+        assert_eq!(place.chain().state().expect("readable"), kept);
+    }
+
+    /// Only the end of the file is read: what is damaged at its beginning does not matter to an append.
+    #[test]
+    fn appending_does_not_read_the_whole_chain() {
+        let place = Place::new();
+        place.append((0..2000).map(|at| test("r", &at.to_string())).collect());
+        let path = place.chain().path().to_owned();
+        let mut bytes = fs::read(&path).expect("readable");
+        bytes[..100_000].fill(b'x');
+        fs::write(&path, bytes).expect("written");
+        let (head, ledger) = place.append(vec![test("r", "7"), test("r", "new")]);
+        assert_eq!(head.map(|head| head.seq), Some(2000));
+        assert_eq!(ledger.test_use("r").map(|used| used.models), Some(2001));
+    }
+
+    #[test]
+    fn what_needs_a_reason_is_refused_without() {
+        let place = Place::new();
+        let origin = Origin { actor: "ana".to_owned(), utc: String::new() };
+        for action in Action::ALL.into_iter().filter(|action| action.needs_reason()) {
+            let mut entry = Entry::new(action, "champion");
+            entry.reason = Some("  ".to_owned());
+            let refused = place.chain().append(&origin, vec![entry.clone()]);
+            assert!(matches!(refused, Err(AuditError::NoReason(_))));
+            entry.reason = Some("paired test passed".to_owned());
+            place.chain().append(&origin, vec![entry]).expect("appended");
+        }
+    }
+
+    #[test]
+    fn a_waiver_is_recorded_when_it_is_new_or_changed() {
+        let place = Place::new();
+        let waiver = |content: &[u8]| {
+            let mut entry = Entry::new(Action::Waiver, "single_feature: days");
+            (entry.after, entry.reason) = (Some(Digest::of(content)), Some("known".to_owned()));
+            entry
+        };
+        let seqs: Vec<_> = [b"one", b"one", b"two", b"two", b"one"]
+            .into_iter()
+            .map(|content| place.append(vec![waiver(content)]).0.map(|head| head.seq))
+            .collect();
+        assert_eq!(seqs, [Some(0), Some(0), Some(1), Some(1), Some(2)]);
+    }
+}

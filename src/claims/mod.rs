@@ -9,6 +9,7 @@
 //! Pure functions from text to findings. This room reads no files and knows nothing of pipelines or of clinpipe's own
 //! results; those are claims like any others.
 
+mod case;
 mod cells;
 mod finding;
 mod interval;

@@ -87,8 +87,8 @@ fn several(model: &Model, auroc: &Stated, all: &[Seen]) -> Option<Finding> {
     }
     let text = format!(
         "the ROC curve passes through all these points, so AUROC lies between {} and {}",
-        shown(least),
-        shown(most)
+        lower(least),
+        upper(most)
     );
     Some(finding.arithmetic(text).possible("points and AUROC from the same scores and rows"))
 }

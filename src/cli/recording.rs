@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde_json::{Map, Value, json};
@@ -131,6 +132,9 @@ fn run_entry(opened: &Opened, report: &RunReport, args: &ReproArgs) -> Option<En
 /// Stages whose record in the lock is new although this run did not make it: from the journal of a run that was killed
 /// before it could write its own record, or from one at the same time.
 fn recovered(report: &RunReport) -> Map<String, Value> {
+    if Arc::ptr_eq(&report.lock, &report.committed) {
+        return Map::new();
+    }
     let made = |outcome: Outcome| matches!(outcome, Outcome::Ran | Outcome::Restored);
     let is_own = |name| report.stages.get(name).is_some_and(|stage| made(stage.outcome));
     let stages = report.lock.stages.iter().filter(|(name, record)| {
