@@ -9,7 +9,7 @@ mod params;
 mod summary;
 mod swarm;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::path::Path;
 

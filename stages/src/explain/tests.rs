@@ -10,7 +10,7 @@ use crate::bundle::tests::assemble;
 use crate::train::test_study::{TRAIN, raw, run, schema};
 
 /// The test study with the clean table that the stage reads beside the bundle.
-fn study(model: &str) -> tempfile::TempDir {
+pub(crate) fn study(model: &str) -> tempfile::TempDir {
     let directory = assemble(model);
     let frame = raw();
     let mut table = Table::with_rows(frame.rows());
@@ -26,7 +26,7 @@ fn study(model: &str) -> tempfile::TempDir {
     directory
 }
 
-fn explain(at: &Path, params: serde_json::Value, threads: usize) -> Result<(), StageError> {
+pub(crate) fn explain(at: &Path, params: serde_json::Value, threads: usize) -> Result<(), StageError> {
     let inputs = [("bundle", "bundle/"), ("table", "clean.parquet"), ("split", "split.parquet")];
     let outputs = [("importance", "importance.csv"), ("report", "explain.json"), ("pictures", "pictures/")];
     run(&Explain, at, &inputs, &outputs, params, threads)

@@ -93,14 +93,14 @@ fn calibration_plot(sources: &Sources) -> Result<Html, StageError> {
         return Ok(Html::new());
     }
     let line = curves.line("calibration");
-    let ends =
-        || groups.iter().flat_map(|point| [Some(point.x), point.high]).flatten().chain(line.iter().map(|at| at.0));
-    let top = ends().fold(0.05_f64, f64::max).min(1.0);
-    let axis = |label: &str| Axis::new(label, 0.0, (top * 1.05).min(1.0));
+    let ends = groups.iter().flat_map(|point| [Some(point.x), point.high]).flatten();
+    let top = ends.chain(line.iter().flat_map(|at| [at.0, at.1])).fold(0.05_f64, f64::max);
+    let top = (top * 1.05).min(1.0);
+    let axis = |label: &str| Axis::new(label, 0.0, top);
     let description = "Observed against predicted risk; on the dashed diagonal both agree.";
     let plot = Plot::new("Calibration plot", description, axis("predicted risk"), axis("observed share of events"))
         .mark(Tone::First, Mark::Band(curves.band("calibration")))
-        .named("perfect", Tone::Quiet, Mark::Line(vec![(0.0, 0.0), (1.0, 1.0)]))
+        .named("perfect", Tone::Quiet, Mark::Line(vec![(0.0, 0.0), (top, top)]))
         .named("smooth (lowess)", Tone::First, Mark::Line(line))
         .named("tenths of the rows", Tone::Second, Mark::Points(curves.measured("calibration_groups")));
     let caption = "Calibration. Points are tenths of the test rows with Wilson intervals; the line is a lowess smooth.";

@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 
+use super::decision::flags;
 use super::markdown::{code, table, text};
 use super::params::ReportParams;
 use super::provenance::{NOT_CAUSAL, limits};
@@ -106,8 +107,8 @@ fn metrics(card: &mut String, sources: &Sources) {
     if let Performance::Events(metrics) = &sources.performance {
         let _ = write!(
             body,
-            "\n\n### Threshold\n\nFlagged when the risk is at least {}. ",
-            fixed(metrics.threshold.value, 4)
+            "\n\n### Threshold\n\n{}. ",
+            words::sentence(&flags(metrics.threshold.decision, metrics.threshold.value))
         );
         if let Some(threshold) = &sources.threshold {
             let _ =

@@ -9,7 +9,7 @@ use crate::StageError;
 use crate::common::figure::{Axis, Mark, Plot, Tone};
 use crate::common::html::{Cell, Column, Html, Table, fixed};
 use crate::evaluate::Metrics;
-use crate::tune_threshold::Threshold;
+use crate::tune_threshold::{Decision, Threshold};
 
 /// Rows of a table that stands for a picture.
 const TABLE_ROWS: usize = 21;
@@ -48,11 +48,13 @@ pub(super) fn curve(sources: &Sources) -> Result<Html, StageError> {
     }
     let lead = "The model is worth using at thresholds where its line lies above both others. A threshold of 0.1 stands for \
                 the opinion that one missed event is as bad as nine needless alerts.";
-    let caption =
-        "Decision curve with the bootstrap band of the model. The dashed vertical line is the frozen threshold.";
-    let caption =
-        if metrics.threshold.value <= last { caption } else { "Decision curve with the bootstrap band of the model." };
-    let caption = format!("{caption} {}.", sentence(&rows_and_events(metrics.n, Some(metrics.events))));
+    let dashed = if metrics.threshold.value > 0.0 && metrics.threshold.value <= last {
+        " The dashed vertical line is the frozen threshold."
+    } else {
+        ""
+    };
+    let size = rows_and_events(metrics.n, Some(metrics.events));
+    let caption = format!("Decision curve with the bootstrap band of the model: {size}.{dashed}");
     Ok(Html::paragraph(lead).and(Html::figure(plot.draw()?, caption, Some(table))))
 }
 
@@ -67,10 +69,7 @@ fn policy(threshold: &Threshold) -> Html {
     let note = sentence(&threshold.note);
     let on = format!("{} ({})", threshold.part_used, rows_and_events(threshold.n, Some(threshold.events)));
     let mut facts = vec![
-        (
-            "Threshold".to_owned(),
-            Html::text(format!("flagged when the risk is at least {}", fixed(threshold.value, 4))),
-        ),
+        ("Threshold".to_owned(), flags(threshold.decision, threshold.value).into()),
         ("Chosen on".to_owned(), on.into()),
         ("Why this one".to_owned(), format!("{note}.").into()),
     ];
@@ -84,6 +83,15 @@ fn policy(threshold: &Threshold) -> Html {
     }
     let lead = "The threshold is part of the bundle: it was frozen before the test part was scored.";
     Html::paragraph(lead).and(Html::definitions(facts))
+}
+
+/// Who is flagged, in words.
+pub(super) fn flags(decision: Decision, value: f64) -> String {
+    match decision {
+        Decision::Cutoff => format!("flagged when the risk is at least {}", fixed(value, 4)),
+        Decision::FlagAll => "everyone is flagged".to_owned(),
+        Decision::FlagNone => "no one is flagged".to_owned(),
+    }
 }
 
 /// The settings of a policy by dotted key, without those that are not set.

@@ -7,6 +7,7 @@
 
 mod calibration;
 mod card;
+mod checks;
 mod curves;
 mod decision;
 mod markdown;
@@ -140,6 +141,7 @@ fn page(sources: &Sources, study: &StudyText, schema: &Schema, title: &str, seed
         .section("decision", "Decision curve", decision::curve(sources)?)
         .section("threshold", "Threshold and costs", decision::threshold(sources)?)
         .section("ranking", "Ranking", ranking::section(sources)?)
+        .section("checks", "Checks of the data", checks::section(sources))
         .section("explanation", "Explanation", training::explanation(sources))
         .section("training", "How it was trained", training::candidates(sources))
         .section("reproducibility", "Reproducibility", provenance::reproducibility(sources, seed))

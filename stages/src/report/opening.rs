@@ -33,14 +33,22 @@ pub(super) fn verdict(sources: &Sources) -> Html {
         (false, GateMode::Mark) => "Not every rule of the gate holds: the model is kept, but may not be promoted.",
         (false, GateMode::Enforce) => "Not every rule of the gate holds, and the gate is enforced.",
     };
-    let columns = ["Rule", "Holds", "Why"].map(Column::text);
-    let mut table =
-        Table::new(format!("The gate: {} rules, set before the test part was scored", verdict.rules.len()), columns);
+    let columns = [Column::text("Rule"), Column::text("Holds"), Column::number("Actual"), Column::number("Limit")];
+    let mut table = Table::new(format!("The gate: {} rules", verdict.rules.len()), columns);
     for rule in &verdict.rules {
         let holds = Cell::new(if rule.passed { "yes" } else { "no" }).marked(rule.passed);
-        table.push([Html::code(&rule.rule).into(), holds, rule.reason.as_str().into()]);
+        let number = |value: Option<f64>| match value {
+            Some(value) => Cell::new(shown(value)),
+            None => Cell::missing(&rule.reason),
+        };
+        table.push([Html::code(&rule.rule).into(), holds, number(rule.actual), number(rule.limit)]);
     }
     html.and(Html::paragraph(said)).and(table)
+}
+
+/// A number of any size with the digits that a comparison needs.
+fn shown(value: f64) -> String {
+    fixed(value, if value.abs() >= 1000.0 { 0 } else { 4 })
 }
 
 /// The headline numbers beside the naive alternatives, on the same rows.
@@ -79,9 +87,11 @@ fn event_tables(metrics: &Metrics) -> Html {
     let columns = [Column::text("Measure"), Column::number(format!("Model ({})", metrics.model))];
     let columns = || columns.iter().cloned().chain(names.map(Column::number));
     let mut table = Table::new("The model beside naive alternatives, on the same rows", columns());
-    let sizes = baselines.iter().map(|baseline| rows_and_events(baseline.n, Some(baseline.events)).into());
-    table.push([Cell::from("Size"), rows_and_events(metrics.n, Some(metrics.events)).into()].into_iter().chain(sizes));
+    let size = |rows: u64, events: u64| Cell::new(format!("{} / {}", count(rows), count(events)));
+    let sizes = baselines.iter().map(|baseline| size(baseline.n, baseline.events));
+    table.push([Cell::from("Rows / events"), size(metrics.n, metrics.events)].into_iter().chain(sizes));
     let cost = &metrics.expected_cost;
+    let costly = cost.value.is_some();
     let cost = Estimate {
         value: cost.value,
         low: cost.low,
@@ -96,7 +106,7 @@ fn event_tables(metrics: &Metrics) -> Html {
         ("Brier score", &metrics.brier, baselines.map(|baseline| baseline.brier), 4),
         ("Cost per 1,000", &cost, baselines.map(|baseline| baseline.expected_cost), 0),
     ];
-    for (name, model, others, decimals) in rows {
+    for (name, model, others, decimals) in rows.into_iter().filter(|row| row.0 != "Cost per 1,000" || costly) {
         let others = others.iter().map(|value| Cell::fixed(*value, decimals, ""));
         table.push([Cell::from(name), estimate(model, decimals)].into_iter().chain(others));
     }
@@ -104,23 +114,36 @@ fn event_tables(metrics: &Metrics) -> Html {
         .iter()
         .zip(baselines)
         .filter_map(|(name, baseline)| baseline.reason.as_ref().map(|reason| Html::text(format!("{name}: {reason}."))));
-    let mut paired = Table::new(
-        "Model minus alternative, on the same rows: higher AUROC and net benefit, lower Brier score and cost speak for the model",
-        [Column::text("Difference to")]
-            .into_iter()
-            .chain(["AUROC", "Brier score", "Net benefit", "Cost per 1,000"].map(Column::number)),
-    );
-    for (name, baseline) in names.iter().zip(baselines) {
-        let difference = &baseline.difference;
-        let cells = [
-            estimate(&difference.auroc, 3),
-            estimate(&difference.brier, 4),
-            estimate(&difference.net_benefit, 4),
-            estimate(&difference.expected_cost, 0),
-        ];
-        paired.push([Cell::from(*name)].into_iter().chain(cells));
+    Html::from(table)
+        .and(Html::details("Why some cells are empty", Html::list(reasons)))
+        .and(event_differences(metrics))
+}
+
+/// The model minus each naive alternative.
+fn event_differences(metrics: &Metrics) -> Html {
+    let all = &metrics.baselines;
+    let baselines = [
+        ("Flag all", &all.flag_all),
+        ("Flag none", &all.flag_none),
+        ("Prevalence", &all.prevalence),
+        ("Plain logistic", &all.logistic),
+    ];
+    let mut differences = vec!["AUROC", "Brier score", "Net benefit"];
+    if metrics.expected_cost.value.is_some() {
+        differences.push("Cost per 1,000");
     }
-    Html::from(table).and(Html::details("Why some cells are empty", Html::list(reasons))).and(paired)
+    let mut paired = Table::new(
+        "Model minus alternative, on the same rows: higher AUROC and net benefit, lower Brier score and cost speak for the \
+         model",
+        [Column::text("Difference to")].into_iter().chain(differences.into_iter().map(Column::number)),
+    );
+    for (name, baseline) in baselines {
+        let difference = &baseline.difference;
+        let cells = [(&difference.auroc, 3), (&difference.brier, 4), (&difference.net_benefit, 4)];
+        let cells = cells.into_iter().chain([(&difference.expected_cost, 0)]);
+        paired.push([Cell::from(name)].into_iter().chain(cells.map(|(value, decimals)| estimate(value, decimals))));
+    }
+    paired.into()
 }
 
 fn number_tables(metrics: &NumberMetrics) -> Html {

@@ -59,9 +59,9 @@ fn split(sources: &Sources) -> Html {
     let Some(split) = &sources.split else { return Html::new() };
     let kind = serde_json::to_value(split.kind).ok().and_then(|kind| kind.as_str().map(|kind| kind.replace('_', " ")));
     let mut text = format!(
-        "Divided by the kind “{}” into {} and {} folds of the training part; {} patients in all, none on both sides.",
+        "Split ({}): {} in the test part; the others train, in {} folds. Of {} patients, none is on both sides.",
         kind.unwrap_or_default(),
-        rows_and_events(split.test.n, split.test.events) + " for the test",
+        rows_and_events(split.test.n, split.test.events),
         split.folds.len(),
         count(split.groups)
     );

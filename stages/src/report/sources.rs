@@ -18,6 +18,7 @@ use crate::evaluate::{Intervals, Metrics, NumberMetrics};
 use crate::explain::ExplainReport;
 use crate::gate::Verdict;
 use crate::tune_threshold::Threshold;
+use crate::validate::ValidationReport;
 use crate::{StageContext, StageError, StageFile};
 
 /// metrics.json, of an event or of a number.
@@ -128,6 +129,7 @@ pub(super) struct Sources {
     pub split: Option<SplitView>,
     pub ingest: Option<IngestView>,
     pub cv: Option<CvView>,
+    pub validation: Option<ValidationReport>,
     pub explain: Option<ExplainReport>,
     /// Pictures of the explanation: file name and bytes, in name order.
     pub pictures: Vec<(String, Vec<u8>)>,
@@ -149,6 +151,7 @@ impl Sources {
             split: document(context, "split")?,
             ingest: document(context, "ingest")?,
             cv: document(context, "cv")?,
+            validation: document(context, "validation")?,
             explain: document(context, "explain")?,
             pictures: pictures(context)?,
             verdict: document(context, "verdict")?,

@@ -98,8 +98,8 @@ fn importance(member: &MemberReport) -> Html {
     for one in member.top.iter().take(FEATURES) {
         let share = if most > 0.0 { one.mean_abs_contribution / most } else { 0.0 };
         let direction = match one.direction {
-            Some(Direction::Up) => Cell::new("raise the risk the model gives"),
-            Some(Direction::Down) => Cell::new("lower the risk the model gives"),
+            Some(Direction::Up) => Cell::new("raise the prediction"),
+            Some(Direction::Down) => Cell::new("lower the prediction"),
             None => Cell::missing("no single direction"),
         };
         table.push([Html::code(&one.feature).into(), Cell::bar(share, fixed(one.mean_abs_contribution, 4)), direction]);

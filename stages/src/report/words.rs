@@ -1,13 +1,20 @@
 //! Numbers as the report says them: with their interval, or with the reason why there is none.
 
-use crate::common::html::{Cell, fixed};
+use crate::common::html::{Cell, Html, fixed};
 use crate::common::interval::Estimate;
 use crate::common::text::grouped;
 
 /// `0.716 (0.693 to 0.738)`, or the reason why there is no number.
 pub(super) fn estimate(estimate: &Estimate, decimals: usize) -> Cell {
     match said(estimate, decimals) {
-        Ok(text) => Cell::new(text),
+        // The interval may go below its number where a table is narrow; neither is broken in itself.
+        Ok(text) => match text.split_once(' ') {
+            Some((value, interval)) if estimate.low.is_some() => {
+                let piece = |text: &str| Html::element("span", &[("class", "nb")], text);
+                Cell::new(piece(value).and(" ").and(piece(interval)))
+            }
+            _ => Cell::new(text),
+        },
         Err(reason) => Cell::missing(&reason),
     }
 }

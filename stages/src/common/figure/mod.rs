@@ -125,6 +125,15 @@ pub(crate) fn cut(text: &str, most: usize) -> String {
     if text.chars().count() <= most { plain.collect() } else { plain.take(most - 1).chain(['…']).collect() }
 }
 
+/// A tick's label where numbers may be large: thousands as k, millions as M.
+fn short_tick(value: f64, span: f64) -> String {
+    match span {
+        span if span >= 2e6 => tick(value / 1e6, span / 1e6) + if value == 0.0 { "" } else { "M" },
+        span if span >= 2e4 => tick(value / 1e3, span / 1e3) + if value == 0.0 { "" } else { "k" },
+        span => tick(value, span),
+    }
+}
+
 /// A tick's label: as many decimals as a sixth of the axis needs; there are eight ticks at most, at round numbers.
 pub(crate) fn tick(value: f64, span: f64) -> String {
     let text = format!("{value:.*}", decimals(span / 6.0));

@@ -3,7 +3,7 @@
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::{Area, Chart, DrawError, GRID, INK, LETTERS, Tone, WIDTH, cut, font, letters, picture, tick, width};
+use super::{Area, Chart, DrawError, GRID, INK, LETTERS, Tone, WIDTH, cut, font, letters, picture, short_tick, width};
 use crate::common::html::Html;
 
 /// Height of the plot without its legend, and of a line of the legend.
@@ -79,7 +79,8 @@ pub struct Plot {
     x: Axis,
     y: Axis,
     marks: Vec<(Tone, Mark)>,
-    names: Vec<(Tone, String)>,
+    /// Names of the legend, with the mark they belong to.
+    names: Vec<(usize, String)>,
 }
 
 impl Plot {
@@ -98,7 +99,7 @@ impl Plot {
     /// Adds something with a name in the legend.
     #[must_use]
     pub fn named(mut self, name: impl Into<String>, tone: Tone, mark: Mark) -> Self {
-        self.names.push((tone, name.into()));
+        self.names.push((self.marks.len(), name.into()));
         self.mark(tone, mark)
     }
 
@@ -129,9 +130,17 @@ impl Plot {
     }
 
     fn legend(&self, area: &Area, places: &[(i32, u32)]) -> Result<(), DrawError> {
-        for ((tone, name), &(x, line)) in self.names.iter().zip(places) {
+        for ((at, name), &(x, line)) in self.names.iter().zip(places) {
             let y = (12 + line * LEGEND + LEGEND / 2) as i32;
-            area.draw(&PathElement::new([(x, y), (x + 52, y)], tone.colour().stroke_width(7)))?;
+            let Some((tone, mark)) = self.marks.get(*at) else { continue };
+            let colour = tone.colour();
+            match mark {
+                Mark::Points(_) => area.draw(&Circle::new((x + 26, y), 11, colour.filled()))?,
+                Mark::Bars(_) | Mark::Band(_) => {
+                    area.draw(&Rectangle::new([(x + 4, y - 14), (x + 48, y + 14)], colour.mix(0.45).filled()))?;
+                }
+                _ => area.draw(&PathElement::new([(x, y), (x + 52, y)], colour.stroke_width(7)))?,
+            }
             let style = font().pos(Pos::new(HPos::Left, VPos::Center));
             area.draw(&Text::new(cut(name, 48), (x + 66, y), style))?;
         }
@@ -150,8 +159,8 @@ impl Plot {
             .configure_mesh()
             .x_labels(6)
             .y_labels(6)
-            .x_label_formatter(&|value| tick(*value, x.high - x.low))
-            .y_label_formatter(&|value| tick(*value, y.high - y.low))
+            .x_label_formatter(&|value| short_tick(*value, x.high - x.low))
+            .y_label_formatter(&|value| short_tick(*value, y.high - y.low))
             .x_desc(x.label.as_str())
             .y_desc(y.label.as_str())
             .label_style(font())

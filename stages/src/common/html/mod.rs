@@ -154,10 +154,16 @@ impl Html {
         Self::element("div", &[("class", "pair")], figures.into_iter().collect::<Html>()).line()
     }
 
-    /// A picture that stays a file of its own: it cannot run scripts or reach out, whatever it holds.
+    /// A picture that stays a file of its own: it cannot run scripts or reach out, whatever it holds. It scrolls where
+    /// it would become too small to read.
     pub fn image(media_type: &'static str, bytes: &[u8], alternative: &str) -> Self {
         let url = format!("data:{media_type};base64,{}", STANDARD.encode(bytes));
-        Self(format!("<img src=\"{url}\" alt=\"{}\">", Self::text(alternative).0))
+        let image = Self(format!("<img src=\"{url}\" alt=\"{}\">", Self::text(alternative).0));
+        Self::element(
+            "div",
+            &[("class", "wide"), ("role", "region"), ("aria-label", alternative), ("tabindex", "0")],
+            image,
+        )
     }
 
     /// A drawing of [`crate::common::figure`], which escapes what it draws.

@@ -123,7 +123,8 @@ impl Table {
             let class: &[(&'static str, &str)] = if self.strong.contains(&at) { &[("class", "strong")] } else { &[] };
             body.push(Html::element("tr", class, cells).line());
         }
-        let caption = Html::tag("caption", self.caption.as_str()).line();
+        // The piece inside can be as narrow as the screen when the table is not.
+        let caption = Html::tag("caption", Html::tag("span", self.caption.as_str())).line();
         let table = Html::tag("table", caption.and(head).and(Html::tag("tbody", body)));
         // It scrolls by itself, so those without a mouse must be able to reach it.
         let region = [("class", "wide"), ("role", "region"), ("aria-label", self.caption.as_str()), ("tabindex", "0")];
