@@ -9,11 +9,14 @@ use super::decision::flags;
 use super::markdown::{code, table, text};
 use super::params::ReportParams;
 use super::provenance::{NOT_CAUSAL, limits};
+use super::slices;
 use super::sources::{Performance, Sources};
 use super::study::StudyText;
 use super::words;
 use crate::common::html::fixed;
+use crate::common::privacy::Cell;
 use crate::common::schema::Schema;
+use crate::evaluate::{Measure, SliceReport, Status};
 
 /// The whole file.
 pub(super) fn render(
@@ -179,10 +182,38 @@ fn analyses(card: &mut String, sources: &Sources) {
             let _ = writeln!(body, "The {} attends most to {}.\n", text(&member.member), top.join(", "));
         }
     }
+    if let Some(slices) = &sources.slices {
+        body += &groups(slices);
+    }
     if body.is_empty() {
         body.push_str("No further analyses are bound to this card.");
     }
     section(card, "Quantitative analyses", &body);
+}
+
+/// The declared groups in the order they were declared.
+fn groups(report: &SliceReport) -> String {
+    let shown: Vec<Measure> = slices::shown(report).into_iter().map(|(measure, _)| measure).collect();
+    let header: Vec<&str> =
+        ["Group", "Rows", "Events"].into_iter().chain(shown.iter().map(|measure| slices::name(*measure))).collect();
+    let mut rows = Vec::new();
+    for column in &report.slices {
+        for slice in &column.levels {
+            let count = |cell: Cell| cell.known().map_or_else(|| "suppressed".to_owned(), words::count);
+            let events = if report.events.is_some() { count(slice.events) } else { String::new() };
+            let mut row = vec![text(&format!("{}: {}", column.column, slice.level)), count(slice.n), events];
+            let missing = if slice.status == Status::Insufficient { "insufficient" } else { "suppressed" };
+            row.extend(shown.iter().map(|measure| match slice.measures.get(measure) {
+                Some(value) => text(&words::text(value, slices::decimals(*measure))),
+                None => missing.to_owned(),
+            }));
+            rows.push(row);
+        }
+    }
+    if rows.is_empty() {
+        return "No groups are declared. Add `evaluate.slices` to params.yaml.\n".to_owned();
+    }
+    format!("Groups, in the order they were declared; nothing is ranked.\n\n{}", table(&header, rows))
 }
 
 fn caveats(card: &mut String, sources: &Sources, params: &ReportParams) {

@@ -2,13 +2,63 @@
 
 use super::sources::Sources;
 use super::words::{count, p_value, percent};
-use crate::common::html::{Cell, Column, Html, Table, Tone};
+use crate::common::html::{Cell, Column, Html, Table, Tone, fixed};
 use crate::common::privacy;
+use crate::leakage;
 use crate::validate::{Level, RuleRecord, Selection, Status, ValidationReport};
 
-/// The rules of validation.
+/// Leakage, then the rules of validation.
 pub(super) fn section(sources: &Sources) -> Html {
-    sources.validation.as_ref().map(validation).unwrap_or_default()
+    let leakage = sources.leakage.as_ref().map(leaks).unwrap_or_default();
+    let validation = sources.validation.as_ref().map(validation).unwrap_or_default();
+    leakage.and(validation)
+}
+
+fn leaks(report: &leakage::Report) -> Html {
+    let heading = Html::heading("Leakage");
+    let tested: usize = report.checks.iter().map(|record| record.tested).sum();
+    let looked = format!(
+        "{} checks looked at {} columns and parts of the data, at a family-wise level of {}.",
+        report.checks.len(),
+        count(tested as u64),
+        report.level
+    );
+    let open = report.findings.iter().filter(|finding| finding.waived.is_none()).count();
+    let note = match (open, report.findings.len()) {
+        (0, 0) => Html::note(Tone::Good, "No leak was found."),
+        (0, waived) => Html::note(Tone::Warning, format!("{waived} findings, each waived by a person named below.")),
+        (open, _) => Html::note(Tone::Bad, format!("{open} findings that nobody answers for.")),
+    };
+    let mut found = Table::new(
+        "Findings and warnings, with who answers for them and why",
+        [Column::text("Check"), Column::text("Subject"), Column::text("What it means"), Column::number("Effect")]
+            .into_iter()
+            .chain([Column::number("Bound"), Column::number("p (Holm)"), Column::text("Waived by, because")]),
+    );
+    let warned = report.warnings.iter().map(|warning| (warning, " (warning)"));
+    for (finding, kind) in report.findings.iter().map(|finding| (finding, "")).chain(warned) {
+        let p = finding.p_value.map_or_else(|| Cell::missing("a count"), |p| p_value(p).trim_start_matches("= ").into());
+        let waived = match &finding.waived {
+            Some(waived) => Cell::new(format!("{}: {}", waived.who, waived.why)),
+            None => Cell::missing("not waived"),
+        };
+        let check = format!("{}{kind}", finding.check.as_str().replace('_', " "));
+        let effect = fixed(finding.effect, 3);
+        let subject = Html::code(&finding.subject);
+        let text = finding.text.as_str();
+        found.push([check.into(), subject.into(), text.into(), effect.into(), fixed(finding.bound, 3).into(), p, waived]);
+    }
+    let found = if found.is_empty() { Html::new() } else { found.into() };
+    let mut checks = Table::new(
+        "What was looked at",
+        [Column::text("Check"), Column::number("Subjects"), Column::number("Tested"), Column::text("Why not all")],
+    );
+    for record in &report.checks {
+        let reason = record.reason.as_deref().map_or_else(|| Cell::missing(""), Cell::from);
+        let name = record.check.as_str().replace('_', " ");
+        checks.push([name.into(), count(record.subjects as u64).into(), count(record.tested as u64).into(), reason]);
+    }
+    heading.and(note).and(Html::paragraph(looked)).and(found).and(Html::details("All checks", checks))
 }
 
 fn validation(report: &ValidationReport) -> Html {
@@ -37,10 +87,8 @@ fn validation(report: &ValidationReport) -> Html {
 }
 
 fn rules(report: &ValidationReport) -> Html {
-    let columns =
-        [Column::text("Rule"), Column::text("Subject"), Column::text("Level"), Column::text("Rows that break it")];
-    let columns =
-        columns.into_iter().chain([Column::number("Judged"), Column::text("Tolerated"), Column::text("Outcome")]);
+    let columns = [Column::text("Rule"), Column::text("Subject"), Column::text("Level"), Column::text("Rows that break it")];
+    let columns = columns.into_iter().chain([Column::number("Judged"), Column::text("Tolerated"), Column::text("Outcome")]);
     let mut table = Table::new("Rules that some row breaks", columns);
     for rule in report.rules.iter().filter(|rule| rule.status != Status::Passed) {
         let share = rule.fraction.unwrap_or(0.0);

@@ -8,6 +8,7 @@ use super::words::{count, estimate, rows_and_events, sentence};
 use crate::StageError;
 use crate::common::figure::{Axis, Mark, Plot, Tone};
 use crate::common::html::{Cell, Column, Html, Table, fixed};
+use crate::common::privacy::{self, Privacy};
 use crate::evaluate::Metrics;
 use crate::tune_threshold::{Decision, Threshold};
 
@@ -62,7 +63,7 @@ pub(super) fn curve(sources: &Sources) -> Result<Html, StageError> {
 pub(super) fn threshold(sources: &Sources) -> Result<Html, StageError> {
     let Performance::Events(metrics) = &sources.performance else { return Ok(Html::new()) };
     let chosen = sources.threshold.as_ref().map(policy).unwrap_or_default();
-    Ok(chosen.and(at_threshold(metrics)).and(cost_curve(sources)?).and(cost_table(metrics)))
+    Ok(chosen.and(at_threshold(metrics, sources.privacy)).and(cost_curve(sources)?).and(cost_table(metrics)))
 }
 
 fn policy(threshold: &Threshold) -> Html {
@@ -109,14 +110,21 @@ fn leaves(prefix: &str, value: &Value, found: &mut Vec<(String, String)>) {
     }
 }
 
-fn at_threshold(metrics: &Metrics) -> Html {
+fn at_threshold(metrics: &Metrics, privacy: Privacy) -> Html {
     let at = &metrics.at_threshold;
     let mut counts = Table::new(
         format!("Decisions on the test part: {}", rows_and_events(at.n, Some(at.events))),
         [Column::text(""), Column::number("Event"), Column::number("No event")],
     );
-    counts.push(["Flagged".into(), count(at.counts.true_positive).into(), count(at.counts.false_positive).into()]);
-    counts.push(["Not flagged".into(), count(at.counts.false_negative).into(), count(at.counts.true_negative).into()]);
+    let matrix = [
+        vec![at.counts.true_positive, at.counts.false_positive],
+        vec![at.counts.false_negative, at.counts.true_negative],
+    ];
+    let cells = privacy.suppress_table(&matrix);
+    for (name, row) in ["Flagged", "Not flagged"].into_iter().zip(&cells) {
+        let cell = |cell: &privacy::Cell| cell.known().map_or_else(|| Cell::missing("suppressed"), |n| count(n).into());
+        counts.push([Cell::from(name)].into_iter().chain(row.iter().map(cell)));
+    }
     let mut shares = Table::new("The same as shares", [Column::text("Measure"), Column::number("Value")]);
     let fbeta = format!("F-beta (beta {}; no proper measure)", at.beta);
     let rows = [

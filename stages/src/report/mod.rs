@@ -16,6 +16,7 @@ mod params;
 mod participants;
 mod provenance;
 mod ranking;
+mod slices;
 mod sources;
 mod study;
 #[cfg(test)]
@@ -33,6 +34,7 @@ pub use params::{CardText, ReportParams};
 use self::sources::Sources;
 use self::study::StudyText;
 use crate::common::html::{Html, Page};
+use crate::common::privacy::{self, Privacy};
 use crate::common::schema::Schema;
 use crate::{ParamError, ParamSet, Role, Stage, StageContext, StageError};
 
@@ -94,6 +96,7 @@ impl Stage for Report {
             &[
                 Role::required("seed", "the study's seed"),
                 Role::required("schema", "the outcome and the columns"),
+                Role::optional(privacy::KEY, "the smallest count that is shown"),
                 Role::optional("report", "what only people can say: title, authors, parts of the model card"),
             ]
         }
@@ -102,6 +105,7 @@ impl Stage for Report {
     fn check(&self, params: &ParamSet) -> Result<(), ParamError> {
         params.parse::<u64>("seed")?;
         params.parse::<Schema>("schema")?.check()?;
+        Privacy::parse(params)?;
         ReportParams::parse(params).map(|_| ())
     }
 
@@ -141,6 +145,7 @@ fn page(sources: &Sources, study: &StudyText, schema: &Schema, title: &str, seed
         .section("decision", "Decision curve", decision::curve(sources)?)
         .section("threshold", "Threshold and costs", decision::threshold(sources)?)
         .section("ranking", "Ranking", ranking::section(sources)?)
+        .section("slices", "Groups", slices::section(sources)?)
         .section("checks", "Checks of the data", checks::section(sources))
         .section("explanation", "Explanation", training::explanation(sources))
         .section("training", "How it was trained", training::candidates(sources))

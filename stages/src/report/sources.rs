@@ -14,9 +14,11 @@ use super::views::{CvView, IngestView, SplitView};
 use crate::bundle::{Bundle, BundleManifest, MANIFEST};
 use crate::common::canonical_json;
 use crate::common::interval::Estimate;
-use crate::evaluate::{Intervals, Metrics, NumberMetrics};
+use crate::common::privacy::Privacy;
+use crate::evaluate::{Intervals, Metrics, NumberMetrics, SliceReport};
 use crate::explain::ExplainReport;
 use crate::gate::Verdict;
+use crate::leakage;
 use crate::tune_threshold::Threshold;
 use crate::validate::ValidationReport;
 use crate::{StageContext, StageError, StageFile};
@@ -123,6 +125,8 @@ pub(super) struct Digest {
 #[derive(Debug)]
 pub(super) struct Sources {
     pub performance: Performance,
+    /// Which counts are shown, of those that the report takes from documents that hold them all.
+    pub privacy: Privacy,
     pub curves: Curves,
     pub sweep: Curves,
     pub threshold: Option<Threshold>,
@@ -130,6 +134,8 @@ pub(super) struct Sources {
     pub ingest: Option<IngestView>,
     pub cv: Option<CvView>,
     pub validation: Option<ValidationReport>,
+    pub leakage: Option<leakage::Report>,
+    pub slices: Option<SliceReport>,
     pub explain: Option<ExplainReport>,
     /// Pictures of the explanation: file name and bytes, in name order.
     pub pictures: Vec<(String, Vec<u8>)>,
@@ -145,6 +151,7 @@ impl Sources {
         let bundle = context.input_opt("bundle").map(bundle_manifest).transpose()?;
         Ok(Self {
             performance: Performance::read(context.input("metrics")?)?,
+            privacy: Privacy::parse(context.params())?,
             curves: context.input_opt("curves").map_or_else(|| Ok(Curves::default()), Curves::read)?,
             sweep: context.input_opt("sweep").map_or_else(|| Ok(Curves::default()), Curves::read_sweep)?,
             threshold: document(context, "threshold")?,
@@ -152,6 +159,8 @@ impl Sources {
             ingest: document(context, "ingest")?,
             cv: document(context, "cv")?,
             validation: document(context, "validation")?,
+            leakage: document(context, "leakage")?,
+            slices: document(context, "slices")?,
             explain: document(context, "explain")?,
             pictures: pictures(context)?,
             verdict: document(context, "verdict")?,
