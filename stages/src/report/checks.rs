@@ -37,7 +37,8 @@ fn leaks(report: &leakage::Report) -> Html {
     );
     let warned = report.warnings.iter().map(|warning| (warning, " (warning)"));
     for (finding, kind) in report.findings.iter().map(|finding| (finding, "")).chain(warned) {
-        let p = finding.p_value.map_or_else(|| Cell::missing("a count"), |p| p_value(p).trim_start_matches("= ").into());
+        let p =
+            finding.p_value.map_or_else(|| Cell::missing("a count"), |p| p_value(p).trim_start_matches("= ").into());
         let waived = match &finding.waived {
             Some(waived) => Cell::new(format!("{}: {}", waived.who, waived.why)),
             None => Cell::missing("not waived"),
@@ -46,7 +47,15 @@ fn leaks(report: &leakage::Report) -> Html {
         let effect = fixed(finding.effect, 3);
         let subject = Html::code(&finding.subject);
         let text = finding.text.as_str();
-        found.push([check.into(), subject.into(), text.into(), effect.into(), fixed(finding.bound, 3).into(), p, waived]);
+        found.push([
+            check.into(),
+            subject.into(),
+            text.into(),
+            effect.into(),
+            fixed(finding.bound, 3).into(),
+            p,
+            waived,
+        ]);
     }
     let found = if found.is_empty() { Html::new() } else { found.into() };
     let mut checks = Table::new(
@@ -87,8 +96,10 @@ fn validation(report: &ValidationReport) -> Html {
 }
 
 fn rules(report: &ValidationReport) -> Html {
-    let columns = [Column::text("Rule"), Column::text("Subject"), Column::text("Level"), Column::text("Rows that break it")];
-    let columns = columns.into_iter().chain([Column::number("Judged"), Column::text("Tolerated"), Column::text("Outcome")]);
+    let columns =
+        [Column::text("Rule"), Column::text("Subject"), Column::text("Level"), Column::text("Rows that break it")];
+    let columns =
+        columns.into_iter().chain([Column::number("Judged"), Column::text("Tolerated"), Column::text("Outcome")]);
     let mut table = Table::new("Rules that some row breaks", columns);
     for rule in report.rules.iter().filter(|rule| rule.status != Status::Passed) {
         let share = rule.fraction.unwrap_or(0.0);

@@ -8,9 +8,7 @@ use crate::common::figure::{Forest, ForestRow};
 use crate::common::html::{Cell, Column, Html, Table, Tone, fixed};
 use crate::common::interval::Estimate;
 use crate::common::privacy;
-use crate::evaluate::{
-    ColumnProfile, Group, GroupProfile, Measure, Profiles, Slice, SliceReport, Status, TimeReport,
-};
+use crate::evaluate::{ColumnProfile, Group, GroupProfile, Measure, Profiles, Slice, SliceReport, Status, TimeReport};
 
 /// Slices, profiles and periods.
 pub(super) fn section(sources: &Sources) -> Result<Html, StageError> {
@@ -25,9 +23,12 @@ pub(super) fn section(sources: &Sources) -> Result<Html, StageError> {
     );
     let mut html = Html::paragraph(lead);
     if report.slices.is_empty() {
-        html.push(Html::note(Tone::Note, Html::text("No groups are declared. Add ").and(Html::code("evaluate.slices")).and(" to params.yaml.")));
+        html.push(Html::note(
+            Tone::Note,
+            Html::text("No groups are declared. Add ").and(Html::code("evaluate.slices")).and(" to params.yaml."),
+        ));
     } else {
-        let pictures = shown(report).iter().map(|(measure, reference)| forest(report, *measure, *reference));
+        let pictures = shown(report).into_iter().map(|(measure, reference)| forest(report, measure, reference));
         html.push(Html::side_by_side(pictures.collect::<Result<Vec<_>, _>>()?));
         for column in &report.slices {
             let used = if column.used_by_model { "read by the model" } else { "not read by the model" };
@@ -100,7 +101,11 @@ fn picture(rows: Vec<ForestRow>, measure: Measure, reference: Option<f64>, of: &
         rows,
     };
     let line = if reference.is_some() { " The dashed line is the perfect value." } else { "" };
-    Ok(Html::figure(drawing.draw()?, format!("{title}, with intervals.{line} The numbers are in the tables below."), None))
+    Ok(Html::figure(
+        drawing.draw()?,
+        format!("{title}, with intervals.{line} The numbers are in the tables below."),
+        None,
+    ))
 }
 
 fn cell(cell: privacy::Cell) -> Cell {
@@ -203,8 +208,9 @@ fn differences(profiles: &Profiles) -> Html {
         if table.is_empty() { Html::new() } else { Html::from(table) }
     };
     let missed = side("Missed against found events", missed, [Group::Fn, Group::Tp], |one| one.difference.fn_vs_tp);
-    let alarmed =
-        side("Needless alerts against rightly left alone", alarmed, [Group::Fp, Group::Tn], |one| one.difference.fp_vs_tn);
+    let alarmed = side("Needless alerts against rightly left alone", alarmed, [Group::Fp, Group::Tn], |one| {
+        one.difference.fp_vs_tn
+    });
     Html::paragraph(lead).and(missed).and(alarmed)
 }
 
