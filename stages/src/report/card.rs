@@ -11,7 +11,7 @@ use super::params::ReportParams;
 use super::provenance::{NOT_CAUSAL, limits};
 use super::slices;
 use super::sources::{Performance, Sources};
-use super::study::StudyText;
+use super::study;
 use super::words;
 use crate::common::html::fixed;
 use crate::common::privacy::Cell;
@@ -19,19 +19,13 @@ use crate::common::schema::Schema;
 use crate::evaluate::{Measure, SliceReport, Status};
 
 /// The whole file.
-pub(super) fn render(
-    sources: &Sources,
-    params: &ReportParams,
-    study: &StudyText,
-    schema: &Schema,
-    title: &str,
-) -> String {
+pub(super) fn render(sources: &Sources, params: &ReportParams, schema: &Schema, title: &str) -> String {
     let mut card = format!("# Model card: {}\n\n", text(title));
     if sources.performance.data() == "synthetic" {
         card += "**Synthetic data.** Every number here describes a made-up cohort and says nothing about patients.\n\n";
     }
     details(&mut card, sources, params);
-    use_of_it(&mut card, params, study);
+    use_of_it(&mut card, params, sources);
     section(&mut card, "Factors", &said(params.card.factors.as_deref(), "report.card.factors"));
     metrics(&mut card, sources);
     data(&mut card, sources, schema);
@@ -72,7 +66,8 @@ fn details(card: &mut String, sources: &Sources, params: &ReportParams) {
     section(card, "Model details", &lines.join("\n"));
 }
 
-fn use_of_it(card: &mut String, params: &ReportParams, study: &StudyText) {
+fn use_of_it(card: &mut String, params: &ReportParams, sources: &Sources) {
+    let study = study::declared(sources).cloned().unwrap_or_default();
     let not_for = (!study.not_for.is_empty()).then(|| study.not_for.join("; "));
     let lines = [
         format!("- Question: {}", said(study.question.as_deref(), "study.question")),

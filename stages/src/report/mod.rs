@@ -8,6 +8,7 @@
 mod calibration;
 mod card;
 mod checks;
+mod cohort;
 mod curves;
 mod decision;
 mod markdown;
@@ -32,7 +33,6 @@ use std::path::Path;
 pub use params::{CardText, ReportParams};
 
 use self::sources::Sources;
-use self::study::StudyText;
 use crate::common::html::{Html, Page};
 use crate::common::privacy::{self, Privacy};
 use crate::common::schema::Schema;
@@ -113,21 +113,20 @@ impl Stage for Report {
         let params = ReportParams::parse(context.params())?;
         let schema: Schema = context.param("schema")?;
         let sources = Sources::read(context)?;
-        let study = StudyText::default();
         let title = params.title.clone().unwrap_or_else(|| title(&schema));
-        write(context.output("page")?, &page(&sources, &study, &schema, &title, context.seed()?)?)?;
+        write(context.output("page")?, &page(&sources, &schema, &title, context.seed()?)?)?;
         if let Some(path) = context.output_opt("card") {
-            write(path, &card::render(&sources, &params, &study, &schema, &title))?;
+            write(path, &card::render(&sources, &params, &schema, &title))?;
         }
         match context.output_opt("tripod") {
-            Some(path) => write(path, &tripod::render(&sources, &params, &|item| study.tripod(item))),
+            Some(path) => write(path, &tripod::render(&sources, &params, &|item| study::tripod(&sources, item))),
             None => Ok(()),
         }
     }
 }
 
 /// The page, calibration before ranking.
-fn page(sources: &Sources, study: &StudyText, schema: &Schema, title: &str, seed: u64) -> Result<String, StageError> {
+fn page(sources: &Sources, schema: &Schema, title: &str, seed: u64) -> Result<String, StageError> {
     let (rows, events, _) = sources.performance.size();
     let subtitle = format!(
         "Model {} for {}; tested on {}",
@@ -138,7 +137,7 @@ fn page(sources: &Sources, study: &StudyText, schema: &Schema, title: &str, seed
     let limits = Html::list(provenance::limits(sources).iter().map(Html::text));
     let page = Page::new(title, subtitle)
         .section("verdict", "Verdict", opening::verdict(sources))
-        .section("purpose", "What the model is for", study.section())
+        .section("purpose", "What the model is for", study::section(sources))
         .section("participants", "Participants", participants::section(sources)?)
         .section("headline", "Headline numbers", opening::headlines(sources))
         .section("calibration", "Calibration", calibration::section(sources)?)

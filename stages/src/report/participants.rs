@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::cohort;
 use super::sources::Sources;
 use super::words::{count, percent, rows_and_events};
 use crate::StageError;
@@ -11,7 +12,10 @@ use crate::common::html::{Cell, Column, Html, Table, fixed};
 /// The flow of participants as a picture and a table, and what is missing.
 pub(super) fn section(sources: &Sources) -> Result<Html, StageError> {
     let mut html = source(sources);
-    html.push(flow(sources)?);
+    html.push(match &sources.cohort {
+        Some(cohort) => cohort::section(cohort)?,
+        None => flow(sources)?,
+    });
     html.push(split(sources));
     html.push(missing(sources));
     Ok(html)

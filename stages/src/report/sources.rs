@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::curves::Curves;
 use super::views::{CvView, IngestView, SplitView};
 use crate::bundle::{Bundle, BundleManifest, MANIFEST};
+use crate::cohort::CohortReport;
 use crate::common::canonical_json;
 use crate::common::interval::Estimate;
 use crate::common::privacy::Privacy;
@@ -130,6 +131,7 @@ pub(super) struct Sources {
     pub curves: Curves,
     pub sweep: Curves,
     pub threshold: Option<Threshold>,
+    pub cohort: Option<CohortReport>,
     pub split: Option<SplitView>,
     pub ingest: Option<IngestView>,
     pub cv: Option<CvView>,
@@ -155,6 +157,7 @@ impl Sources {
             curves: context.input_opt("curves").map_or_else(|| Ok(Curves::default()), Curves::read)?,
             sweep: context.input_opt("sweep").map_or_else(|| Ok(Curves::default()), Curves::read_sweep)?,
             threshold: document(context, "threshold")?,
+            cohort: document(context, "cohort")?,
             split: document(context, "split")?,
             ingest: document(context, "ingest")?,
             cv: document(context, "cv")?,
