@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::curves::thinned;
+use super::policy;
 use super::sources::{Performance, Sources};
 use super::words::{count, estimate, rows_and_events, sentence};
 use crate::StageError;
@@ -62,11 +63,12 @@ pub(super) fn curve(sources: &Sources) -> Result<Html, StageError> {
 /// The frozen threshold: how it was chosen, and what it does on the test part.
 pub(super) fn threshold(sources: &Sources) -> Result<Html, StageError> {
     let Performance::Events(metrics) = &sources.performance else { return Ok(Html::new()) };
-    let chosen = sources.threshold.as_ref().map(policy).unwrap_or_default();
+    let chosen = sources.threshold.as_ref().map(|threshold| chosen(threshold).and(policy::section(threshold)));
+    let chosen = chosen.unwrap_or_default();
     Ok(chosen.and(at_threshold(metrics, sources.privacy)).and(cost_curve(sources)?).and(cost_table(metrics)))
 }
 
-fn policy(threshold: &Threshold) -> Html {
+fn chosen(threshold: &Threshold) -> Html {
     let note = sentence(&threshold.note);
     let on = format!("{} ({})", threshold.part_used, rows_and_events(threshold.n, Some(threshold.events)));
     let mut facts = vec![

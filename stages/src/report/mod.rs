@@ -15,10 +15,12 @@ mod markdown;
 mod opening;
 mod params;
 mod participants;
+mod policy;
 mod provenance;
 mod ranking;
 mod slices;
 mod sources;
+mod stability;
 mod study;
 #[cfg(test)]
 mod tests;
@@ -55,6 +57,7 @@ const INPUTS: &[Role] = &[
     Role::optional("split", "split.json of `split`"),
     Role::optional("ingest", "ingest.json of `ingest`"),
     Role::optional("cv", "cv.json of `train`"),
+    Role::optional("models", "the models of `train`, for their card.json"),
     Role::optional("explain", "explain.json of `explain`"),
     Role::optional("pictures", "the pictures of `explain`"),
     Role::optional("verdict", "verdict.json of `gate`"),
@@ -146,6 +149,7 @@ fn page(sources: &Sources, schema: &Schema, title: &str, seed: u64) -> Result<St
         .section("ranking", "Ranking", ranking::section(sources)?)
         .section("slices", "Groups", slices::section(sources)?)
         .section("checks", "Checks of the data", checks::section(sources))
+        .section("stability", "Stability", stability::section(sources)?)
         .section("explanation", "Explanation", training::explanation(sources))
         .section("training", "How it was trained", training::candidates(sources))
         .section("reproducibility", "Reproducibility", provenance::reproducibility(sources, seed))

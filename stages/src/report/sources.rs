@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::PathBuf;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -20,9 +21,14 @@ use crate::evaluate::{Intervals, Metrics, NumberMetrics, SliceReport};
 use crate::explain::ExplainReport;
 use crate::gate::Verdict;
 use crate::leakage;
+use crate::stability::Stability;
+use crate::train::{CandidateComparison, Card};
 use crate::tune_threshold::Threshold;
 use crate::validate::ValidationReport;
 use crate::{StageContext, StageError, StageFile};
+
+/// The file of the models that says how the kept one was fitted.
+const CARD: &str = "card.json";
 
 /// metrics.json, of an event or of a number.
 #[derive(Debug)]
@@ -135,6 +141,9 @@ pub(super) struct Sources {
     pub split: Option<SplitView>,
     pub ingest: Option<IngestView>,
     pub cv: Option<CvView>,
+    pub card: Option<Card>,
+    pub comparison: Option<CandidateComparison>,
+    pub stability: Option<Stability>,
     pub validation: Option<ValidationReport>,
     pub leakage: Option<leakage::Report>,
     pub slices: Option<SliceReport>,
@@ -161,6 +170,9 @@ impl Sources {
             split: document(context, "split")?,
             ingest: document(context, "ingest")?,
             cv: document(context, "cv")?,
+            card: context.input_opt("models").map(card).transpose()?,
+            comparison: document(context, "comparison")?,
+            stability: document(context, "stability")?,
             validation: document(context, "validation")?,
             leakage: document(context, "leakage")?,
             slices: document(context, "slices")?,
@@ -190,6 +202,16 @@ fn bundle_manifest(file: &StageFile) -> Result<BundleManifest, StageError> {
     Ok(bundle.manifest().clone())
 }
 
+fn card(models: &StageFile) -> Result<Card, StageError> {
+    let (path, name) = within(models, CARD);
+    canonical_json::read(&path, &name)
+}
+
+/// A file of a directory.
+fn within(directory: &StageFile, file: &str) -> (PathBuf, String) {
+    (directory.path.join(file), format!("{}/{file}", directory.name.trim_end_matches('/')))
+}
+
 fn unread(file: &StageFile, message: &str) -> StageError {
     StageError::input(&file.name, message)
         .with_hint("bind the role to what its stage writes, and run that stage with this clinpipe")
@@ -214,10 +236,10 @@ fn digests(context: &StageContext) -> Result<BTreeMap<&'static str, Digest>, Sta
     let mut digests = BTreeMap::new();
     for role in super::INPUTS.iter().filter(|role| role.name != "pictures") {
         let Some(file) = context.input_opt(role.name) else { continue };
-        let (path, name) = if role.name == "bundle" {
-            (file.path.join(MANIFEST), format!("{}/{MANIFEST}", file.name.trim_end_matches('/')))
-        } else {
-            (file.path.clone(), file.name.clone())
+        let (path, name) = match role.name {
+            "bundle" => within(file, MANIFEST),
+            "models" => within(file, CARD),
+            _ => (file.path.clone(), file.name.clone()),
         };
         let bytes = fs::read(&path).map_err(|error| StageError::input(&name, error.to_string()))?;
         digests.insert(role.name, Digest { name, blake3: blake3::hash(&bytes).to_hex().to_string() });

@@ -12,12 +12,13 @@ use crate::gate::Gate;
 use crate::train::test_study::{run, schema};
 
 /// What is bound in these tests: role and file.
-const BOUND: [(&str, &str); 11] = [
+const BOUND: [(&str, &str); 12] = [
     ("metrics", "metrics.json"),
     ("curves", "curves.csv"),
     ("threshold", "threshold.json"),
     ("sweep", "sweep.csv"),
     ("cv", "cv.json"),
+    ("models", "models/"),
     ("explain", "explain.json"),
     ("pictures", "pictures/"),
     ("verdict", "verdict.json"),

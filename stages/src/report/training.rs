@@ -1,9 +1,10 @@
 //! How the model came about: the candidates and why one was kept, and what it attends to.
 
 use super::sources::Sources;
-use super::words::{count, rows_and_events, sentence};
+use super::words::{count, p_value, rows_and_events, said, sentence};
 use crate::common::html::{Cell, Column, Html, Table, fixed};
 use crate::explain::{Direction, MemberReport};
+use crate::train::{CandidateComparison, Card, Imbalance};
 
 /// Features of the table of importance.
 const FEATURES: usize = 20;
@@ -46,7 +47,57 @@ pub(super) fn candidates(sources: &Sources) -> Html {
         let row = [Cell::from(if chosen { format!("{name} (kept)") } else { name })].into_iter().chain(cells);
         if chosen { table.push_strong(row) } else { table.push(row) }
     }
-    Html::paragraph(format!("{lead} {rule}")).and(table)
+    let fitted = sources.card.as_ref().map(fitted).unwrap_or_default();
+    Html::paragraph(format!("{lead} {rule}"))
+        .and(table)
+        .and(fitted)
+        .and(sources.comparison.as_ref().map(pairs).unwrap_or_default())
+}
+
+/// How the kept model was fitted.
+fn fitted(card: &Card) -> Html {
+    let rows = rows_and_events(card.training_rows.n as u64, card.events);
+    let mut facts = vec![("Fitted on".to_owned(), Html::text(rows))];
+    facts.push(("Encoded columns".to_owned(), count(card.columns as u64).into()));
+    if let Some(rounds) = card.rounds {
+        facts.push(("Boosting rounds".to_owned(), count(rounds as u64).into()));
+    }
+    let balance = match card.imbalance {
+        None | Some(Imbalance::None) => "as they are: nothing was weighted, drawn again or made up",
+        Some(Imbalance::Weights) => "weighted; calibration gave the risks their level back",
+        Some(Imbalance::Smote) => "with made-up events in the fits; calibration gave the risks their level back",
+    };
+    facts.push(("Events and non-events".to_owned(), balance.into()));
+    Html::definitions(facts)
+}
+
+/// Every pair of candidates on the same rows.
+fn pairs(report: &CandidateComparison) -> Html {
+    let mut scores: Vec<&String> = report.pairs.iter().flat_map(|pair| pair.differences.keys()).collect();
+    scores.sort();
+    scores.dedup();
+    let caption = format!(
+        "Pairs on the same out-of-fold rows ({}): first minus second, with p adjusted by Holm's procedure",
+        rows_and_events(report.n, report.events)
+    );
+    let columns =
+        [Column::text("Pair")].into_iter().chain(scores.iter().map(|score| Column::number(metric_name(score))));
+    let mut table = Table::new(caption, columns);
+    for pair in &report.pairs {
+        let cells = scores.iter().map(|score| {
+            let Some(one) = pair.differences.get(*score) else { return Cell::missing("") };
+            let p = one.p_holm.map(|p| format!("; p {}", p_value(p))).unwrap_or_default();
+            match said(&one.estimate, 4) {
+                Ok(text) => Cell::new(text + &p),
+                Err(reason) => Cell::missing(&reason),
+            }
+        });
+        let name = |name: &str| name.replace("baseline_", "plain ");
+        table.push([Cell::from(format!("{} − {}", name(&pair.a), name(&pair.b)))].into_iter().chain(cells));
+    }
+    let caution =
+        "The kept candidate was chosen on these rows, so its advantages are flattered; the test part decides.";
+    Html::details("Candidates pair by pair", Html::paragraph(caution).and(table))
 }
 
 fn metric_name(key: &str) -> String {
