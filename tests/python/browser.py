@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 from websockets.sync.client import connect
@@ -32,12 +33,13 @@ class Browser:
         self.process = subprocess.Popen([find(), *flags], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.events, self.sent = [], 0
         port = self._port()
-        # The address of the tab is asked for over the same protocol, on the browser's own socket.
-        with connect(port, max_size=None) as socket:
-            self.socket = socket
-            targets = self.call("Target.getTargets")["targetInfos"]
+        self.sockets = ExitStack()
+        # The tab has a socket of its own; which one, the browser's tells.
+        self.socket = self.sockets.enter_context(connect(port, max_size=None))
+        targets = self.call("Target.getTargets")["targetInfos"]
         page = next(target["targetId"] for target in targets if target["type"] == "page")
-        self.socket = connect(port.split("/devtools")[0] + f"/devtools/page/{page}", max_size=None)
+        address = port.split("/devtools")[0] + f"/devtools/page/{page}"
+        self.socket = self.sockets.enter_context(connect(address, max_size=None))
         for domain in ["Page", "Runtime", "Log", "Network", "DOM"]:
             self.call(f"{domain}.enable")
 
@@ -91,7 +93,7 @@ class Browser:
         return [url for url in asked if not url.startswith("data:")]
 
     def close(self):
-        self.socket.close()
+        self.sockets.close()
         self.process.terminate()
         self.process.wait(timeout=30)
         self.home.cleanup()
