@@ -205,6 +205,17 @@ fn policy(policy: &Value) -> Option<String> {
             Some(beta) => format!("best F-beta, beta {beta}"),
             None => "best F-beta".to_owned(),
         },
+        "f1" => "best F1".to_owned(),
+        "youden" => "best sensitivity + specificity".to_owned(),
+        "recall_floor" => match policy["recall"].as_f64() {
+            Some(recall) => format!("finds {recall} of the events"),
+            None => "recall floor".to_owned(),
+        },
+        "net_benefit" => "best net benefit".to_owned(),
+        "capacity" => match policy["max_flagged_per_1000"].as_f64() {
+            Some(most) => format!("at most {most} flagged of 1,000"),
+            None => "capacity".to_owned(),
+        },
         other => other.to_owned(),
     })
 }

@@ -35,6 +35,7 @@ mod remote;
 mod resources;
 mod schema;
 mod service;
+mod stability;
 mod store_commands;
 mod strict;
 mod studies;
