@@ -18,6 +18,7 @@ mod edits;
 mod engine;
 mod exec;
 mod export;
+mod external;
 mod files;
 mod fuzz;
 mod help;

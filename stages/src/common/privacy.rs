@@ -6,7 +6,7 @@
 //!
 //! Invariants, as long as a sum holds enough to hide in: in each of them the suppressed counts are none, or at least
 //! two that come to `min_cell` or more; no suppressed count follows from the published ones by adding and subtracting,
-//! nor lies in a range narrower than `min_cell`. Equal counts give equal decisions. Nothing here may round or perturb:
+//! and no small one lies in a range narrower than `min_cell`. Equal counts give equal decisions. Nothing here may round or perturb:
 //! a published count is exact.
 
 mod attack;
@@ -154,12 +154,29 @@ impl Privacy {
 
     /// The same for counts of rows that belong to `people` patients each: it is the patients who must not be few.
     pub fn suppress_rows(self, counts: &[u64], people: &[u64], sums: &[Sum]) -> Vec<Cell> {
-        let mut hidden: Vec<bool> = people.iter().map(|&people| self.hides(people)).collect();
-        while let Some(more) = self.to_hide(counts, people, sums, &hidden) {
-            hidden[more] = true;
+        self.judge(&Counts { counts, people, printed: &vec![true; counts.len()], sums })
+    }
+
+    /// Judges counts of which some are not printed whatever they are. Those are suppressed in the answer.
+    pub fn judge(self, all: &Counts) -> Vec<Cell> {
+        let small = all.people.iter().map(|&people| self.hides(people));
+        // What is large and merely not printed needs no protection, and gives some.
+        let mut state: Vec<State> = small
+            .zip(all.printed)
+            .map(|(small, printed)| match (small, printed) {
+                (true, _) => State::Hidden,
+                (false, true) => State::Shown,
+                (false, false) => State::Unprinted,
+            })
+            .collect();
+        while let Some(more) = self.to_hide(all, &state) {
+            state[more] = State::Hidden;
         }
-        let cell = |(&count, &hidden): (&u64, &bool)| if hidden { Cell::Suppressed } else { Cell::Known(count) };
-        counts.iter().zip(&hidden).map(cell).collect()
+        let cell = |(&count, state): (&u64, &State)| match state {
+            State::Shown => Cell::Known(count),
+            State::Hidden | State::Unprinted => Cell::Suppressed,
+        };
+        all.counts.iter().zip(&state).map(cell).collect()
     }
 
     /// Counts of one group whose total is published.
@@ -178,32 +195,58 @@ impl Privacy {
     }
 
     /// A further count to hide, if one is needed and there is one left.
-    fn to_hide(self, counts: &[u64], people: &[u64], sums: &[Sum], hidden: &[bool]) -> Option<usize> {
-        let mut thin = sums.iter().filter(|sum| self.is_thin(sum, people, hidden));
-        if let Some(place) = thin.find_map(|sum| nearest(sum.parts.iter().copied(), counts, hidden)) {
+    fn to_hide(self, all: &Counts, state: &[State]) -> Option<usize> {
+        let mut thin = all.sums.iter().filter(|sum| self.is_thin(sum, all, state));
+        if let Some(place) = thin.find_map(|sum| nearest(sum.parts.iter().copied(), all.counts, state)) {
             return Some(place);
         }
         let around = |cell: usize| {
-            let tied = sums.iter().filter(move |sum| sum.signed().any(|(place, _)| place == cell));
-            nearest(tied.flat_map(Sum::signed).map(|(place, _)| place), counts, hidden)
+            let tied = all.sums.iter().filter(move |sum| sum.signed().any(|(place, _)| place == cell));
+            nearest(tied.flat_map(Sum::signed).map(|(place, _)| place), all.counts, state)
         };
-        attack::exposed(counts, people, sums, hidden, self.min_cell).into_iter().find_map(around)
+        attack::exposed(all, state, self.min_cell).into_iter().find_map(around)
     }
 
-    /// Whether the hidden parts of a sum with a visible total are one alone, or few people together.
-    fn is_thin(self, sum: &Sum, people: &[u64], hidden: &[bool]) -> bool {
+    /// Whether the hidden parts of a sum with a visible total are one alone, or few people together although the sum
+    /// itself is of many.
+    fn is_thin(self, sum: &Sum, all: &Counts, state: &[State]) -> bool {
         let open = match sum.total {
             Total::Published => true,
-            Total::Cell(place) => !hidden[place],
+            Total::Cell(place) => state[place] == State::Shown,
         };
-        let inside: Vec<u64> = sum.parts.iter().filter(|&&place| hidden[place]).map(|&place| people[place]).collect();
-        open && !inside.is_empty() && (inside.len() < 2 || inside.iter().sum::<u64>() < self.min_cell)
+        let closed: Vec<usize> = sum.parts.iter().copied().filter(|&place| state[place] != State::Shown).collect();
+        let people = |parts: &[usize]| parts.iter().map(|&place| all.people[place]).sum::<u64>();
+        let matters = closed.iter().any(|&place| state[place] == State::Hidden);
+        open && matters && (closed.len() < 2 || people(&closed) < self.min_cell.min(people(&sum.parts)))
     }
 }
 
+/// Counts that are judged together.
+#[derive(Debug, Clone, Copy)]
+pub struct Counts<'a> {
+    /// The counts, of rows.
+    pub counts: &'a [u64],
+    /// The patients behind each.
+    pub people: &'a [u64],
+    /// Whether each is printed, if it may be.
+    pub printed: &'a [bool],
+    /// What readers know of their sums.
+    pub sums: &'a [Sum],
+}
+
+/// What becomes of a count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Shown,
+    /// It is small, or keeps company to one that is.
+    Hidden,
+    /// It is large and not printed anyway.
+    Unprinted,
+}
+
 /// The smallest count that is still shown; zeros only when there is nothing else. Ties go to the first.
-fn nearest(places: impl Iterator<Item = usize>, counts: &[u64], hidden: &[bool]) -> Option<usize> {
-    places.filter(|&place| !hidden[place]).min_by_key(|&place| (counts[place] == 0, counts[place], place))
+fn nearest(places: impl Iterator<Item = usize>, counts: &[u64], state: &[State]) -> Option<usize> {
+    places.filter(|&place| state[place] == State::Shown).min_by_key(|&place| (counts[place] == 0, counts[place], place))
 }
 
 #[cfg(test)]

@@ -1,12 +1,15 @@
 //! `evaluate`: scores the test part once, through the bundle's own scoring path, and reports what the model is worth.
 //!
-//! Invariants: the rows scored were not trained on (proved before anything is scored); nothing is fitted or chosen
-//! here; every number carries an interval or a reason for having none; the bytes do not depend on the thread count.
+//! Without a split every row of the table is new data, and the model is validated externally.
+//!
+//! Invariants: the rows scored were not trained on (proved before anything is scored, as far as it can be, which the
+//! report of an external validation says); nothing of the model is fitted or chosen here; every number carries an interval or a reason for having none; the bytes do not depend on the thread count.
 
 mod assemble;
 mod bootstrap;
 mod curves;
 mod document;
+mod external;
 mod measures;
 mod numbers;
 mod over_time;
@@ -27,6 +30,7 @@ pub use document::{
     AtThreshold, Baseline, Baselines, Calibration, Difference, Evaluated, ExpectedCost, FrozenThreshold, Intervals,
     Metrics, Verdict, ZTest,
 };
+pub use external::{CaseMix, Coefficients, ExternalReport, FeatureShift, NewData, Rung, Spread, Unseen, Update};
 pub use numbers::{NumberBaselines, NumberMetrics};
 pub use over_time::{TimeReport, Trend};
 pub use params::EvaluateParams;
@@ -38,6 +42,7 @@ pub use slices::{
 
 use self::assemble::Evidence;
 use self::bootstrap::Clusters;
+use self::external::NewRows;
 use self::measures::{Buffers, Rival, Sample};
 use self::rows::TestRows;
 use self::slices::{Answers, Judged};
@@ -75,7 +80,10 @@ impl Stage for Evaluate {
             &[
                 Role::required("bundle", "the bundle to evaluate"),
                 Role::required("table", "the validated table"),
-                Role::required("split", "which rows are test rows"),
+                Role::optional("split", "which rows are test rows; without it all rows of `table` are new data"),
+                Role::optional("ingest", "without `split`: the ingest report of the new data"),
+                Role::optional("training", "without `split`: the development table, to find rows that are not new"),
+                Role::optional("training_split", "its split, for the case mix of its test part"),
             ]
         }
     }
@@ -87,6 +95,7 @@ impl Stage for Evaluate {
                 Role::required("predictions", "row_id, y, p_raw, p, flagged (or prediction) of the test rows"),
                 Role::optional("curves", "points of the ROC, PR, calibration and decision curves"),
                 Role::optional("slices", "levels of declared columns, profiles of decisions, periods of time"),
+                Role::optional("external", "without `split`: the model as it is, updated and refitted, side by side"),
             ]
         }
     }
@@ -98,10 +107,8 @@ impl Stage for Evaluate {
                 Role::required("evaluate", "resamples, confidence level, slices, time"),
                 Role::optional(POLICY, "cost table and beta of the reported decisions, for events"),
                 Role::optional(privacy::KEY, "the smallest count that is published"),
-                Role::optional(
-                    "schema",
-                    "the columns of the raw table, so that slices are checked before anything runs",
-                ),
+                Role::optional("schema", "the columns of the raw table, to check slices early, and new data always"),
+                Role::optional("train", "the recipe that external validation refits"),
             ]
         }
     }
@@ -130,7 +137,13 @@ impl Stage for Evaluate {
             let message = "evaluate.slices and evaluate.over_time are given, but there is no output for them";
             return Err(StageError::failed(message).with_hint("bind the role `slices` under the outs of this stage"));
         }
-        context.progress(0, None, "rows", "scoring the test rows");
+        if context.output_opt("external").is_some()
+            && (context.input_opt("split").is_some() || bundle.threshold().is_none())
+        {
+            let message = "the output `external` is for new data, evaluated without `split`, and for events";
+            return Err(StageError::failed(message).with_hint("leave `external` out of the outs of this stage"));
+        }
+        context.progress(0, None, "rows", "scoring the rows");
         match bundle.threshold() {
             Some(threshold) => events(context, &params, &bundle, threshold),
             None => numbers::run(context, &params, &bundle),
@@ -146,19 +159,25 @@ fn events(
     threshold: &Threshold,
 ) -> Result<(), StageError> {
     let policy = Policy::parse(context.params())?;
-    let rows = TestRows::load(context.input("table")?, context.input("split")?, bundle)?;
+    let Subjects { rows, new } = Subjects::load(context, bundle)?;
+    let source = source(bundle, new.as_ref());
     let y: Vec<bool> = rows.y.iter().map(|&y| y > 0.5).collect();
     let predictions = bundle.predict(&rows.raw).map_err(unscored)?;
     if let Some(path) = context.output_opt("slices") {
         let p = predictions.iter().map(|prediction| prediction.p).collect();
         let flagged = predictions.iter().map(|prediction| prediction.flagged).collect();
         let answers = Answers::Events { y: y.clone(), p, flagged };
-        slices::write(context, path, params, &Judged { bundle, raw: &rows.raw, patients: &rows.patients, answers })?;
+        let judged = Judged { bundle, source: &source, raw: &rows.raw, patients: &rows.patients, answers };
+        slices::write(context, path, params, &judged)?;
     }
     write_predictions(context.output("predictions")?, &rows.row_ids, &y, &predictions)?;
 
-    // In ascending order of their predictions rows are measured fastest.
     let p: Vec<f64> = predictions.iter().map(|prediction| prediction.p).collect();
+    if let (Some(path), Some(new)) = (context.output_opt("external"), &new) {
+        let scored = external::Scored { bundle, rows: &rows, new, y: &y, p: &p, threshold: threshold.value };
+        external::write(context, path, params, &scored)?;
+    }
+    // In ascending order of their predictions rows are measured fastest.
     let order = Ranking::new(&p).order().to_vec();
     let y = pick(&y, &order);
     let linear = pick(&bundle.baseline_linear(&rows.raw).map_err(unscored)?, &order);
@@ -177,7 +196,7 @@ fn events(
         |buffers, weights| sample.measure(buffers, weights),
     )?;
     let evidence = Evidence {
-        data: bundle.manifest().data.source.clone(),
+        data: source,
         model: bundle.manifest().model.clone(),
         evaluated: evaluated(bundle, &rows),
         threshold,
@@ -189,6 +208,27 @@ fn events(
     };
     canonical_json::write(context.output("metrics")?, &evidence.metrics())?;
     context.output_opt("curves").map_or(Ok(()), |path| curves::write(path, &evidence))
+}
+
+/// The rows to evaluate, and what makes them new when they are no test part.
+struct Subjects {
+    rows: TestRows,
+    new: Option<NewRows>,
+}
+
+impl Subjects {
+    fn load(context: &StageContext, bundle: &Bundle) -> Result<Self, StageError> {
+        if let Some(split) = context.input_opt("split") {
+            return Ok(Self { rows: TestRows::load(context.input("table")?, split, bundle)?, new: None });
+        }
+        let (rows, new) = NewRows::load(context, bundle)?;
+        Ok(Self { rows, new: Some(new) })
+    }
+}
+
+/// Whether the rows are `real` or `synthetic`.
+fn source(bundle: &Bundle, new: Option<&NewRows>) -> String {
+    new.map_or(&bundle.manifest().data.source, |new| &new.data.source).clone()
 }
 
 /// Which model met which rows.

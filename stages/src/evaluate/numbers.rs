@@ -10,10 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::bootstrap::{Clusters, resample};
 use super::document::{Evaluated, Intervals};
-use super::rows::TestRows;
 use super::slices::{self, Answers, Judged};
 use super::verdict;
-use super::{EvaluateParams, evaluated, unscored};
+use super::{EvaluateParams, Subjects, evaluated, unscored};
 use crate::bundle::Bundle;
 use crate::common::canonical_json;
 use crate::common::interval::{Estimate, finite, percentile};
@@ -147,7 +146,8 @@ struct Fit {
 
 /// Scores and reports the test rows of a bundle that predicts a number.
 pub(super) fn run(context: &StageContext, params: &EvaluateParams, bundle: &Bundle) -> Result<(), StageError> {
-    let rows = TestRows::load(context.input("table")?, context.input("split")?, bundle)?;
+    let Subjects { rows, new } = Subjects::load(context, bundle)?;
+    let source = super::source(bundle, new.as_ref());
     let evaluated = evaluated(bundle, &rows);
     let sample = Sample {
         predicted: [
@@ -165,7 +165,8 @@ pub(super) fn run(context: &StageContext, params: &EvaluateParams, bundle: &Bund
     table.write(context.output("predictions")?)?;
     if let Some(path) = context.output_opt("slices") {
         let answers = Answers::Numbers { y: sample.y.clone(), predicted: sample.predicted[0].clone() };
-        slices::write(context, path, params, &Judged { bundle, raw: &rows.raw, patients: &rows.patients, answers })?;
+        let judged = Judged { bundle, source: &source, raw: &rows.raw, patients: &rows.patients, answers };
+        slices::write(context, path, params, &judged)?;
     }
 
     let clusters = Clusters::new(&rows.patients);
@@ -176,7 +177,7 @@ pub(super) fn run(context: &StageContext, params: &EvaluateParams, bundle: &Bund
         one_row_per_patient: clusters.single_rows(),
     };
     let manifest = bundle.manifest();
-    let subject = Subject { evaluated, data: &manifest.data.source, model: &manifest.model };
+    let subject = Subject { evaluated, data: &source, model: &manifest.model };
     let report = sample.report(&resamples, intervals, clusters.count(), subject);
     canonical_json::write(context.output("metrics")?, &report)?;
     context.output_opt("curves").map_or(Ok(()), |path| sample.write_groups(path))

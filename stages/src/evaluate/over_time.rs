@@ -100,7 +100,7 @@ impl Periods {
         } else {
             Estimate::undefined(setting.too_few())
         };
-        let p = slope.low.and(two_sided(trends));
+        let p = slope.low.zip(value).and_then(|(_, value)| two_sided(value, trends));
         let of = if matches!(setting.answers, Answers::Events { .. }) { "intercept" } else { "bias" };
         let periods = self.cut.report(setting, draws);
         // What is left of all rows is the level of those without a time, which may be small.

@@ -90,7 +90,7 @@ impl Parts {
 }
 
 /// The patient of each row; a row without one is its own.
-fn patients(table: &Table, schema: &Schema, row_ids: &[i64]) -> Result<Vec<String>, StageError> {
+pub(super) fn patients(table: &Table, schema: &Schema, row_ids: &[i64]) -> Result<Vec<String>, StageError> {
     let labels = match &schema.group {
         Some(column) => table.labels(column)?,
         None => vec![None; row_ids.len()],
@@ -100,7 +100,7 @@ fn patients(table: &Table, schema: &Schema, row_ids: &[i64]) -> Result<Vec<Strin
     Ok(labels.into_iter().zip(row_ids).map(name).collect())
 }
 
-fn outcomes(table: &Table, schema: &Schema, name: &str) -> Result<Vec<f64>, StageError> {
+pub(super) fn outcomes(table: &Table, schema: &Schema, name: &str) -> Result<Vec<f64>, StageError> {
     let column = &schema.target.column;
     if schema.target.kind == Task::Continuous {
         let y = table.floats(column)?;

@@ -15,6 +15,7 @@ mod files;
 mod learner;
 mod model;
 mod monotone;
+mod new_rows;
 mod out_of_fold;
 mod params;
 mod preprocess;
@@ -38,6 +39,7 @@ pub use preprocess::{
     Block, CombinationsFile, DropReason, Dropped, Encoding, Fingerprint, Matrix, Preprocessor, SeenCombinations, Step,
     quantile,
 };
+pub use new_rows::{RefitRecipe, RefitRows};
 pub(crate) use refit::{FoundSettings, Refitter};
 pub use tuning::{Pruner, Range, TuneMethod, TuneParams};
 

@@ -4,27 +4,36 @@
 //! finds those with one solution. By bounds: no count is negative, so every sum narrows the range of its parts, over
 //! and over. Neither needs the hidden counts themselves; those only give the known sides.
 
-use super::Sum;
+use super::{Counts, State, Sum, Total};
 
 /// Rounds of narrowing; each can only shrink a range, and few are needed.
 const ROUNDS: usize = 64;
 /// Coefficients start as 0, 1 and −1, so anything nearer to 0 is rounding.
 const ZERO: f64 = 1e-9;
 
-/// Hidden counts that a reader can work out, and those below `least` whose range is narrower than that, by place.
-pub(super) fn exposed(counts: &[u64], people: &[u64], sums: &[Sum], hidden: &[bool], least: u64) -> Vec<usize> {
-    let places: Vec<usize> = (0..counts.len()).filter(|&place| hidden[place]).collect();
-    let mut index = vec![None; counts.len()];
+/// Hidden counts that a reader can work out, and small ones whose range is narrower than `least`, by place. Where a sum
+/// that is known anyway is smaller than `least`, the range can be no wider than that sum.
+pub(super) fn exposed(all: &Counts, state: &[State], least: u64) -> Vec<usize> {
+    let places: Vec<usize> = (0..state.len()).filter(|&place| state[place] != State::Shown).collect();
+    let mut index = vec![None; state.len()];
     for (at, &place) in places.iter().enumerate() {
         index[place] = Some(at);
     }
-    let equations: Vec<Equation> = sums.iter().map(|sum| Equation::new(sum, counts, &index)).collect();
+    let equations: Vec<Equation> = all.sums.iter().map(|sum| Equation::new(sum, all.counts, &index)).collect();
     let mut found = determined(&equations, places.len());
     for (at, (low, high)) in ranges(&equations, places.len()).into_iter().enumerate() {
-        let small = people[places[at]] < least;
-        found[at] |= small && high.is_some_and(|high| high - low < i128::from(least));
+        let small = all.people[places[at]] < least;
+        let width = least.min(bound(places[at], all));
+        found[at] |= small && high.is_some_and(|high| high - low < i128::from(width));
     }
-    places.into_iter().zip(found).filter_map(|(place, found)| found.then_some(place)).collect()
+    let hidden = |place: &usize| state[*place] == State::Hidden;
+    places.into_iter().zip(found).filter_map(|(place, found)| found.then_some(place)).filter(hidden).collect()
+}
+
+/// The least known sum that a count is part of.
+fn bound(place: usize, all: &Counts) -> u64 {
+    let known = all.sums.iter().filter(|sum| sum.total == Total::Published && sum.parts.contains(&place));
+    known.map(|sum| sum.parts.iter().map(|&part| all.counts[part]).sum()).min().unwrap_or(u64::MAX)
 }
 
 /// Hidden counts with coefficients 1 and −1 that come to a known number.

@@ -14,7 +14,7 @@ use super::slices::levels::{Level, of_slice};
 use super::slices::{Answers, Setting, SliceBy, distinct};
 use crate::common::frame::{Column, Frame};
 use crate::common::interval::quantile;
-use crate::common::privacy::{Cell, Privacy, Sum};
+use crate::common::privacy::{Cell, Counts, Privacy, Sum};
 use crate::common::schema::{AvailableAt, ColumnType, Schema};
 
 /// How many columns are named as the most different.
@@ -123,7 +123,7 @@ struct Groups<'a> {
 }
 
 /// The profiles; nothing where the outcome is a number.
-pub(super) fn of(setting: &Setting, schema: &Schema, raw: &Frame) -> Option<Profiles> {
+pub(super) fn of(setting: &Setting, schema: &Schema, raw: &Frame, slices: &[SliceBy]) -> Option<Profiles> {
     let Answers::Events { y, flagged, .. } = setting.answers else { return None };
     let mut rows: [Vec<usize>; 4] = Default::default();
     for row in 0..y.len() {
@@ -133,7 +133,7 @@ pub(super) fn of(setting: &Setting, schema: &Schema, raw: &Frame) -> Option<Prof
     let people: Vec<u64> = rows.iter().map(|rows| distinct(rows, setting.patient)).collect();
     let counts: Vec<u64> = rows.iter().map(|rows| rows.len() as u64).collect();
     let cells = setting.privacy.suppress_rows(&counts, &people, &[Sum::published(0..4)]);
-    let few = std::array::from_fn(|group| cells[group].is_suppressed() || counts[group] < 2);
+    let few = std::array::from_fn(|group| cells[group].is_suppressed());
     let groups = Groups { rows, few, patient: setting.patient, privacy: setting.privacy };
     let columns: Vec<ColumnProfile> = schema
         .columns
@@ -149,7 +149,7 @@ pub(super) fn of(setting: &Setting, schema: &Schema, raw: &Frame) -> Option<Prof
                 Column::Number(values) if column.levels.is_empty() => groups.numbers(name, values),
                 _ => {
                     let levels = of_slice(&SliceBy::Column(name.clone()), 0, schema, raw).ok()?;
-                    groups.category(name, &levels)
+                    groups.category(name, &levels, slices.iter().any(|slice| slice.column() == name))
                 }
             };
             profile.unit.clone_from(&column.unit);
@@ -179,7 +179,7 @@ impl Groups<'_> {
                 .map(|rows| rows.iter().copied().filter(|&row| values[row].is_nan() != present).collect::<Vec<usize>>())
         };
         let (with, without) = (parts(true), parts(false));
-        let cells = self.publish(&[with.clone(), without]);
+        let cells = self.publish(&[with.clone(), without], false);
         let enough = |group: usize| {
             let people = distinct(&with[group], self.patient);
             !self.few[group] && people >= self.privacy.min_cell.max(2)
@@ -199,32 +199,35 @@ impl Groups<'_> {
             if enough(one) && enough(other) { difference::of_numbers(&sorted(one), &sorted(other)) } else { None }
         };
         let difference = Differences { fn_vs_tp: difference(2, 0), fp_vs_tn: difference(1, 3) };
-        let hidden = cells[1].iter().any(|cell| cell.is_suppressed()) || (0..4).any(|group| !enough(group));
+        let few = |group: usize| !with[group].is_empty() && !enough(group);
+        let hidden = cells[1].iter().any(|cell| cell.is_suppressed()) || (0..4).any(few);
         self.column(name, profile, difference, hidden)
     }
 
-    fn category(&self, name: &str, levels: &[Level]) -> ColumnProfile {
+    /// `sliced`: whether the rows of each level are published with the slices.
+    fn category(&self, name: &str, levels: &[Level], sliced: bool) -> ColumnProfile {
         let within = |level: &Level| {
             let mut inside = std::collections::BTreeSet::new();
             inside.extend(level.rows.iter().copied());
             self.rows.each_ref().map(|rows| rows.iter().copied().filter(|row| inside.contains(row)).collect::<Vec<_>>())
         };
         let table: Vec<[Vec<usize>; 4]> = levels.iter().map(within).collect();
-        let cells = self.publish(&table);
+        let cells = self.publish(&table, sliced);
         let size = |group: usize| self.rows[group].len() as f64;
         let profile = |group: usize| {
             let share = |(level, cells): (&Level, &[Cell; 4])| LevelShare {
                 level: level.name.clone(),
                 n: cells[group],
-                share: cells[group].known().map(|n| n as f64 / size(group)),
+                share: cells[group].known().filter(|_| size(group) > 0.0).map(|n| n as f64 / size(group)),
             };
             GroupProfile::Category(levels.iter().zip(&cells).map(share).collect())
         };
         // With the shares of one group and the difference, those of the other could be worked out.
         let open = |group: usize| cells.iter().all(|cells| !cells[group].is_suppressed());
+        let full = |group: usize| open(group) && size(group) > 0.0;
         let shares = |group: usize| table.iter().map(|rows| rows[group].len() as f64 / size(group)).collect::<Vec<_>>();
         let difference = |one: usize, other: usize| {
-            if open(one) && open(other) { difference::of_shares(&shares(one), &shares(other)) } else { None }
+            if full(one) && full(other) { difference::of_shares(&shares(one), &shares(other)) } else { None }
         };
         let difference = Differences { fn_vs_tp: difference(2, 0), fp_vs_tn: difference(1, 3) };
         let hidden = !(0..4).all(open);
@@ -241,7 +244,7 @@ impl Groups<'_> {
         let undefined = difference.fn_vs_tp.is_none() || difference.fp_vs_tn.is_none();
         let reason = match (hidden, undefined) {
             (true, _) => Some(self.privacy.reason()),
-            (false, true) => Some("the column does not vary within the groups".to_owned()),
+            (false, true) => Some("a group is empty, or the column does not vary within it".to_owned()),
             (false, false) => None,
         };
         ColumnProfile {
@@ -253,16 +256,19 @@ impl Groups<'_> {
         }
     }
 
-    /// The published counts of a table: one row a level, one column a group. A group of few patients shows none.
-    fn publish(&self, table: &[[Vec<usize>; 4]]) -> Vec<[Cell; 4]> {
+    /// The published counts of a table: one row a level, one column a group. A group of few patients shows none. The
+    /// rows of a group are known, those of a level when there are slices by it.
+    fn publish(&self, table: &[[Vec<usize>; 4]], sliced: bool) -> Vec<[Cell; 4]> {
         let cells = || table.iter().flatten();
         let counts: Vec<u64> = cells().map(|rows| rows.len() as u64).collect();
         let people: Vec<u64> = cells().map(|rows| distinct(rows, self.patient)).collect();
-        let across = (0..table.len()).map(|level| Sum::published(4 * level..4 * level + 4));
+        let printed: Vec<bool> = table.iter().flat_map(|_| self.few.map(|few| !few)).collect();
+        let across = (0..table.len()).filter(|_| sliced).map(|level| Sum::published(4 * level..4 * level + 4));
         let down = (0..4).map(|group| Sum::published((0..table.len()).map(move |level| 4 * level + group)));
-        let published = self.privacy.suppress_rows(&counts, &people, &across.chain(down).collect::<Vec<_>>());
+        let sums: Vec<Sum> = across.chain(down).collect();
+        let all = Counts { counts: &counts, people: &people, printed: &printed, sums: &sums };
         let row =
             |cells: &[Cell]| std::array::from_fn(|group| if self.few[group] { Cell::Suppressed } else { cells[group] });
-        published.chunks(4).map(row).collect()
+        self.privacy.judge(&all).chunks(4).map(row).collect()
     }
 }

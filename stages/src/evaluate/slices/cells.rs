@@ -1,12 +1,13 @@
 //! Which counts of a column's levels are published.
 //!
 //! Readers know the counts of all rows from metrics.json, and that events and non-events, flagged and unflagged rows
-//! add up. So all nine counts of every level, named here or not, are judged together.
+//! add up. So all nine counts of every level are judged together, those that are not printed as well: non-events,
+//! unflagged rows, and all but n of a level that is not enough for numbers.
 
 use super::document::DecisionCells;
 use super::levels::Level;
 use super::part::Answers;
-use crate::common::privacy::{Cell, Privacy, Sum};
+use crate::common::privacy::{Cell, Counts, Privacy, Sum};
 
 const N: usize = 0;
 const EVENTS: usize = 1;
@@ -61,8 +62,8 @@ impl LevelCells {
         Shown {
             events: all(&[EVENTS, N]),
             sensitivity: all(&[TP, EVENTS]),
-            false_positive_rate: all(&[FP, OTHERS]),
-            ppv: all(&[TP, FLAGGED]),
+            false_positive_rate: all(&[FP, EVENTS, N]),
+            ppv: all(&[TP, FP]),
             flagged: all(&[FLAGGED, N]),
         }
     }
@@ -79,14 +80,22 @@ pub struct Shown {
 }
 
 /// Judges the levels of one column together. `patient` numbers the patient of each row.
-pub fn publish(privacy: Privacy, levels: &[Level], answers: &Answers, patient: &[usize]) -> Vec<LevelCells> {
+pub fn publish(
+    privacy: Privacy,
+    levels: &[Level],
+    is_enough: impl Fn(&Level) -> bool,
+    answers: &Answers,
+    patient: &[usize],
+) -> Vec<LevelCells> {
     let kinds = if matches!(answers, Answers::Events { .. }) { KINDS } else { 1 };
-    let (mut counts, mut people) = (Vec::new(), Vec::new());
+    let (mut counts, mut people, mut printed) = (Vec::new(), Vec::new(), Vec::new());
     for level in levels {
+        let enough = is_enough(level);
         for kind in 0..kinds {
             let rows: Vec<usize> = level.rows.iter().copied().filter(|&row| is(answers, kind, row)).collect();
             counts.push(rows.len() as u64);
             people.push(distinct(&rows, patient));
+            printed.push(kind == N || enough && kind != OTHERS && kind != UNFLAGGED);
         }
     }
     let down = (0..kinds).map(|kind| Sum::published((0..levels.len()).map(move |level| level * kinds + kind)));
@@ -94,7 +103,8 @@ pub fn publish(privacy: Privacy, levels: &[Level], answers: &Answers, patient: &
         let within = if kinds == KINDS { &WITHIN[..] } else { &[] };
         within.iter().map(move |(total, parts)| Sum::of(level * kinds + total, parts.map(|part| level * kinds + part)))
     });
-    let cells = privacy.suppress_rows(&counts, &people, &down.chain(inside).collect::<Vec<_>>());
+    let sums: Vec<Sum> = down.chain(inside).collect();
+    let cells = privacy.judge(&Counts { counts: &counts, people: &people, printed: &printed, sums: &sums });
     let level = |(cells, people): (&[Cell], &[u64])| {
         let mut own = [Cell::Suppressed; KINDS];
         own[..kinds].copy_from_slice(cells);
@@ -147,7 +157,7 @@ mod tests {
         }
         let patient: Vec<usize> = (0..y.len()).collect();
         let answers = Answers::Events { p: vec![0.5; y.len()], y, flagged };
-        publish(Privacy::default(), &parts, &answers, &patient)
+        publish(Privacy::default(), &parts, |_| true, &answers, &patient)
     }
 
     fn known(cells: &LevelCells) -> [Option<u64>; 4] {
@@ -186,7 +196,7 @@ mod tests {
     fn numbers_have_rows_only() {
         let parts = [vec![0, 1, 2], (3..40).collect()].map(|rows| Level { name: String::new(), rows });
         let answers = Answers::Numbers { y: vec![0.0; 40], predicted: vec![0.0; 40] };
-        let levels = publish(Privacy::default(), &parts, &answers, &(0..40).collect::<Vec<_>>());
+        let levels = publish(Privacy::default(), &parts, |_| true, &answers, &(0..40).collect::<Vec<_>>());
         assert!(levels.iter().all(|level| level.n().is_suppressed() && level.patients.is_suppressed()));
     }
 }

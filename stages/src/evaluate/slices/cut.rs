@@ -173,7 +173,7 @@ impl CutLevel {
             let differences: Vec<f64> = draws.iter().map(|draw| draw.0[at] - draw.1[at]).collect();
             let value = finite(point.0[at] - point.1[at]);
             let difference = percentile(value, differences.iter().copied(), setting.confidence, undefined(measure));
-            let p = difference.low.and(gaps::two_sided(&differences));
+            let p = difference.low.and(gaps::two_sided(point.0[at] - point.1[at], &differences));
             (measure, Gap { difference, p, p_holm: None })
         };
         measures.map(gap).collect()

@@ -60,7 +60,7 @@ pub struct TestFamily {
     pub method: String,
     /// Gaps tested. The two levels of a column of two are each other's complement: one test a measure.
     pub count: usize,
-    /// How p-values were made, and how small they can get.
+    /// How p-values were made.
     pub note: String,
 }
 
@@ -166,7 +166,7 @@ pub enum Measure {
 pub struct Gap {
     /// The difference, both taken on the same resamples.
     pub difference: Estimate,
-    /// Two-sided p-value of no difference, from the resamples; null without an interval.
+    /// Two-sided p-value of no difference; null without an interval, and where no resample differs from another.
     pub p: Option<f64>,
     /// The same, adjusted for all tests of the file.
     pub p_holm: Option<f64>,

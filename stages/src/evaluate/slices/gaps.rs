@@ -1,22 +1,23 @@
 //! Tests of the gaps: p-values from resamples, adjusted for all of them together.
 
 use super::document::{Measure, SlicedColumn, TestFamily};
+use crate::common::interval::normal_tails;
 use crate::common::multiplicity::holm;
 
-/// The two-sided p-value of "the difference is 0" from resamples: twice the share of them on the side of 0 that has
-/// fewer, each tail counted with one resample more, so that it is never 0. Undefined resamples are left out; `None`
-/// when all are.
-pub fn two_sided(differences: &[f64]) -> Option<f64> {
-    let defined = differences.iter().filter(|value| value.is_finite()).count();
-    let below = differences.iter().filter(|value| **value <= 0.0).count();
-    let above = differences.iter().filter(|value| **value >= 0.0).count();
-    let tail = below.min(above) + 1;
-    (defined > 0).then(|| (2.0 * tail as f64 / (defined + 1) as f64).min(1.0))
+/// The two-sided p-value of "the difference is 0": the difference over the standard deviation of its resamples, beside a
+/// standard normal. Resamples only count tails down to their own number, too coarse for adjusting many tests. `None`
+/// when the difference is the same in every resample: then nothing was measured.
+pub fn two_sided(difference: f64, resamples: &[f64]) -> Option<f64> {
+    let defined = || resamples.iter().copied().filter(|value| value.is_finite());
+    let n = defined().count() as f64;
+    let mean = defined().sum::<f64>() / n;
+    let variance = defined().map(|value| (value - mean) * (value - mean)).sum::<f64>() / (n - 1.0);
+    (variance > 0.0 && difference.is_finite()).then(|| normal_tails(difference / libm::sqrt(variance)))
 }
 
 /// Adjusts the p-values of all gaps in place. `mirrored` says of each column whether its two filled levels are each
 /// other's complement: then their tests are the same and are counted once.
-pub fn adjust(columns: &mut [SlicedColumn], mirrored: &[bool], resamples: usize) -> TestFamily {
+pub fn adjust(columns: &mut [SlicedColumn], mirrored: &[bool]) -> TestFamily {
     let mut tests: Vec<(usize, usize, Measure, f64)> = Vec::new();
     for (at, column) in columns.iter().enumerate() {
         let tested = column.levels.iter().enumerate().filter(|(_, level)| !level.gaps.is_empty());
@@ -34,14 +35,9 @@ pub fn adjust(columns: &mut [SlicedColumn], mirrored: &[bool], resamples: usize)
             }
         }
     }
-    let least = 2.0 / (resamples + 1) as f64;
-    let least_adjusted = (least * tests.len().max(1) as f64).min(1.0);
-    let note = format!(
-        "Two-sided, from {resamples} resamples of patients, so that no p-value is below {least:.6} and, adjusted for \
-         {} tests, the smallest is not below {least_adjusted:.6}; more evaluate.bootstrap resolves more.",
-        tests.len()
-    );
-    TestFamily { method: "holm".to_owned(), count: tests.len(), note }
+    let note = "Two-sided: each difference over the standard deviation of its resamples of patients, beside a standard \
+                normal. Differences that no resample changes are not tested.";
+    TestFamily { method: "holm".to_owned(), count: tests.len(), note: note.to_owned() }
 }
 
 #[cfg(test)]
@@ -49,11 +45,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_p_value_is_twice_the_smaller_tail_and_never_0() {
-        let line = |from: i32, to: i32| (from..to).map(f64::from).collect::<Vec<_>>();
-        assert_eq!(two_sided(&line(1, 100)), Some(2.0 / 100.0));
-        assert_eq!(two_sided(&line(-49, 50)), Some(1.0));
-        assert_eq!(two_sided(&line(-9, 90)), Some(2.0 * 11.0 / 100.0));
-        assert_eq!(two_sided(&[f64::NAN]), None);
+    fn a_p_value_is_that_of_the_difference_over_its_spread() {
+        // Mean 0, sample variance 1: z is 1.96.
+        let resamples = [-1.0, -1.0, 1.0, 1.0].map(|value: f64| value * libm::sqrt(0.75));
+        let p = two_sided(1.959_963_984_540_054, &resamples).expect("a spread");
+        assert!((p - 0.05).abs() < 1e-12, "{p}");
+        assert_eq!(two_sided(0.0, &resamples), Some(1.0));
+        assert_eq!(two_sided(0.0, &[0.0; 9]), None);
+        assert_eq!(two_sided(1.0, &[f64::NAN, 1.0]), None);
     }
 }

@@ -46,6 +46,8 @@ const SUFFICIENT_FROM: u64 = 20;
 /// Rows with what the model said of them.
 pub(super) struct Judged<'a> {
     pub bundle: &'a Bundle,
+    /// `real` or `synthetic`.
+    pub source: &'a str,
     pub raw: &'a Frame,
     pub patients: &'a [String],
     pub answers: Answers,
@@ -65,7 +67,7 @@ pub(super) struct Setting<'a> {
 impl Setting<'_> {
     /// The published counts of levels.
     pub fn publish(&self, levels: &[Level]) -> Vec<LevelCells> {
-        cells::publish(self.privacy, levels, self.answers, self.patient)
+        cells::publish(self.privacy, levels, |level| self.is_enough(&level.rows), self.answers, self.patient)
     }
 
     /// From how many events, non-events and patients on rows are enough.
@@ -149,11 +151,11 @@ fn report(
         });
     }
     let mirrored: Vec<bool> = cuts.iter().map(|cut| cut.mirrored).collect();
-    let tests = gaps::adjust(&mut slices, &mirrored, resamples.len());
+    let tests = gaps::adjust(&mut slices, &mirrored);
     let all: Vec<usize> = (0..setting.answers.rows()).collect();
     SliceReport {
         schema_version: 1,
-        data: bundle.manifest().data.source.clone(),
+        data: judged.source.to_owned(),
         model: bundle.manifest().model.clone(),
         n: all.len() as u64,
         events: setting.answers.counts(&all).map(|counts| counts.events()),
@@ -171,7 +173,7 @@ fn report(
         },
         tests,
         slices,
-        profiles: profiles::of(setting, bundle.schema(), judged.raw),
+        profiles: profiles::of(setting, bundle.schema(), judged.raw, &params.slices),
         over_time: periods.map(|periods| {
             let draws: Vec<&[Draw]> = resamples.iter().map(|resample| resample.periods.as_slice()).collect();
             let trends: Vec<f64> = resamples.iter().map(|resample| resample.trend).collect();

@@ -82,7 +82,7 @@ fn sliced(
         levels: cut.report(&setting, &draws),
     };
     let mut columns = [column];
-    let tests = gaps::adjust(&mut columns, &[cut.mirrored], draws.len());
+    let tests = gaps::adjust(&mut columns, &[cut.mirrored]);
     let [column] = columns;
     (column, tests)
 }
@@ -261,7 +261,7 @@ fn profiles_describe_who_is_missed() {
         single_rows: true,
         patient: &patient,
     };
-    let profiles = profiles::of(&setting, &schema(), &raw).expect("an event");
+    let profiles = profiles::of(&setting, &schema(), &raw, &[]).expect("an event");
     let margin = profiles.columns.iter().find(|column| column.column == "margin").expect("a column");
     // Events are missed because their margin is low.
     assert!(margin.difference.fn_vs_tp < Some(-1.5) && margin.difference.fp_vs_tn > Some(1.5), "{margin:?}");
