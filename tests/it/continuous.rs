@@ -46,7 +46,7 @@ stages:
     uses: evaluate
     deps: {bundle: artifacts/bundle/, table: artifacts/clean.parquet, split: artifacts/split.parquet}
     params: [seed, evaluate]
-    outs: {predictions: artifacts/predictions.parquet, metrics: artifacts/metrics.json, curves: artifacts/curves.csv}
+    outs: {predictions: artifacts/predictions.parquet, metrics: artifacts/metrics.json, curves: artifacts/curves.csv, evaluation: artifacts/evaluation.json}
   gate:
     uses: gate
     deps: {metrics: artifacts/metrics.json}
@@ -116,6 +116,14 @@ fn ridge_scores_as_scikit_learns_on_the_same_split() {
     }
     assert_eq!(metrics["verdict"]["beats_mean"], true);
     assert!(project.read("artifacts/curves.csv").lines().count() == 11);
+    let detail = json(&project, "artifacts/evaluation.json");
+    assert_eq!((&detail["kind"], &detail["evaluated"]), (&json!("number"), &metrics["evaluated"]));
+    assert_eq!(detail["groups"].as_array().unwrap().len(), 10);
+    // The mean residual is the bias, and a ridge regression of such rows is nearly calibrated.
+    let (mean, bias) = (detail["residuals"]["mean"].as_f64().unwrap(), metrics["bias"]["value"].as_f64().unwrap());
+    assert!(
+        (mean - bias).abs() < 1e-9 && (detail["calibration"]["slope"]["value"].as_f64().unwrap() - 1.0).abs() < 0.3
+    );
 }
 
 #[test]

@@ -3,10 +3,10 @@
 //!
 //! Logits are taken of probabilities moved 1e-8 away from 0 and 1; how many rows that touched is reported.
 
-use super::glm::{GlmFit, fit_logistic};
 use super::interval::{normal_tails, quantile};
 use super::link::{LOGIT_CLIP, clipped_logit};
 use super::lowess::{Grouped, lowess};
+use super::recalibration::{self, Line};
 use super::scores::Ranking;
 
 /// The outcome and the distinct predictions, as the calibration models need them. Rows with equal predictions are one
@@ -93,24 +93,23 @@ impl Observed {
     /// Calibration in the large: the intercept of a logistic model with the logit as offset. 0 is perfect, above 0
     /// means that risks are underestimated. `None` when it has no finite maximum (one class only).
     pub fn intercept(&self) -> Option<f64> {
-        self.large().map(|fit| fit.intercept)
+        self.large().map(|line| line.intercept)
     }
 
     /// The calibration slope: the coefficient of the logit in a logistic model. 1 is perfect, below 1 means that
     /// predictions are too extreme. `None` when the classes are separated or all predictions are equal.
     pub fn slope(&self) -> Option<f64> {
-        self.weak().and_then(|fit| fit.coef.first().map(|difference| 1.0 + difference))
+        self.weak().map(|line| line.slope)
     }
 
     /// The model of [`Observed::intercept`], with its standard error.
-    pub fn large(&self) -> Option<GlmFit> {
-        converged(fit_logistic(&[], 0, &self.share, Some(&self.rows), Some(&self.logits), &[], true))
+    pub fn large(&self) -> Option<Line> {
+        recalibration::large(&self.logits, &self.share, &self.rows)
     }
 
-    /// The model of [`Observed::slope`], with standard errors. Its coefficient is the slope − 1: with the logit as
-    /// offset the fit starts at a slope of 1, near its end.
-    pub fn weak(&self) -> Option<GlmFit> {
-        converged(fit_logistic(&self.logits, 1, &self.share, Some(&self.rows), Some(&self.logits), &[0.0], true))
+    /// The model of [`Observed::slope`], with standard errors.
+    pub fn weak(&self) -> Option<Line> {
+        recalibration::weak(&self.logits, &self.share, &self.rows)
     }
 
     /// Observed events over expected ones, Σy/Σp: above 1 means that risks are underestimated. `None` when none are
@@ -139,10 +138,6 @@ impl Observed {
         let observed = lowess(Grouped { x: &self.p, y: &self.share, count: &self.rows });
         Smooth { p: self.p, observed, rows: self.rows }
     }
-}
-
-fn converged<E>(fit: Result<GlmFit, E>) -> Option<GlmFit> {
-    fit.ok().filter(|fit| fit.converged)
 }
 
 /// The smooth calibration curve at the distinct predictions.

@@ -23,6 +23,7 @@ pub mod objective;
 mod parquet_file;
 pub mod plot_csv;
 pub mod privacy;
+pub mod recalibration;
 pub mod regression;
 pub mod rng;
 pub mod schema;

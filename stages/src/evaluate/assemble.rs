@@ -5,7 +5,6 @@ use crate::common::decision::Counts;
 use crate::common::delong;
 use crate::common::interval::{Estimate, centred, finite, percentile, wilson};
 use crate::common::scores::{self, Ranking};
-use crate::tune_threshold::Threshold;
 
 use super::bootstrap::Clusters;
 use super::document::{
@@ -24,12 +23,12 @@ const NO_ROWS: &str = "there are no rows";
 const NO_EVENT: &str = "there are no events";
 const ONE_CLASS: &str = "the rows hold only one class";
 const NO_SLOPE: &str = "the predictions separate the classes, or are all equal";
-const NO_ODDS: &str = "the threshold is at or above 1, where a false positive has no finite weight";
+pub(super) const NO_ODDS: &str = "the threshold is at or above 1, where a false positive has no finite weight";
 const NO_EXPECTED: &str = "no events are expected: every prediction is 0";
 const NO_VARIANCE: &str = "every prediction is 0, one half or 1";
 const DEPENDENT: &str = "rows of one patient are not independent";
-const NO_COST: &str = "the study declares no cost table (tune_threshold.cost)";
-const NOTHING: &str = "nothing is flagged and nothing happened";
+pub(super) const NO_COST: &str = "the study declares no cost table (tune_threshold.cost)";
+pub(super) const NOTHING: &str = "nothing is flagged and nothing happened";
 
 /// Everything the report is made of.
 pub struct Evidence<'a> {
@@ -40,7 +39,7 @@ pub struct Evidence<'a> {
     /// Which model was evaluated on which rows.
     pub evaluated: Evaluated,
     /// The frozen threshold.
-    pub threshold: &'a Threshold,
+    pub frozen: FrozenThreshold,
     /// The test rows.
     pub sample: &'a Sample,
     /// The patients they belong to.
@@ -74,7 +73,7 @@ impl Evidence<'_> {
             scaled_brier: self.interval(ONE_CLASS, |m| m.scaled_brier),
             log_loss: self.interval(NO_ROWS, |m| m.log_loss),
             calibration: self.calibration(),
-            threshold: self.frozen(),
+            threshold: self.frozen.clone(),
             at_threshold: self.at_threshold(),
             net_benefit: self.interval(NO_ODDS, |m| m.model.net_benefit),
             expected_cost: self.expected_cost(),
@@ -93,14 +92,6 @@ impl Evidence<'_> {
             confidence: self.confidence,
             resamples: self.resamples.len(),
             one_row_per_patient: self.clusters.single_rows(),
-        }
-    }
-
-    pub(super) fn frozen(&self) -> FrozenThreshold {
-        FrozenThreshold {
-            value: self.threshold.value,
-            policy: self.threshold.policy.policy,
-            decision: self.threshold.decision,
         }
     }
 
@@ -138,7 +129,7 @@ impl Evidence<'_> {
         }
     }
 
-    fn at_threshold(&self) -> AtThreshold {
+    pub(super) fn at_threshold(&self) -> AtThreshold {
         let counts = self.point.counts;
         AtThreshold {
             n: counts.rows(),
@@ -155,7 +146,7 @@ impl Evidence<'_> {
     }
 
     /// A proportion of the confusion matrix: Wilson when rows are independent, else resampled.
-    fn proportion(&self, of: impl Fn(&Counts) -> (u64, u64), empty: &str) -> Estimate {
+    pub(super) fn proportion(&self, of: impl Fn(&Counts) -> (u64, u64), empty: &str) -> Estimate {
         let (hits, n) = of(&self.point.counts);
         let Some(ends) = wilson(hits, n, self.confidence) else {
             return Estimate::undefined(empty);
@@ -185,9 +176,7 @@ impl Evidence<'_> {
     }
 
     fn baseline(&self, index: usize) -> Baseline {
-        let worth = |measures: &Measures| measures.rivals.get(index).copied().unwrap_or(Worth::UNDEFINED);
-        let minus = |why: &str, of: fn(&Worth) -> f64| self.interval(why, move |m| of(&m.model) - of(&worth(m)));
-        let point = worth(self.point);
+        let point = self.point.rivals.get(index).copied().unwrap_or(Worth::UNDEFINED);
         let p = self.sample.rivals.get(index).map_or(&[][..], |rival| &rival.p);
         let varies = self.sample.rivals.get(index).is_some_and(Rival::varies);
         let slope = varies.then(|| CalibrationData::new(&self.sample.y, p).slope(&vec![1; p.len()])).flatten();
@@ -215,13 +204,20 @@ impl Evidence<'_> {
             brier: finite(point.brier),
             net_benefit: finite(point.net_benefit),
             expected_cost: finite(point.cost * f64::from(PER)),
-            difference: Difference {
-                auroc: self.auroc_difference(index),
-                brier: minus(NO_ROWS, |worth| worth.brier),
-                net_benefit: minus(NO_ODDS, |worth| worth.net_benefit),
-                expected_cost: minus(NO_COST, |worth| worth.cost).scaled(f64::from(PER)),
-            },
+            difference: self.difference(index),
             reason: (!missing.is_empty()).then(|| missing.join("; ")),
+        }
+    }
+
+    /// The model minus a rival, on the same resamples.
+    pub(super) fn difference(&self, index: usize) -> Difference {
+        let worth = |measures: &Measures| measures.rivals.get(index).copied().unwrap_or(Worth::UNDEFINED);
+        let minus = |why: &str, of: fn(&Worth) -> f64| self.interval(why, move |m| of(&m.model) - of(&worth(m)));
+        Difference {
+            auroc: self.auroc_difference(index),
+            brier: minus(NO_ROWS, |worth| worth.brier),
+            net_benefit: minus(NO_ODDS, |worth| worth.net_benefit),
+            expected_cost: minus(NO_COST, |worth| worth.cost).scaled(f64::from(PER)),
         }
     }
 

@@ -5,17 +5,17 @@
 use std::path::Path;
 
 use crate::StageError;
-use crate::common::interval::{Estimate, wilson};
+use crate::common::interval::Estimate;
 use crate::common::plot_csv;
 use crate::common::scores::class_weights;
 
 use super::assemble::Evidence;
+use super::detail::{CalibrationGroup, groups};
 use super::measures::{DECISION_GRID, Sample, decision_threshold};
 
 /// More points than this make a plot no better.
 const MAX_POINTS: usize = 500;
-/// Groups of the calibration plot, and bins of the risk distribution.
-const GROUPS: usize = 10;
+/// Bins of the risk distribution.
 const RISK_BINS: usize = 20;
 
 struct Point {
@@ -36,7 +36,7 @@ pub fn write(path: &Path, evidence: &Evidence) -> Result<(), StageError> {
     let sample = evidence.sample;
     let mut points = ranking_curves(sample);
     points.extend(smooth_calibration(evidence));
-    points.extend(grouped_calibration(sample, evidence.confidence));
+    points.extend(grouped_calibration(evidence));
     points.extend(decision(evidence));
     points.extend(risk_distribution(sample));
     let rows = points.into_iter().map(|Point { curve, x, estimate, n }| {
@@ -88,22 +88,15 @@ fn smooth_calibration(evidence: &Evidence) -> Vec<Point> {
     evidence.sample.smooth_grid.iter().enumerate().map(line).collect()
 }
 
-/// Tenths of the rows by rank: mean prediction, observed share with its Wilson interval, rows.
-fn grouped_calibration(sample: &Sample, confidence: f64) -> Vec<Point> {
-    let order = sample.ranking.order();
-    let groups = (0..GROUPS).map(|k| &order[k * order.len() / GROUPS..(k + 1) * order.len() / GROUPS]);
-    let point = |rows: &[usize]| {
-        let hits = rows.iter().filter(|&&row| sample.y[row]).count() as u64;
-        let n = rows.len() as u64;
-        let ends = wilson(hits, n, confidence)?;
-        Some(Point {
-            curve: "calibration_groups",
-            x: rows.iter().map(|&row| sample.p[row]).sum::<f64>() / n as f64,
-            estimate: Estimate::new(hits as f64 / n as f64, ends, "wilson"),
-            n: Some(n),
-        })
+/// Mean prediction, observed share with its interval, rows.
+fn grouped_calibration(evidence: &Evidence) -> Vec<Point> {
+    let point = |CalibrationGroup { n, predicted, observed, .. }| Point {
+        curve: "calibration_groups",
+        x: predicted,
+        estimate: observed,
+        n: Some(n),
     };
-    groups.filter_map(point).collect()
+    groups(evidence).into_iter().map(point).collect()
 }
 
 /// Net benefit over thresholds, with bootstrap bands for the model, beside flagging everyone (no one: always 0).

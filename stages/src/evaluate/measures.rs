@@ -25,7 +25,8 @@ pub fn decision_threshold(k: usize) -> f64 {
 pub struct Rival {
     /// Its predictions; 1 for flagging all, 0 for flagging none.
     pub p: Vec<f64>,
-    flagged: Vec<bool>,
+    /// Which rows it flags.
+    pub flagged: Vec<bool>,
     losses: Vec<f64>,
     /// Its order, unless everyone gets the same prediction.
     ranked: Option<Ranked>,
@@ -173,6 +174,17 @@ impl Sample {
     pub fn decided(mut self, thresholds: &[f64]) -> Self {
         self.flagged = reached(&self.p, thresholds);
         self
+    }
+
+    /// Whether the rows flagged are those at or above the one threshold.
+    pub fn one_threshold(&self) -> bool {
+        self.p.iter().zip(&self.flagged).all(|(&p, &flagged)| flagged == (p >= self.threshold))
+    }
+
+    /// The confusion matrix when the rows at or above `threshold` are flagged.
+    pub fn counts_at(&self, threshold: f64) -> Counts {
+        let flagged: Vec<bool> = self.p.iter().map(|&p| p >= threshold).collect();
+        Counts::of(&flagged, &self.y, &vec![1; self.y.len()])
     }
 
     /// The measures of every row taken once.

@@ -5,9 +5,13 @@
 //! Invariants: the rows scored were not trained on (proved before anything is scored, as far as it can be, which the
 //! report of an external validation says); nothing of the model is fitted or chosen here; every number carries an interval or a reason for having none; the bytes do not depend on the thread count.
 
+#[cfg(test)]
+mod agreement_tests;
+mod alone;
 mod assemble;
 mod bootstrap;
 mod curves;
+mod detail;
 mod document;
 mod external;
 mod measures;
@@ -26,6 +30,12 @@ mod verdict;
 
 use std::path::Path;
 
+pub use alone::Predicted;
+pub use detail::{
+    Appendix, AtThresholdDetail, CalibrationDetail, CalibrationGroup, Comparison, Costs, CurvePoint, DecisionCurve,
+    DecisionPoint, Deployment, Evaluation, NumberComparison, NumberEvaluation, NumberGroup, PrevalenceRow, Prevalences,
+    Quantile, Residuals, RiskOfClass, Straight, Strategy, ThresholdRow,
+};
 pub use document::{
     AtThreshold, Baseline, Baselines, Calibration, Difference, Evaluated, ExpectedCost, FrozenThreshold, Intervals,
     Metrics, Verdict, ZTest,
@@ -93,6 +103,7 @@ impl Stage for Evaluate {
             &[
                 Role::required("metrics", "every measure with its interval, baselines and verdict"),
                 Role::required("predictions", "row_id, y, p_raw, p, flagged (or prediction) of the test rows"),
+                Role::optional("evaluation", "tables behind the metrics: thresholds, costs, prevalences, calibration"),
                 Role::optional("curves", "points of the ROC, PR, calibration and decision curves"),
                 Role::optional("slices", "levels of declared columns, profiles of decisions, periods of time"),
                 Role::optional("external", "without `split`: the model as it is, updated and refitted, side by side"),
@@ -199,7 +210,11 @@ fn events(
         data: source,
         model: bundle.manifest().model.clone(),
         evaluated: evaluated(bundle, &rows),
-        threshold,
+        frozen: FrozenThreshold {
+            value: threshold.value,
+            policy: threshold.policy.policy,
+            decision: threshold.decision,
+        },
         sample: &sample,
         clusters: &clusters,
         point: &sample.plain(),
@@ -207,6 +222,9 @@ fn events(
         confidence: params.confidence,
     };
     canonical_json::write(context.output("metrics")?, &evidence.metrics())?;
+    if let Some(path) = context.output_opt("evaluation") {
+        canonical_json::write(path, &detail::detail(&evidence, params))?;
+    }
     context.output_opt("curves").map_or(Ok(()), |path| curves::write(path, &evidence))
 }
 

@@ -9,6 +9,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::bootstrap::{Clusters, resample};
+use super::detail::{Shaped, number_detail};
 use super::document::{Evaluated, Intervals};
 use super::slices::{self, Answers, Judged};
 use super::verdict;
@@ -170,7 +171,11 @@ pub(super) fn run(context: &StageContext, params: &EvaluateParams, bundle: &Bund
     }
 
     let clusters = Clusters::new(&rows.patients);
-    let resamples = resample(context, &clusters, context.seed()?, params.bootstrap, |weights| sample.measure(weights))?;
+    let shaped = Shaped::new(&sample.y, &sample.predicted[0]);
+    let drawn = resample(context, &clusters, context.seed()?, params.bootstrap, |weights| {
+        (sample.measure(weights), shaped.measure(weights))
+    })?;
+    let (resamples, shapes): (Vec<_>, Vec<_>) = drawn.into_iter().unzip();
     let intervals = Intervals {
         confidence: params.confidence,
         resamples: resamples.len(),
@@ -180,6 +185,9 @@ pub(super) fn run(context: &StageContext, params: &EvaluateParams, bundle: &Bund
     let subject = Subject { evaluated, data: &source, model: &manifest.model };
     let report = sample.report(&resamples, intervals, clusters.count(), subject);
     canonical_json::write(context.output("metrics")?, &report)?;
+    if let Some(path) = context.output_opt("evaluation") {
+        canonical_json::write(path, &number_detail(&report, &shaped, &shapes))?;
+    }
     context.output_opt("curves").map_or(Ok(()), |path| sample.write_groups(path))
 }
 

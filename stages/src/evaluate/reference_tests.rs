@@ -18,7 +18,7 @@ const P: [f64; 24] = [
 ];
 const Y: [u8; 24] = [0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 1, 0, 0, 1, 0, 0, 1, 1, 0, 1, 1, 1];
 
-fn g24() -> (Vec<bool>, Vec<f64>) {
+pub(super) fn g24() -> (Vec<bool>, Vec<f64>) {
     (Y.iter().map(|&y| y == 1).collect(), P.to_vec())
 }
 
@@ -75,7 +75,7 @@ fn g24_calibration() {
     let (z, p_value) = observed.spiegelhalter().expect("defined");
     near(z, 0.523_909_0, 1e-7);
     near(p_value, 0.600_342_2, 1e-6);
-    near(observed.large().map(|fit| fit.se[0]), 0.501_233_3, 1e-7);
+    near(observed.large().map(|line| line.se[0]), 0.501_233_3, 1e-7);
     let weak = observed.weak().expect("fitted");
     near(weak.intercept, 0.365_811_0, 1e-7);
     near(weak.se[1], 0.437_437_6, 1e-7);

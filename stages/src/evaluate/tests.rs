@@ -6,17 +6,17 @@ use serde_json::Value;
 
 use super::assemble::Evidence;
 use super::bootstrap::{Clusters, resample_with};
-use super::document::{Evaluated, Metrics};
+use super::document::{Evaluated, FrozenThreshold, Metrics};
 use super::measures::{Buffers, Measures, Rival, Sample};
 use crate::common::canonical_json;
 use crate::common::decision::CostTable;
 use crate::common::rng::Stream;
 use crate::common::table::Table;
 use crate::train::test_study::{ROWS, outcomes, raw, run};
-use crate::tune_threshold::{Policy, PolicyKind, Threshold};
+use crate::tune_threshold::{Decision, Policy, PolicyKind, Threshold};
 use crate::{StageContext, StageRequest};
 
-const COST: CostTable =
+pub(super) const COST: CostTable =
     CostTable { false_positive: 500.0, false_negative: 5000.0, true_positive: 500.0, true_negative: 0.0, effect: 1.0 };
 
 fn threshold(value: f64, cost: Option<CostTable>) -> Threshold {
@@ -25,7 +25,7 @@ fn threshold(value: f64, cost: Option<CostTable>) -> Threshold {
 }
 
 /// Calibrated predictions with outcomes drawn from them, `per_patient` rows each.
-fn rows(n: usize, per_patient: usize) -> (Vec<bool>, Vec<f64>, Vec<String>) {
+pub(super) fn rows(n: usize, per_patient: usize) -> Rows {
     let mut stream = Stream::new(11, "evaluate/tests");
     let p: Vec<f64> = (0..n).map(|_| 0.02 + 0.9 * stream.uniform() * stream.uniform()).collect();
     let y = p.iter().map(|&p| stream.chance(p)).collect();
@@ -33,12 +33,17 @@ fn rows(n: usize, per_patient: usize) -> (Vec<bool>, Vec<f64>, Vec<String>) {
     (y, p, patients)
 }
 
-fn report(
-    (y, p, patients): (Vec<bool>, Vec<f64>, Vec<String>),
+/// Rows as `rows` makes them: outcomes, predictions, patients.
+type Rows = (Vec<bool>, Vec<f64>, Vec<String>);
+
+/// Gives `read` all that the report on these rows is made of.
+pub(super) fn with_evidence<T>(
+    (y, p, patients): Rows,
     t: f64,
     cost: Option<CostTable>,
     threads: usize,
-) -> Metrics {
+    read: impl FnOnce(&Evidence) -> T,
+) -> T {
     let prevalence = vec![0.3; y.len()];
     let rivals = vec![
         Rival::constant(true, &y),
@@ -60,18 +65,21 @@ fn report(
         sample.measure(buffers, weights)
     })
     .expect("threads start");
-    Evidence {
+    read(&Evidence {
         data: "synthetic".to_owned(),
         model: "gbdt".to_owned(),
         evaluated: Evaluated { bundle: String::new(), rows: crate::train::Fingerprint::new([]) },
-        threshold: &threshold(t, cost),
+        frozen: FrozenThreshold { value: t, policy: PolicyKind::Fbeta, decision: Decision::Cutoff },
         sample: &sample,
         clusters: &clusters,
         point: &sample.plain(),
         resamples: &resamples,
         confidence: 0.95,
-    }
-    .metrics()
+    })
+}
+
+fn report(rows: Rows, t: f64, cost: Option<CostTable>, threads: usize) -> Metrics {
+    with_evidence(rows, t, cost, threads, |evidence| evidence.metrics())
 }
 
 #[test]
@@ -137,7 +145,7 @@ fn without_costs_the_cost_is_null_with_a_reason() {
 }
 
 /// Every null below must have a `reason` beside it or above it.
-fn nulls_are_explained(value: &Value, explained: bool) -> bool {
+pub(super) fn nulls_are_explained(value: &Value, explained: bool) -> bool {
     match value {
         Value::Null => explained,
         Value::Object(map) => {
@@ -149,16 +157,20 @@ fn nulls_are_explained(value: &Value, explained: bool) -> bool {
     }
 }
 
-#[test]
-fn degenerate_parts_give_nulls_with_reasons() {
+/// One class, two rows, classes that do not overlap.
+pub(super) fn degenerate() -> [Rows; 4] {
     let patients = |n: usize| (0..n).map(|row| row.to_string()).collect::<Vec<_>>();
-    let parts = [
+    [
         (vec![false; 20], vec![0.1; 20], patients(20)),
         (vec![true; 20], vec![0.0; 20], patients(20)),
         (vec![true, false], vec![1.0, 0.0], patients(2)),
         ([vec![false; 50], vec![true; 50]].concat(), [vec![0.1; 50], vec![0.9; 50]].concat(), patients(100)),
-    ];
-    for (index, part) in parts.into_iter().enumerate() {
+    ]
+}
+
+#[test]
+fn degenerate_parts_give_nulls_with_reasons() {
+    for (index, part) in degenerate().into_iter().enumerate() {
         for t in [0.0, 0.5, crate::tune_threshold::FLAG_NONE] {
             let metrics = serde_json::to_value(report(part.clone(), t, None, 1)).expect("JSON");
             // A null in the verdict repeats a null difference, whose reason stands with the baseline.
@@ -192,9 +204,14 @@ fn bytes_are_frozen() {
     table.push_ints("event", outcomes(&raw).into_iter().map(Some).collect()).expect("a column");
     table.write(&at.join("clean.parquet")).expect("written");
     let inputs = [("bundle", "bundle/"), ("table", "clean.parquet"), ("split", "split.parquet")];
-    let outputs = [("metrics", "metrics.json"), ("predictions", "predictions.parquet"), ("curves", "curves.csv")];
+    let outputs = [
+        ("metrics", "metrics.json"),
+        ("predictions", "predictions.parquet"),
+        ("curves", "curves.csv"),
+        ("evaluation", "evaluation.json"),
+    ];
     let policy = serde_json::json!({"policy": "fbeta", "beta": 2});
-    let params = serde_json::json!({"seed": 42, "evaluate": {"bootstrap": 100}, "tune_threshold": policy});
+    let params = serde_json::json!({"seed": 42, "evaluate": {"bootstrap": 100, "prevalences": [0.05]}, "tune_threshold": policy});
     run(&super::Evaluate, at, &inputs, &outputs, params, 2).expect("evaluated");
     let mut hasher = blake3::Hasher::new();
     for (_, name) in outputs {
