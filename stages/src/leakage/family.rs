@@ -5,6 +5,7 @@
 //! strong effects are often chance. Counts that cannot be chance (a patient on both sides) need no test.
 
 use super::report::{Check, CheckRecord, Finding, Measure, Tested};
+use crate::common::multiplicity::holm;
 
 /// Something measured.
 #[derive(Debug, Clone)]
@@ -134,35 +135,12 @@ fn tested(probe: &Probe) -> Tested {
     }
 }
 
-/// Holm's step-down adjustment (1979): comparing each with the level controls the chance of any false finding, however
-/// the tests depend on each other.
-fn holm(p: &[f64]) -> Vec<f64> {
-    let mut order: Vec<usize> = (0..p.len()).collect();
-    order.sort_by(|&a, &b| p[a].total_cmp(&p[b]).then(a.cmp(&b)));
-    let mut adjusted = vec![1.0; p.len()];
-    let mut largest = 0.0_f64;
-    for (rank, &at) in order.iter().enumerate() {
-        largest = largest.max((p.len() - rank) as f64 * p[at]).min(1.0);
-        adjusted[at] = largest;
-    }
-    adjusted
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn probe(effect: f64, p_value: f64) -> Probe {
         Probe { bound: 0.9, effect, p_value: Some(p_value), ..Probe::count("x", Measure::AurocRanks, 0, String::new()) }
-    }
-
-    #[test]
-    fn holm_is_the_textbook_example() {
-        // statsmodels.stats.multitest.multipletests([.01, .04, .03, .005], method="holm")
-        let adjusted = holm(&[0.01, 0.04, 0.03, 0.005]);
-        let expected = [0.03, 0.06, 0.06, 0.02];
-        assert!(adjusted.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-15), "{adjusted:?}");
-        assert!(holm(&[]).is_empty());
     }
 
     #[test]

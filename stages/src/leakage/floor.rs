@@ -132,9 +132,9 @@ impl<'a> Quick<'a> {
     fn chance_error(&self, scores: &HeldOut, y: &[bool]) -> f64 {
         let mut seen = std::collections::BTreeMap::new();
         for &(at, fold, _) in scores {
-            seen.entry(self.data.patient(self.rows[at])).or_insert((fold, y[at]));
+            seen.insert((fold, self.data.patient(self.rows[at])), y[at]);
         }
-        let (folds, events): (Vec<usize>, Vec<bool>) = seen.into_values().unzip();
+        let (folds, events): (Vec<usize>, Vec<bool>) = seen.into_iter().map(|((fold, _), y)| (fold, y)).unzip();
         null_error(&events, &folds)
     }
 }

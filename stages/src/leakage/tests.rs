@@ -77,6 +77,7 @@ impl Study {
                 .push_floats("a", self.a.clone())?
                 .push_floats("b", self.b.clone())?
                 .push_texts("c", self.c.clone())?;
+            table.push_floats("d", self.d.clone())?;
             table.write(&lab.path("clean"))
         };
         write().expect("written");

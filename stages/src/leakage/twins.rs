@@ -25,13 +25,18 @@ const TOLERANCE: f64 = 0.02;
 const QUARTILES: f64 = 1.349;
 /// Near pairs per row beyond which rows are near each other by nature.
 const CROWDED: usize = 20;
+/// Pairs that are compared at most.
+const MOST_COMPARED: usize = 1_000_000_000;
+
+/// A fine number's values, NaN where missing, and how far apart two may lie.
+type Fine = (Vec<f64>, f64);
 
 /// One raw column, ready to be compared.
 pub(super) struct Compared {
     /// Equal values have equal codes; a missing value is one.
     pub codes: Vec<u32>,
-    /// A fine number's values, NaN where missing, and how far apart two may lie.
-    pub fine: Option<(Vec<f64>, f64)>,
+    /// Given for a fine number.
+    pub fine: Option<Fine>,
 }
 
 impl Compared {
@@ -51,7 +56,7 @@ impl Compared {
 
     /// Whether two rows agree on it.
     pub fn agree(&self, a: usize, b: usize, nearly: bool) -> bool {
-        let close = |(values, tolerance): &(Vec<f64>, f64)| (values[a] - values[b]).abs() <= *tolerance;
+        let close = |(values, tolerance): &Fine| (values[a] - values[b]).abs() <= *tolerance;
         self.codes[a] == self.codes[b] || (nearly && self.fine.as_ref().is_some_and(close))
     }
 }
@@ -102,9 +107,7 @@ pub(super) fn twins(data: &Data, seed: u64) -> [Examined; 2] {
     } else {
         match near_pairs(data, &columns, &rows) {
             Some(pairs) => examine(Check::NearDuplicates, &pairs, true),
-            None => {
-                Examined::skipped(Check::NearDuplicates, 2, "rows of different patients lie close together by nature")
-            }
+            None => Examined::skipped(Check::NearDuplicates, 2, "too many rows lie close together to tell copies"),
         }
     };
     [first, second]
@@ -129,10 +132,10 @@ fn exact_pairs(data: &Data, columns: &[Compared], rows: &[usize]) -> Pairs {
 }
 
 /// Pairs of rows of different patients that are nearly equal but not equal, without rows that are near more than two
-/// other patients; `None` when there are too many for copies.
+/// other patients; `None` when too many lie close together to tell copies.
 fn near_pairs(data: &Data, columns: &[Compared], rows: &[usize]) -> Option<Pairs> {
-    let fine: Vec<&(Vec<f64>, f64)> = columns.iter().filter_map(|column| column.fine.as_ref()).collect();
-    let (values, tolerance) = fine.iter().max_by_key(|(values, tolerance)| resolution(values, *tolerance))?;
+    let mut fine: Vec<&Fine> = columns.iter().filter_map(|column| column.fine.as_ref()).collect();
+    fine.sort_by_cached_key(|(values, tolerance)| std::cmp::Reverse(resolution(values, *tolerance)));
     // What must be equal: coarse columns, and which fine numbers are missing.
     let block = |row: usize| {
         columns.iter().map(move |column| match &column.fine {
@@ -141,20 +144,23 @@ fn near_pairs(data: &Data, columns: &[Compared], rows: &[usize]) -> Option<Pairs
         })
     };
     let mut order = rows.to_vec();
-    order.sort_by(|&a, &b| block(a).cmp(block(b)).then(values[a].total_cmp(&values[b])).then(a.cmp(&b)));
-    let mut pairs = Vec::new();
-    for group in order.chunk_by(|&a, &b| block(a).eq(block(b))) {
+    order.sort_by(|&a, &b| block(a).cmp(block(b)).then(a.cmp(&b)));
+    let (mut pairs, mut work) = (Vec::new(), 0);
+    for group in order.chunk_by_mut(|&a, &b| block(a).eq(block(b))) {
+        // The finest number that the rows of the block have; without one, they are equal or not.
+        let first = group[0];
+        let Some((values, tolerance)) = fine.iter().find(|(values, _)| values[first].is_finite()) else { continue };
+        group.sort_by(|&a, &b| values[a].total_cmp(&values[b]).then(a.cmp(&b)));
         for (at, &a) in group.iter().enumerate() {
-            let window = group[at + 1..]
-                .iter()
-                .take_while(|&&b| (values[b] - values[a]).abs() <= *tolerance || values[a].is_nan());
-            for &b in window.filter(|&&b| data.patients[a] != data.patients[b]) {
-                let near = columns.iter().all(|column| column.agree(a, b, true));
+            for &b in group[at + 1..].iter().take_while(|&&b| values[b] - values[a] <= *tolerance) {
+                work += 1;
+                let near =
+                    data.patients[a] != data.patients[b] && columns.iter().all(|column| column.agree(a, b, true));
                 if near && !columns.iter().all(|column| column.agree(a, b, false)) {
                     pairs.push((a.min(b), a.max(b)));
                 }
             }
-            if pairs.len() > CROWDED * rows.len() {
+            if pairs.len() > CROWDED * rows.len() || work > MOST_COMPARED {
                 return None;
             }
         }
