@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::curves::thinned;
 use super::policy;
-use super::sources::{Performance, Sources};
+use super::sources::{Detail, Performance, Sources};
 use super::words::{count, estimate, rows_and_events, sentence};
 use crate::StageError;
 use crate::common::figure::{Axis, Mark, Plot, Tone};
@@ -57,7 +57,11 @@ pub(super) fn curve(sources: &Sources) -> Result<Html, StageError> {
     };
     let size = rows_and_events(metrics.n, Some(metrics.events));
     let caption = format!("Decision curve with the bootstrap band of the model: {size}.{dashed}");
-    Ok(Html::paragraph(lead).and(Html::figure(plot.draw()?, caption, Some(table))))
+    let said = match &sources.evaluation {
+        Some(Detail::Events(evaluation)) => Html::paragraph(sentence(&evaluation.decision_curve.text)),
+        _ => Html::new(),
+    };
+    Ok(Html::paragraph(lead).and(said).and(Html::figure(plot.draw()?, caption, Some(table))))
 }
 
 /// The frozen threshold: how it was chosen, and what it does on the test part.
@@ -128,7 +132,6 @@ fn at_threshold(metrics: &Metrics, privacy: Privacy) -> Html {
         counts.push([Cell::from(name)].into_iter().chain(row.iter().map(cell)));
     }
     let mut shares = Table::new("The same as shares", [Column::text("Measure"), Column::number("Value")]);
-    let fbeta = format!("F-beta (beta {}; no proper measure)", at.beta);
     let rows = [
         ("Flagged per 1,000", estimate(&at.flagged_per_1000, 0)),
         ("Sensitivity (flagged among events)", estimate(&at.sensitivity, 3)),
@@ -136,7 +139,6 @@ fn at_threshold(metrics: &Metrics, privacy: Privacy) -> Html {
         ("PPV (events among flagged)", estimate(&at.ppv, 3)),
         ("NPV (non-events among unflagged)", estimate(&at.npv, 3)),
         ("Net benefit per patient", estimate(&metrics.net_benefit, 4)),
-        (fbeta.as_str(), estimate(&at.fbeta, 3)),
     ];
     for (name, value) in rows {
         shares.push([name.into(), value]);

@@ -11,8 +11,10 @@ mod checks;
 mod cohort;
 mod curves;
 mod decision;
+mod external;
 mod markdown;
 mod opening;
+mod operating;
 mod params;
 mod participants;
 mod policy;
@@ -142,18 +144,20 @@ fn page(sources: &Sources, schema: &Schema, title: &str, seed: u64) -> Result<St
         .section("verdict", "Verdict", opening::verdict(sources))
         .section("purpose", "What the model is for", study::section(sources))
         .section("participants", "Participants", participants::section(sources)?)
-        .section("headline", "Headline numbers", opening::headlines(sources))
-        .section("calibration", "Calibration", calibration::section(sources)?)
+        .section("headline", "Headline numbers", opening::headlines(sources).and(operating::comparison(sources)))
+        .section("calibration", "Calibration", calibration::section(sources)?.and(operating::residuals(sources)))
         .section("decision", "Decision curve", decision::curve(sources)?)
-        .section("threshold", "Threshold and costs", decision::threshold(sources)?)
+        .section("threshold", "Threshold and costs", decision::threshold(sources)?.and(operating::section(sources)))
         .section("ranking", "Ranking", ranking::section(sources)?)
         .section("slices", "Groups", slices::section(sources)?)
         .section("checks", "Checks of the data", checks::section(sources))
         .section("stability", "Stability", stability::section(sources)?)
         .section("explanation", "Explanation", training::explanation(sources))
         .section("training", "How it was trained", training::candidates(sources))
+        .section("external", "On other data", external::section(sources))
         .section("reproducibility", "Reproducibility", provenance::reproducibility(sources, seed))
-        .section("limits", "Limits", limits);
+        .section("limits", "Limits", limits)
+        .section("appendix", "Numbers that say little", operating::appendix(sources));
     Ok(page.render())
 }
 

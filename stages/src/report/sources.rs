@@ -17,7 +17,7 @@ use crate::cohort::CohortReport;
 use crate::common::canonical_json;
 use crate::common::interval::Estimate;
 use crate::common::privacy::Privacy;
-use crate::evaluate::{Intervals, Metrics, NumberMetrics, SliceReport};
+use crate::evaluate::{Evaluation, ExternalReport, Intervals, Metrics, NumberEvaluation, NumberMetrics, SliceReport};
 use crate::explain::ExplainReport;
 use crate::gate::Verdict;
 use crate::leakage;
@@ -119,6 +119,25 @@ impl Performance {
     }
 }
 
+/// evaluation.json, of an event or of a number.
+#[derive(Debug)]
+pub(super) enum Detail {
+    Events(Box<Evaluation>),
+    Number(Box<NumberEvaluation>),
+}
+
+impl Detail {
+    fn read(file: &StageFile) -> Result<Self, StageError> {
+        let value: Value = canonical_json::read(&file.path, &file.name)?;
+        let parsed = if value["kind"] == "number" {
+            serde_json::from_value(value).map(|detail| Self::Number(Box::new(detail)))
+        } else {
+            serde_json::from_value(value).map(|detail| Self::Events(Box::new(detail)))
+        };
+        parsed.map_err(|error| unread(file, &error.to_string()))
+    }
+}
+
 /// A file that the report was made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Digest {
@@ -134,6 +153,8 @@ pub(super) struct Sources {
     pub performance: Performance,
     /// Which counts are shown, of those that the report takes from documents that hold them all.
     pub privacy: Privacy,
+    pub evaluation: Option<Detail>,
+    pub external: Option<ExternalReport>,
     pub curves: Curves,
     pub sweep: Curves,
     pub threshold: Option<Threshold>,
@@ -163,6 +184,8 @@ impl Sources {
         Ok(Self {
             performance: Performance::read(context.input("metrics")?)?,
             privacy: Privacy::parse(context.params())?,
+            evaluation: context.input_opt("evaluation").map(Detail::read).transpose()?,
+            external: document(context, "external")?,
             curves: context.input_opt("curves").map_or_else(|| Ok(Curves::default()), Curves::read)?,
             sweep: context.input_opt("sweep").map_or_else(|| Ok(Curves::default()), Curves::read_sweep)?,
             threshold: document(context, "threshold")?,

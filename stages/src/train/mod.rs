@@ -34,12 +34,12 @@ pub use comparison::{CandidateComparison, ComparisonParams, Contestant, Differen
 pub use files::{BaselineConstant, BaselineLinear, Card};
 pub use learner::LearnError;
 pub use model::{Model, ModelFile, ModelMember, PreprocessorFile};
+pub use new_rows::{RefitRecipe, RefitRows};
 pub use params::{Imbalance, LearnerName, TrainParams};
 pub use preprocess::{
     Block, CombinationsFile, DropReason, Dropped, Encoding, Fingerprint, Matrix, Preprocessor, SeenCombinations, Step,
     quantile,
 };
-pub use new_rows::{RefitRecipe, RefitRows};
 pub(crate) use refit::{FoundSettings, Refitter};
 pub use tuning::{Pruner, Range, TuneMethod, TuneParams};
 
