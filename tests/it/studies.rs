@@ -49,8 +49,10 @@ fn a_tuned_study_gives_the_same_trials_on_any_number_of_threads() {
                      \x20     forest.min_leaf: {low: 2, high: 50, log: true, integer: true}\n  forest: {trees: 20}\n";
         project.write("study/params.yaml", &params.replace("train:\n", tuned));
         let pipeline = project.read("study/pipeline.yaml");
-        let with_trials = "oof: artifacts/oof.parquet, trials: artifacts/trials.csv}";
-        project.write("study/pipeline.yaml", &pipeline.replacen("oof: artifacts/oof.parquet}", with_trials, 1));
+        let (without, with) =
+            ("oof: artifacts/oof.parquet\n", "oof: artifacts/oof.parquet\n      trials: artifacts/trials.csv\n");
+        assert!(pipeline.contains(without));
+        project.write("study/pipeline.yaml", &pipeline.replacen(without, with, 1));
         let mut command = project.command(&["-C", "study", "repro", "-q", jobs]);
         command.env("RAYON_NUM_THREADS", threads);
         crate::project::Run::from(command.output().unwrap()).succeeds();
