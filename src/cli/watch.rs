@@ -70,9 +70,11 @@ fn width() -> usize {
 /// Where the built-in stages of this run put the numbers of the table.
 fn study_files(opened: &Opened, report: &RunReport) -> Option<StudyFiles> {
     let output = |uses: &str, role: &str| -> Option<PathBuf> {
-        let is_it = |stage: &&StageDef| matches!(&stage.work, Work::Builtin(name) if name == uses);
+        // Another pipeline of the project may have such a stage too.
+        let is_it = |stage: &&StageDef| {
+            matches!(&stage.work, Work::Builtin(name) if name == uses) && report.stages.contains_key(&stage.name)
+        };
         let stage = opened.project.pipeline.stages.values().find(is_it)?;
-        report.stages.get(&stage.name)?;
         let out = stage.outs.iter().find(|out| out.role.as_deref() == Some(role))?;
         Some(PathBuf::from(out.path.as_str()))
     };

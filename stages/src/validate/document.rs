@@ -46,10 +46,10 @@ pub struct ValidationReport {
 pub struct Selection {
     /// The column.
     pub column: String,
-    /// Its levels in name order; `missing` last.
+    /// Its levels in name order; last `missing or unusable`: rows without a value, or set aside for it.
     pub levels: Vec<LevelCount>,
-    /// Highest less lowest share set aside, among levels of `min_cell` rows or more that have a value; null when there
-    /// are fewer than two.
+    /// Highest less lowest share set aside, among levels of `min_cell` rows or more; null when there are fewer than two,
+    /// or a share among them is not told.
     pub gap: Option<f64>,
     /// The chance of such a difference if being set aside had nothing to do with the column; null without a test.
     pub p_value: Option<f64>,
@@ -67,7 +67,7 @@ pub struct Selection {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LevelCount {
-    /// A value of the column, a quarter of the rows of a number, or `missing`.
+    /// A value of the column, a quarter of the rows of a number, or `missing or unusable`.
     pub level: String,
     /// Rows.
     pub read: Cell,

@@ -45,7 +45,7 @@ impl Stage for Validate {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn about(&self) -> &'static str {
@@ -103,8 +103,11 @@ impl Stage for Validate {
             return Err(StageError::input(&input.name, "no row keeps every rule")
                 .with_hint("compare the schema in params.yaml with the file"));
         }
-        let groups = groups(&table, &schema, &params)?;
-        let labels = &groups[0].1;
+        let mut groups = groups(&table, &schema, &params)?;
+        let labels = groups[0].1.clone();
+        for (column, labels) in &mut groups {
+            selection::forget_unusable(column, labels, &outcomes);
+        }
         let found = Found {
             rows: table.rows(),
             kept: &kept,
@@ -116,7 +119,7 @@ impl Stage for Validate {
         };
         let report = assemble(&found, records);
         let clean = table.without(UNREAD_COLUMN).take(&kept)?;
-        let quarantined = quarantine::write(&raw, &unread, labels, &broken, context.output("quarantine")?)?;
+        let quarantined = quarantine::write(&raw, &unread, &labels, &broken, context.output("quarantine")?)?;
         balance(&report, clean.rows(), quarantined)?;
         for warning in &report.warnings {
             context.log(&format!("warning: {warning}"));

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::document::{LevelCount, Selection};
+use super::rules::Outcome;
 use crate::common::contingency::{chi_square, fisher, smallest_expected};
 use crate::common::privacy::{Privacy, Sum};
 
@@ -14,8 +15,17 @@ const ENOUGH: f64 = 5.0;
 const LEVEL: f64 = 0.01;
 const GAP: f64 = 0.02;
 
-/// What a row without a value counts as.
-const MISSING: &str = "missing";
+/// What a row without a usable value counts as.
+const MISSING: &str = "missing or unusable";
+
+/// Forgets the values for which their own rows are set aside: they would make any comparison by that column a circle.
+pub(super) fn forget_unusable(column: &str, labels: &mut [Option<String>], outcomes: &[Outcome]) {
+    let own =
+        |outcome: &&Outcome| outcome.by_row && outcome.level.refuses() && outcome.column.as_deref() == Some(column);
+    for &row in outcomes.iter().filter(own).flat_map(|outcome| &outcome.failed) {
+        labels[row] = None;
+    }
+}
 
 /// Compares the levels of a column; `labels` and `aside` speak of the same rows.
 pub(super) fn selection(column: &str, labels: &[Option<String>], aside: &[bool], privacy: Privacy) -> Selection {
@@ -29,26 +39,34 @@ pub(super) fn selection(column: &str, labels: &[Option<String>], aside: &[bool],
     let table: Vec<Vec<u64>> = known.iter().map(|(_, count)| count.to_vec()).collect();
     let tested = test(&table);
     let gap = gap(&table, privacy);
+    let selective = tested.is_some_and(|(p, _)| p < LEVEL) && gap.is_some_and(|gap| gap > GAP);
     let all: Vec<(&str, [u64; 2])> = known.into_iter().chain(absent.map(|count| (MISSING, count))).collect();
+    let levels = levels(&all, privacy);
+    // A difference between shares is told where the shares are.
+    let told = levels.iter().filter(|level| level.level != MISSING).all(|level| level.rate.is_some());
     Selection {
         column: column.to_owned(),
-        levels: levels(&all, privacy),
-        gap,
+        levels,
+        gap: gap.filter(|_| told),
         p_value: tested.map(|(p, _)| p),
         method: tested.map(|(_, method)| method.to_owned()),
         reason: tested.is_none().then(|| "there is nothing to compare: one level, or no row set aside".to_owned()),
-        selective: tested.is_some_and(|(p, _)| p < LEVEL) && gap.is_some_and(|gap| gap > GAP),
+        selective,
     }
 }
 
 /// The sentence of a selection that needs one.
 pub(super) fn warning(selection: &Selection) -> Option<String> {
     let Selection { column, gap, p_value, .. } = selection;
-    let (gap, p) = (100.0 * (*gap)?, (*p_value)?);
+    let p = (*p_value)?;
+    let gap = match gap {
+        Some(gap) => format!("{:.1}", 100.0 * gap),
+        None => format!("more than {:.0}", 100.0 * GAP),
+    };
     let p = if p < 0.0001 { "< 0.0001".to_owned() } else { format!("{p:.4}") };
     selection.selective.then(|| {
         format!(
-            "rows are set aside unequally by {column}: the shares lie {gap:.1} points apart (p {p}); what is learned \
+            "rows are set aside unequally by {column}: the shares lie {gap} points apart (p {p}); what is learned \
              from the rest may not hold for all"
         )
     })
@@ -137,10 +155,12 @@ mod tests {
     #[test]
     fn small_counts_are_not_told_nor_to_be_computed() {
         let told = select(&[("F", 500, 3), ("M", 400, 40), ("", 0, 12)]);
+        assert!(told.selective && told.gap.is_none(), "a difference of shares that are not told: {told:?}");
+        assert!(warning(&told).expect("selective").contains("more than 2 points apart"));
         let level = |name: &str| told.levels.iter().find(|level| level.level == name).expect("a level");
         assert!(level("F").quarantined.is_suppressed() && level("F").rate.is_none());
         // 55 were set aside in all: with both others told, the three would follow.
-        assert!(level("M").quarantined.is_suppressed() || level("missing").quarantined.is_suppressed());
+        assert!(level("M").quarantined.is_suppressed() || level(MISSING).quarantined.is_suppressed());
     }
 
     #[test]

@@ -133,6 +133,11 @@ fn a_row_without_a_readable_value_or_outcome_is_set_aside_with_its_own_text() {
     assert!(quarantine.contains("P7,forty,1,M,0,type(age),7,0"), "{quarantine}");
     assert!(quarantine.contains("P8,40,1,M,2,outcome(y),8,2"), "{quarantine}");
     assert!(quarantine.contains("P9,40,1,M,,outcome(y),9,missing"), "{quarantine}");
+    // Rows without a usable outcome are told apart; they have no part in the comparison.
+    let levels = lab.json("report.json")["by_outcome"]["levels"].clone();
+    let names: Vec<&str> =
+        levels.as_array().expect("levels").iter().filter_map(|level| level["level"].as_str()).collect();
+    assert_eq!(names, ["0", "1", "missing or unusable"]);
     let clean = lab.table("clean.parquet");
     assert_eq!((clean.rows(), clean.has("_unread")), (297, false));
     // A column of another type is no single bad row.
