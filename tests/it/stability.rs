@@ -1,6 +1,8 @@
 //! Thresholds by level, candidates side by side and the stability stage, end to end on the real program: the shipped
 //! study, made small.
 
+use clinpipe_stages::StageFile;
+use clinpipe_stages::common::table::Table;
 use serde_json::{Value, json};
 
 use crate::project::Project;
@@ -76,9 +78,20 @@ fn a_study_with_strata_is_served_by_them_and_shows_how_stable_it_is() {
         seen += 1;
     }
     assert_eq!(seen, 1200);
-    let metrics = read(&project, "artifacts/metrics.json");
-    let counts = &metrics["at_threshold"]["counts"];
-    assert!(counts["tp"].is_number() && metrics["n"].as_u64().is_some_and(|n| n > 200), "{counts}");
+    // And the report counts what these thresholds flag.
+    let (path, name) = (project.path("artifacts/predictions.parquet"), "predictions".to_owned());
+    let table = Table::read(&StageFile { path, name }).expect("a table");
+    let (p, own) = (table.floats("p").expect("numbers"), table.floats("threshold").expect("numbers"));
+    assert!(own.contains(&0.9) && own.iter().any(|&threshold| threshold < 0.9));
+    let flagged: Vec<bool> = p.iter().zip(&own).map(|(p, threshold)| p >= threshold).collect();
+    let written: Vec<bool> = table.bools("flagged").expect("booleans").into_iter().flatten().collect();
+    assert_eq!(written, flagged);
+    let y = table.ints_full("y").expect("outcomes");
+    let count =
+        |wanted: bool, event: i64| flagged.iter().zip(&y).filter(|(f, y)| **f == wanted && **y == event).count();
+    let counts = read(&project, "artifacts/metrics.json")["at_threshold"]["counts"].clone();
+    let cells = json!({"tp": count(true, 1), "fp": count(true, 0), "fn": count(false, 1), "tn": count(false, 0)});
+    assert_eq!(counts, cells);
 }
 
 #[test]
