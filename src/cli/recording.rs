@@ -194,7 +194,8 @@ fn gate_entries(opened: &Opened, report: &RunReport) -> Vec<Entry> {
 fn waiver_entries(opened: &Opened, report: &RunReport) -> Vec<Entry> {
     let stages = stages_of(opened, report, "leakage");
     let documents = stages.flat_map(|(stage, _)| documents(opened, stage)).map(|(_, document)| document);
-    let findings = documents.flat_map(|document| document["findings"].as_array().cloned().unwrap_or_default());
+    let list = |document: &Value, key: &str| document[key].as_array().cloned().unwrap_or_default();
+    let findings = documents.flat_map(|document| [list(&document, "findings"), list(&document, "warnings")].concat());
     findings.filter_map(|finding| waiver(&finding)).collect()
 }
 

@@ -93,4 +93,9 @@ fn who_answers_for_a_finding_is_on_record_up_to_the_bundle() {
     assert_eq!(bundle["leakage"]["blake3"].as_str().unwrap().len(), 64);
     let log = project.run(&["-C", "study", "log", "leakage"]).succeeds().stdout;
     assert!(log.contains("waived by Dr. Roe: known defect"), "{log}");
+    let shown = project.run(&["-C", "study", "audit", "show", "--json", "--action", "waiver"]).succeeds().json();
+    let told: Vec<_> =
+        shown["records"].as_array().unwrap().iter().map(|r| (&r["details"]["who"], &r["reason"])).collect();
+    let (who, why) = (serde_json::json!("Dr. Roe"), [serde_json::json!("known defect"), serde_json::json!("the same")]);
+    assert_eq!(told, [(&who, &why[0]), (&who, &why[1])]);
 }
