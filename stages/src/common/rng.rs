@@ -6,9 +6,6 @@
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 
-/// Words that [`Stream::draw_below`] draws at once.
-const WORDS: usize = 256;
-
 /// A named stream of random numbers.
 #[derive(Debug, Clone)]
 pub struct Stream(ChaCha8Rng);
@@ -46,21 +43,19 @@ impl Stream {
         }
     }
 
-    /// Hands `take` `count` numbers uniform in {0, …, n − 1}, without bias; none when n is 0. Each costs 32 bits: the
-    /// word times n, its upper half, with the few words that would bias it left out (Lemire 2019).
+    /// Hands `take` `count` numbers uniform in {0, …, n − 1}, without bias; none when n is 0. Each costs 32 bits: half of
+    /// a word times n, of that the upper half, with the few that would bias it left out (Lemire 2019).
     pub fn draw_below(&mut self, n: u32, count: usize, mut take: impl FnMut(usize)) {
         if n == 0 {
             return;
         }
         let biased = n.wrapping_neg() % n;
-        let mut bytes = [0_u8; 4 * WORDS];
         let mut left = count;
         while left > 0 {
-            let block = &mut bytes[..4 * left.min(WORDS)];
-            self.0.fill_bytes(block);
-            for word in block.as_chunks::<4>().0 {
-                let product = u64::from(u32::from_le_bytes(*word)) * u64::from(n);
-                if product as u32 >= biased {
+            let word = self.bits();
+            for half in [word as u32, (word >> 32) as u32] {
+                let product = u64::from(half) * u64::from(n);
+                if left > 0 && product as u32 >= biased {
                     take((product >> 32) as usize);
                     left -= 1;
                 }

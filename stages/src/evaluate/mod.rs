@@ -78,7 +78,7 @@ impl Stage for Evaluate {
     }
 
     fn version(&self) -> u32 {
-        3
+        4
     }
 
     fn about(&self) -> &'static str {

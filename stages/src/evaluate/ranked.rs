@@ -16,8 +16,8 @@ const EVENT: u32 = 32;
 pub struct Ranked {
     /// The row at each rank; none when the rows come in that order.
     order: Option<Vec<u32>>,
-    /// How far the count at each rank is shifted: [`EVENT`] for an event, else 0.
-    shift: Vec<u8>,
+    /// Whether the row at each rank is an event.
+    event: Vec<bool>,
     /// The events in ascending order, with the ranks where the rows tied with them begin and end.
     events: Vec<EventRank>,
     p: Vec<f64>,
@@ -30,10 +30,12 @@ struct EventRank {
     end: u32,
 }
 
-/// What stands below each rank in a resample: entry `r` sums the counts of the ranks before `r`.
+/// What stands below each rank in a resample: entry `r` sums the counts of the ranks before `r`, the
+/// first is 0.
 #[derive(Debug, Default)]
 pub struct Below {
-    counts: Vec<u32>,
+    /// The counts by rank, where the rows do not come in that order.
+    arranged: Vec<u32>,
     sums: Vec<u64>,
 }
 
@@ -68,7 +70,7 @@ impl Ranked {
         }
         Self {
             order: (!sorted).then(|| order.iter().map(|&row| row as u32).collect()),
-            shift: order.iter().map(|&row| if y[row] { EVENT as u8 } else { 0 }).collect(),
+            event: order.iter().map(|&row| y[row]).collect(),
             events: of_event,
             p: order.iter().map(|&row| p[row]).collect(),
         }
@@ -76,19 +78,22 @@ impl Ranked {
 
     /// Sums the counts of rows taken `weights[row]` times into `below`.
     pub fn sum(&self, weights: &[u32], below: &mut Below) {
-        let Below { counts, sums } = below;
-        counts.clear();
-        match &self.order {
-            None => counts.extend_from_slice(weights),
-            Some(order) => counts.extend(order.iter().map(|&row| weights[row as usize])),
-        }
-        sums.clear();
+        let Below { arranged, sums } = below;
+        let counts = match &self.order {
+            None => weights,
+            Some(order) => {
+                arranged.clear();
+                arranged.extend(order.iter().map(|&row| weights[row as usize]));
+                arranged
+            }
+        };
+        sums.resize(counts.len() + 1, 0);
         let mut sum = 0_u64;
-        sums.push(sum);
-        sums.extend(counts.iter().zip(&self.shift).map(|(&count, &shift)| {
-            sum += u64::from(count) << shift;
-            sum
-        }));
+        for ((place, &count), &event) in sums[1..].iter_mut().zip(counts).zip(&self.event) {
+            let count = u64::from(count);
+            sum += if event { count << EVENT } else { count };
+            *place = sum;
+        }
     }
 
     /// The first rank at or above a prediction.
@@ -99,13 +104,14 @@ impl Ranked {
     /// AUROC as the share of (event, non-event) pairs in the right order, ties counting one half; average precision as
     /// scikit-learn's: the sum over distinct predictions of the step in recall times the precision there.
     pub fn discrimination(&self, below: &Below) -> Discrimination {
-        let Below { counts, sums } = below;
+        let sums = &below.sums;
         let total = sums.last().copied().unwrap_or(0);
         let (positive, negative, rows) = (events(total), others(total), events(total) + others(total));
         let (mut twice, mut precision) = (0_u64, 0.0);
         for event in &self.events {
-            let count = u64::from(counts[event.at as usize]);
             let (start, end) = (sums[event.start as usize], sums[event.end as usize]);
+            let at = event.at as usize;
+            let count = events(sums[at + 1]) - events(sums[at]);
             twice += count * (others(start) + others(end));
             let hits = positive - events(start);
             // The row itself is among the flagged; where it was not drawn the share may be 0/0 and does not count.
