@@ -58,8 +58,11 @@ schema:
     let featurize = "\nfeaturize: {features: [age, sbp, glucose]}\n";
     let (features, leakage) = (after("featurize"), params.find("\n# Findings that are no leak").unwrap());
     let middle = params[to..features].replace("kind: stratified", "kind: group");
-    let text = [&params[..from], schema, &middle, featurize, &params[leakage..]].concat();
+    let text = [&params[..from], schema, "\nstudy: {}\n", &middle, featurize, &params[leakage..]].concat();
     let text = text.replace("models: [logistic, forest, gbdt]", "models: [logistic]").replace("ignoring_id", "exact");
+    let text = text
+        .replace("subgroups: [gender, Residence_type]", "subgroups: []")
+        .replace("slices: [gender, Residence_type, smoking_status, {", "slices: [{");
     project.write("study/params.yaml", &text);
     project.write("study/data/stroke.csv", &table());
     project

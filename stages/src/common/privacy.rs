@@ -5,9 +5,9 @@
 //! nobody. What is suppressed is null for one reason, whichever it was, because telling them apart would tell more.
 //!
 //! Invariants, as long as a sum holds enough to hide in: in each of them the suppressed counts are none, or at least
-//! two that come to `min_cell` or more; no suppressed count follows from the published ones by adding and subtracting,
-//! and no small one lies in a range narrower than `min_cell`. Equal counts give equal decisions. Nothing here may round or perturb:
-//! a published count is exact.
+//! two that come to `min_cell` or more; no small count follows from the published ones by adding and subtracting, nor
+//! lies in a range narrower than `min_cell`. Equal counts give equal decisions. Nothing here may round or perturb: a
+//! published count is exact.
 
 mod attack;
 

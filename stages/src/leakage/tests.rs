@@ -137,7 +137,7 @@ fn a_clean_study_passes_and_every_check_is_on_record() {
     assert_eq!(error, None);
     assert!(report.clean && report.findings.is_empty() && report.warnings.is_empty());
     assert_eq!(report.checks.iter().map(|record| record.check).collect::<Vec<_>>(), Check::ALL);
-    assert_eq!((report.training_rows.n, report.test_rows.n), (450, 150));
+    assert_eq!((report.training_rows.n, report.test_rows.n), (449, 151));
     let features = &report.checks[Check::FeatureAuroc as usize];
     assert_eq!((features.subjects, features.tested, features.tests.len()), (4, 4, 7));
     let a = &features.tests[0];
