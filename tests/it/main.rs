@@ -33,6 +33,7 @@ mod plots;
 mod project;
 mod regression;
 mod remote;
+mod report;
 mod resources;
 mod schema;
 mod service;
