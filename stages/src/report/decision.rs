@@ -69,7 +69,12 @@ pub(super) fn threshold(sources: &Sources) -> Result<Html, StageError> {
     let Performance::Events(metrics) = &sources.performance else { return Ok(Html::new()) };
     let chosen = sources.threshold.as_ref().map(|threshold| chosen(threshold).and(policy::section(threshold)));
     let chosen = chosen.unwrap_or_default();
-    Ok(chosen.and(at_threshold(metrics, sources.privacy)).and(cost_curve(sources)?).and(cost_table(metrics)))
+    // evaluation.json has the same costs cell by cell.
+    let costs = match &sources.evaluation {
+        Some(Detail::Events(evaluation)) if evaluation.costs.is_some() => Html::new(),
+        _ => cost_table(metrics),
+    };
+    Ok(chosen.and(at_threshold(metrics, sources.privacy)).and(cost_curve(sources)?).and(costs))
 }
 
 fn chosen(threshold: &Threshold) -> Html {

@@ -135,6 +135,9 @@ fn levels(caption: &str, slices: &[Slice], report: &SliceReport) -> Html {
         }
         let insufficient = slice.status == Status::Insufficient;
         cells.extend(measures.iter().map(|measure| match slice.measures.get(measure) {
+            Some(value) if value.value.is_none() && value.reason.as_ref() == Some(&report.rules.reason) => {
+                Cell::missing("suppressed")
+            }
             Some(value) => estimate(value, decimals(*measure)),
             None if insufficient => Cell::missing("insufficient"),
             None => Cell::missing("suppressed"),
