@@ -39,5 +39,9 @@ fn what_nobody_can_declare_is_refused_with_its_place() {
     project.write("study/params.yaml", &params);
     let run = project.run(&["-C", "study", "repro"]);
     assert_eq!(run.code, Some(2), "{}", run.stderr);
-    assert!(run.stderr.contains("params.yaml") && run.stderr.contains("is no item that can be declared"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("params.yaml") && run.stderr.contains("is no item that can be declared"),
+        "{}",
+        run.stderr
+    );
 }
