@@ -10,8 +10,8 @@ use super::scores::{Ranking, class_weights};
 
 /// From here on the plain interval tends to leave [0, 1].
 const LOGIT_FROM: f64 = 0.95;
-/// With fewer rows than this of either class the plain interval covers less than it says; benches/README.md has the
-/// simulation.
+/// With fewer rows than this of either class the normal approximation is poor. A convention: that few rows ask for the
+/// logit scale is agreed, from which number on is not.
 const LOGIT_BELOW: usize = 30;
 
 /// An AUROC with its standard error.
