@@ -61,11 +61,21 @@ pub(super) fn concluded(failed: Option<AuditError>, exit: Exit, done: &str, outp
     if exit == Exit::Done { Exit::Environment } else { exit }
 }
 
-/// Records a run, unless it did nothing; tells what the chain knows of its test rows.
-pub(super) fn record_run(opened: &Opened, report: &RunReport, args: &ReproArgs) -> Result<Known, AuditError> {
+/// Records a run, unless it did nothing; tells what the chain knows of its test rows. When nobody asks, a run that did
+/// nothing reads neither the chain nor what was evaluated.
+pub(super) fn record_run(
+    opened: &Opened,
+    report: &RunReport,
+    args: &ReproArgs,
+    asked: bool,
+) -> Result<Known, AuditError> {
+    let run = run_entry(opened, report, args);
+    if run.is_none() && !asked {
+        return Ok(Known::default());
+    }
     let chain = chain(opened);
     let evaluated = evaluated(opened, report);
-    let (head, ledger) = match run_entry(opened, report, args) {
+    let (head, ledger) = match run {
         None if evaluated.is_empty() => return Ok(Known::default()),
         None => chain.state()?,
         Some(run) => {

@@ -49,7 +49,7 @@ pub(super) fn run(global: &Global, args: &ReproArgs, output: &Output) -> anyhow:
         check_strict()?;
     }
     let report = execute(&opened, &selected, args, output)?;
-    let recorded = recording::record_run(&opened, &report, args);
+    let recorded = recording::record_run(&opened, &report, args, !args.json && !output.is_quiet());
     if args.json {
         let stages = report.stages.iter().map(|(name, stage)| {
             let outcome = StageOutcome { outcome: stage.outcome, seconds: stage.seconds, detail: &stage.detail };
