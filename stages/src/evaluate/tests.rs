@@ -11,8 +11,7 @@ use super::measures::{Buffers, Measures, Rival, Sample};
 use crate::common::canonical_json;
 use crate::common::decision::CostTable;
 use crate::common::rng::Stream;
-use crate::common::table::Table;
-use crate::train::test_study::{ROWS, outcomes, raw, run};
+use crate::train::test_study::{run, write_clean};
 use crate::tune_threshold::{Decision, PolicyKind};
 use crate::{StageContext, StageRequest};
 
@@ -195,14 +194,7 @@ fn a_paired_interval_of_equal_rivals_is_zero() {
 fn bytes_are_frozen() {
     let directory = crate::bundle::tests::assemble("gbdt");
     let at = directory.path();
-    let raw = raw();
-    let mut table = Table::with_rows(ROWS);
-    table.push_ints("row_id", (0..ROWS as i64).map(|row| Some(3 * row)).collect()).expect("a column");
-    for (name, column) in raw.columns() {
-        table.push_column(name, column).expect("a column");
-    }
-    table.push_ints("event", outcomes(&raw).into_iter().map(Some).collect()).expect("a column");
-    table.write(&at.join("clean.parquet")).expect("written");
+    write_clean(at).expect("written");
     let inputs = [("bundle", "bundle/"), ("table", "clean.parquet"), ("split", "split.parquet")];
     let outputs = [
         ("metrics", "metrics.json"),

@@ -63,6 +63,19 @@ pub(crate) fn schema() -> Value {
     })
 }
 
+/// The validated table with its outcomes, as clean.parquet.
+pub(crate) fn write_clean(directory: &Path) -> Result<Table, StageError> {
+    let raw = raw();
+    let mut table = Table::with_rows(ROWS);
+    table.push_ints("row_id", (0..ROWS as i64).map(|row| Some(3 * row)).collect())?;
+    for (name, column) in raw.columns() {
+        table.push_column(name, column)?;
+    }
+    table.push_ints("event", outcomes(&raw).into_iter().map(Some).collect())?;
+    table.write(&directory.join("clean.parquet"))?;
+    Ok(table)
+}
+
 /// Writes features.parquet, features.json, split.parquet and ingest.json into a directory. Patients have two rows.
 pub(crate) fn write_inputs(directory: &Path) -> Result<(), StageError> {
     let raw = raw();

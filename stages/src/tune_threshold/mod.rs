@@ -5,6 +5,7 @@
 //! threshold, which means fewer alerts; a rule that flags everyone gets the lowest one, so that it does so for all.
 //! Levels of a column may have thresholds of their own. How certain the choice is comes from resamples of patients.
 
+mod check;
 mod choice;
 mod goal;
 mod params;

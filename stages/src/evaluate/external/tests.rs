@@ -8,7 +8,7 @@ use crate::bundle::tests::assemble;
 use crate::common::link::sigmoid;
 use crate::common::rng::Stream;
 use crate::common::table::Table;
-use crate::train::test_study::{ROWS, outcomes, raw, run, schema};
+use crate::train::test_study::{outcomes, raw, run, schema, write_clean};
 
 /// Risks that are overestimated by 0.8 on the log odds.
 fn shifted(n: usize) -> (Vec<bool>, Vec<f64>, Vec<usize>) {
@@ -77,14 +77,8 @@ fn elsewhere(
 ) -> Result<(tempfile::TempDir, ExternalReport), StageError> {
     let directory = assemble("gbdt");
     let at = directory.path();
+    let table = write_clean(at)?;
     let raw = raw();
-    let mut table = Table::with_rows(ROWS);
-    table.push_ints("row_id", (0..ROWS as i64).map(|row| Some(3 * row)).collect())?;
-    for (name, column) in raw.columns() {
-        table.push_column(name, column)?;
-    }
-    table.push_ints("event", outcomes(&raw).into_iter().map(Some).collect())?;
-    table.write(&at.join("clean.parquet"))?;
     // Other patients: half a year older.
     let mut other = Table::with_rows(n);
     let first: Vec<usize> = (0..n).collect();

@@ -11,8 +11,7 @@ use crate::common::privacy::Cell;
 use crate::common::rng::Stream;
 use crate::common::schema::Schema;
 use crate::common::scores;
-use crate::common::table::Table;
-use crate::train::test_study::{ROWS, outcomes, raw, run};
+use crate::train::test_study::{run, write_clean};
 use crate::{ParamSet, Stage, StageRequest};
 
 /// Two sites, of which the second has risks twice what is predicted and is hard to rank; a third is tiny.
@@ -185,14 +184,7 @@ fn calibration_and_trend_are_those_of_statsmodels() {
 fn evaluate(threads: usize, evaluate: Value) -> Result<(tempfile::TempDir, SliceReport), StageError> {
     let directory = crate::bundle::tests::assemble("gbdt");
     let at = directory.path();
-    let raw = raw();
-    let mut table = Table::with_rows(ROWS);
-    table.push_ints("row_id", (0..ROWS as i64).map(|row| Some(3 * row)).collect())?;
-    for (name, column) in raw.columns() {
-        table.push_column(name, column)?;
-    }
-    table.push_ints("event", outcomes(&raw).into_iter().map(Some).collect())?;
-    table.write(&at.join("clean.parquet"))?;
+    write_clean(at)?;
     let inputs = [("bundle", "bundle/"), ("table", "clean.parquet"), ("split", "split.parquet")];
     let outputs = [("metrics", "metrics.json"), ("predictions", "predictions.parquet"), ("slices", "slices.json")];
     let policy = json!({"policy": "fbeta", "beta": 2});
