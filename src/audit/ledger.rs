@@ -38,9 +38,9 @@ impl TestUse {
     /// In words.
     pub fn sentence(&self) -> String {
         match self.models {
-            1 => "these test rows have been used for 1 model".to_owned(),
+            1 => "used for 1 model".to_owned(),
             models => format!(
-                "these test rows have been used for {models} models: development rows by now, so the numbers of the best \
+                "used for {models} models: development rows by now, so the numbers of the best \
                  of them are too good"
             ),
         }
