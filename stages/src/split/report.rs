@@ -116,11 +116,11 @@ pub(super) fn report(
         folds: (0..params.folds).map(fold).collect(),
         groups_in_several: 0,
     };
-    check(&report.test, "the test part")?;
+    check(&report.test, "the test part", report.kind)?;
     for (index, fold) in report.folds.iter().enumerate() {
-        check(&fold.held, &format!("fold {index}"))?;
+        check(&fold.held, &format!("fold {index}"), report.kind)?;
         if let Some(fit) = &fold.fit {
-            check(fit, &format!("the training part of fold {index}"))?;
+            check(fit, &format!("the training part of fold {index}"), report.kind)?;
         }
     }
     Ok(report)
@@ -182,7 +182,7 @@ impl Counts<'_> {
     }
 }
 
-fn check(part: &Part, what: &str) -> Result<(), StageError> {
+fn check(part: &Part, what: &str, kind: SplitKind) -> Result<(), StageError> {
     let n = part.n;
     let found = match (part.events, &part.outcome) {
         (Some(events), _) if events > 0 && events < n => return Ok(()),
@@ -190,11 +190,18 @@ fn check(part: &Part, what: &str) -> Result<(), StageError> {
         (Some(events), _) => format!("of which {events} have the event"),
         (None, _) => "whose outcomes do not differ".to_owned(),
     };
-    let hint = "take fewer folds, another test share, or `kind: stratified`; with too few events no split can work";
-    let hint = if part.time.is_none() {
-        hint
-    } else {
-        "take fewer folds, a larger test share or an earlier cutoff, or a smaller gap; with too few events no split can work"
+    // Only a random split leaves the outcome to chance: all others without time keep it in proportion already.
+    let hint = match kind {
+        SplitKind::Random => {
+            "take fewer folds, another test share, or `kind: stratified`; with too few events no split can work"
+        }
+        SplitKind::Stratified | SplitKind::Group => {
+            "take fewer folds or another test share; with too few events no split can work"
+        }
+        SplitKind::Temporal | SplitKind::TemporalGroup => {
+            "take fewer folds, a larger test share or an earlier cutoff, or a smaller gap; with too few events no split \
+             can work"
+        }
     };
     Err(StageError::failed(format!("{what} has {n} rows {found}")).with_hint(hint))
 }
