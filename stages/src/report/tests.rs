@@ -90,7 +90,13 @@ fn calibration_comes_before_ranking_and_every_number_has_its_n() {
     // Costs need a cost table, and curves of ranking need events: these test rows hold none.
     assert_eq!(
         drawn,
-        ["Flow of participants", "Calibration plot", "Distribution of predicted risks", "Decision curve"]
+        [
+            "Flow of participants",
+            "Calibration plot",
+            "Distribution of predicted risks",
+            "Decision curve",
+            "SHAP values"
+        ]
     );
     let again = report(directory.path(), &BOUND, Value::Null).expect("reported again");
     assert!(again == [page, card, tripod], "bytes differ between runs");

@@ -2,6 +2,7 @@
 
 use super::sources::Sources;
 use super::words::{count, p_value, rows_and_events, said, sentence};
+use crate::common::figure::taken;
 use crate::common::html::{Cell, Column, Html, Table, fixed};
 use crate::explain::{Direction, MemberReport};
 use crate::train::{CandidateComparison, Card, Imbalance};
@@ -126,7 +127,9 @@ pub(super) fn explanation(sources: &Sources) -> Html {
     }
     let swarms = sources.pictures.iter().filter(|(name, _)| name.contains("beeswarm"));
     for (name, bytes) in swarms {
-        let picture = Html::image("image/svg+xml", bytes, "SHAP values of each row, one line a feature");
+        let (title, about) = ("SHAP values", "SHAP values of each row, one line a feature");
+        let drawn = std::str::from_utf8(bytes).ok().and_then(|svg| taken(svg, title, about));
+        let picture = drawn.unwrap_or_else(|| Html::image("image/svg+xml", bytes, about));
         html.push(Html::figure(
             picture,
             Html::text("Every point is a row. File ").and(Html::code(name)).and("."),

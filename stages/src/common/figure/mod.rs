@@ -8,12 +8,14 @@
 mod flow;
 mod forest;
 mod plot;
+mod taken;
 #[cfg(test)]
 mod tests;
 
 pub use flow::{Flow, Step};
 pub use forest::{Forest, ForestRow};
 pub use plot::{Axis, Mark, Measured, Plot};
+pub use taken::taken;
 
 use plotters::coord::Shift;
 use plotters::coord::types::RangedCoordf64;
