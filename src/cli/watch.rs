@@ -78,7 +78,16 @@ fn study_files(opened: &Opened, report: &RunReport) -> Option<StudyFiles> {
         let out = stage.outs.iter().find(|out| out.role.as_deref() == Some(role))?;
         Some(PathBuf::from(out.path.as_str()))
     };
-    let metrics = output("evaluate", "metrics").or_else(|| {
+    // An evaluation on new data is another one than that of the study's own test part, which the gate judges.
+    let is_test = |stage: &&StageDef| {
+        matches!(&stage.work, Work::Builtin(name) if name == "evaluate")
+            && report.stages.contains_key(&stage.name)
+            && stage.deps.iter().any(|dep| dep.role.as_deref() == Some("split"))
+    };
+    let tested = opened.project.pipeline.stages.values().find(is_test);
+    let tested = tested.and_then(|stage| stage.outs.iter().find(|out| out.role.as_deref() == Some("metrics")));
+    let tested = tested.map(|out| PathBuf::from(out.path.as_str()));
+    let metrics = tested.or_else(|| output("evaluate", "metrics")).or_else(|| {
         let outs = opened.project.pipeline.stages.values().flat_map(|stage| &stage.outs);
         let named =
             outs.filter(|out| out.class == OutClass::Metric).find(|out| out.path.as_str().ends_with("metrics.json"));

@@ -60,6 +60,8 @@ pub struct StudySummary {
     pub policy: Option<String>,
     /// What it amounts to, where it treats everyone alike: `flags everyone`, `flags no one`.
     pub decision: Option<String>,
+    /// Where the threshold depends on the level of a column: its name, and the lowest and highest threshold.
+    pub levels: Option<(String, f64, f64)>,
     /// Of 1,000 rows like the test rows.
     pub flagged_per_1000: Estimate,
     /// Level of the intervals, 0.95 for example.
@@ -146,6 +148,7 @@ impl StudySummary {
                 Some("flag_none") => Some("flags no one".to_owned()),
                 _ => None,
             },
+            levels: levels(threshold),
             flagged_per_1000: estimate(&at["flagged_per_1000"]),
             confidence: metrics["intervals"]["confidence"].as_f64(),
             not_beaten: not_beaten(metrics, threshold["decision"].as_str()),
@@ -157,6 +160,16 @@ impl StudySummary {
             audit: None,
         })
     }
+}
+
+/// The column that thresholds depend on, with the lowest and highest of them; the overall one, which rows of other
+/// levels get, is among them.
+fn levels(threshold: &Value) -> Option<(String, f64, f64)> {
+    let strata = &threshold["strata"];
+    let own = strata["levels"].as_object()?.values().filter_map(|level| level["value"].as_f64());
+    let all: Vec<f64> = own.chain(threshold["value"].as_f64()).collect();
+    let ends = (all.iter().copied().reduce(f64::min)?, all.iter().copied().reduce(f64::max)?);
+    Some((text(&strata["column"])?, ends.0, ends.1))
 }
 
 /// How many rows `validate` set aside, and where that is explained.

@@ -145,10 +145,14 @@ fn facts_below(study: &StudySummary) -> Vec<Vec<String>> {
         let policy = study.policy.as_ref().map(|policy| format!(" ({policy})")).unwrap_or_default();
         facts.push(fact(
             "threshold",
-            &match &study.decision {
+            &match (&study.decision, &study.levels) {
                 // A cutoff that treats everyone alike is no cutoff: its value would only mislead.
-                Some(decision) => format!("none: {decision}{policy}"),
-                None => format!("p ≥ {}{policy}{}", number(threshold), flagged(study.flagged_per_1000)),
+                (Some(decision), _) => format!("none: {decision}{policy}"),
+                (None, Some((column, low, high))) => {
+                    let ends = format!("{} to {}", number(*low), number(*high));
+                    format!("by {}: p ≥ {ends}{policy}{}", one_line(column), flagged(study.flagged_per_1000))
+                }
+                (None, None) => format!("p ≥ {}{policy}{}", number(threshold), flagged(study.flagged_per_1000)),
             },
         ));
     }
