@@ -142,6 +142,137 @@ fn predictions_are_numbers_within_their_bounds_and_are_not_served() {
     assert!(run.stderr.contains("predicts a number") && run.stderr.contains("clinpipe predict"), "{}", run.stderr);
 }
 
+/// Patients of another hospital, who stay two days longer than the model expects, and 1.5 times what it expects beyond.
+const ELSEWHERE: &str = "
+  ingest_elsewhere:
+    uses: ingest
+    deps: {table: elsewhere.csv}
+    params: [schema]
+    outs: {table: elsewhere/ingested.parquet, report: elsewhere/ingest.json}
+  validate_elsewhere:
+    uses: validate
+    deps: {table: elsewhere/ingested.parquet}
+    params: [schema]
+    outs: {table: elsewhere/clean.parquet, quarantine: elsewhere/quarantine.csv, report: elsewhere/validation.json}
+  elsewhere:
+    uses: evaluate
+    deps:
+      bundle: artifacts/bundle/
+      table: elsewhere/clean.parquet
+      ingest: elsewhere/ingest.json
+      training: artifacts/clean.parquet
+      training_split: artifacts/split.parquet
+    params: [seed, schema, evaluate, train]
+    outs: {predictions: elsewhere/predictions.parquet, external: elsewhere/external.json, slices: elsewhere/slices.json}
+    metrics: {metrics: elsewhere/metrics.json}
+  report:
+    uses: report
+    deps:
+      metrics: artifacts/metrics.json
+      evaluation: artifacts/evaluation.json
+      slices: artifacts/slices.json
+      external: elsewhere/external.json
+    params: [seed, schema]
+    outs: {page: artifacts/report.html}
+";
+
+fn study_with_slices() -> Project {
+    let project = study();
+    let pipeline = project.read("pipeline.yaml").replace(
+        "evaluation: artifacts/evaluation.json}",
+        "evaluation: artifacts/evaluation.json, slices: artifacts/slices.json}",
+    );
+    project.write("pipeline.yaml", &format!("{pipeline}{ELSEWHERE}"));
+    let sliced = "evaluate: {bootstrap: 200, slices: [ward, {column: age, bins: [60]}], over_time: {column: year}}";
+    project.write("params.yaml", &PARAMS.replace("evaluate: {bootstrap: 200}", sliced));
+    let csv = project.read("stay.csv");
+    let mut lines = csv.lines();
+    let head = lines.next().unwrap();
+    let column = |name: &str| head.split(',').position(|column| column == name).unwrap();
+    let (patient, stay) = (column("patient"), column("stay"));
+    let moved = lines.map(|line| {
+        let mut cells: Vec<String> = line.split(',').map(str::to_owned).collect();
+        cells[patient] = format!("other-{}", cells[patient]);
+        if let Ok(days) = cells[stay].parse::<f64>() {
+            cells[stay] = format!("{:.1}", (2.0 + 1.5 * days).min(30.0));
+        }
+        cells.join(",")
+    });
+    let text: Vec<String> = std::iter::once(head.to_owned()).chain(moved).collect();
+    project.write("elsewhere.csv", &(text.join("\n") + "\n"));
+    project
+}
+
+#[test]
+fn a_line_mends_a_model_of_numbers_that_meets_longer_stays() {
+    let project = study_with_slices();
+    let run = project.run(&["repro"]).succeeds();
+    let report = json(&project, "elsewhere/external.json");
+    assert_eq!(report["kind"], "number");
+    let ladder = report["ladder"].as_array().unwrap();
+    let value = |rung: usize, measure: &str| ladder[rung][measure]["value"].as_f64().unwrap();
+    assert!(value(0, "bias") < -2.0 && value(0, "slope") > 1.2, "{:#}", ladder[0]);
+    // A shift mends calibration in the large and leaves the slope; a line mends both; each step has the smaller error.
+    assert!(value(1, "bias").abs() < 0.1 && (value(1, "slope") - value(0, "slope")).abs() < 0.1, "{:#}", ladder[1]);
+    assert!(value(2, "bias").abs() < 0.1 && (value(2, "slope") - 1.0).abs() < 0.1, "{:#}", ladder[2]);
+    assert!(value(0, "rmse") > value(1, "rmse") && value(1, "rmse") > value(2, "rmse"));
+    let line = &ladder[2]["coefficients"];
+    assert!((line["slope"].as_f64().unwrap() - value(0, "slope")).abs() < 1e-9, "{line}");
+    assert!(ladder[3]["about"].as_str().unwrap().contains("ridge") && value(3, "rmse") < value(0, "rmse"));
+    let metrics = json(&project, "elsewhere/metrics.json");
+    for measure in ["rmse", "mae", "r2", "bias"] {
+        for end in ["value", "low", "high"] {
+            let [own, other] = [&metrics, &ladder[0]].map(|report| report[measure][end].as_f64().unwrap());
+            assert!((own - other).abs() < 1e-9, "{measure}.{end}: {own} is not {other}");
+        }
+    }
+    assert_eq!(report["case_mix"]["development"]["n"], json(&project, "artifacts/metrics.json")["n"]);
+    // The table at the end is about the study's own test part, as the gate is.
+    let own = format!("data   {} test rows", json(&project, "artifacts/metrics.json")["n"]);
+    assert!(run.stdout.contains(&own), "{}", run.stdout);
+    let page = project.read("artifacts/report.html");
+    assert!(page.contains("<section id=\"external\"") && page.contains("Calibration in the large"));
+    assert!(!page.replace("data:image", "").contains("NaN"));
+}
+
+#[test]
+fn slices_of_a_number_add_up_and_keep_their_bounds() {
+    let project = study_with_slices();
+    project.run(&["repro", "-q", "evaluate"]).succeeds();
+    let (slices, metrics) = (json(&project, "artifacts/slices.json"), json(&project, "artifacts/metrics.json"));
+    assert_eq!((&slices["n"], &slices["events"]), (&metrics["n"], &Value::Null));
+    let columns = slices["slices"].as_array().unwrap();
+    assert_eq!(columns.len(), 2);
+    for column in columns {
+        let levels = column["levels"].as_array().unwrap();
+        let (mut n, mut squares, mut errors) = (0.0, 0.0, 0.0);
+        for level in levels.iter().filter(|level| level["n"] != 0) {
+            if level["status"] == "insufficient" {
+                // Few patients: the number of rows, and nothing that could be concluded from.
+                assert!(column["column"] == "age" && level["measures"] == json!({}), "{level:#}");
+                continue;
+            }
+            let measure = |name: &str| level["measures"][name]["value"].as_f64().unwrap();
+            let rows = level["n"].as_f64().unwrap();
+            (n, squares) = (n + rows, squares + rows * measure("rmse") * measure("rmse"));
+            errors += rows * measure("bias");
+            for name in ["rmse", "mae", "bias"] {
+                let one = &level["measures"][name];
+                assert!(one["low"].as_f64() < one["high"].as_f64(), "{name}: {one}");
+                assert!(level["gaps"][name]["p_holm"].as_f64() >= level["gaps"][name]["p"].as_f64(), "{level:#}");
+            }
+            assert!(level["measures"].get("auroc").is_none() && level["counts"].is_null());
+        }
+        if column["column"] == "ward" {
+            let own = [n, (squares / n).sqrt(), errors / n];
+            let whole = [&metrics["n"], &metrics["rmse"]["value"], &metrics["bias"]["value"]];
+            let near = |(own, whole): (f64, &Value)| (own - whole.as_f64().unwrap()).abs() < 1e-9;
+            assert!(own.into_iter().zip(whole).all(near), "{own:?} is not {whole:?}");
+        }
+    }
+    assert!(slices["over_time"]["periods"].as_array().unwrap().len() > 1, "{:#}", slices["over_time"]);
+}
+
 #[test]
 fn an_outcome_and_its_pipeline_must_fit() {
     let project = study();

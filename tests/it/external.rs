@@ -92,6 +92,66 @@ fn a_new_intercept_mends_a_model_that_meets_other_patients() {
     assert_eq!(json(&project, "study/elsewhere/slices.json")["n"], 2500);
 }
 
+/// The other cohort cut down to rows that `keep` wants, by number and outcome.
+fn cut_down(project: &Project, keep: impl Fn(usize, bool) -> bool) {
+    let csv = project.read("study/data/elsewhere.csv");
+    let mut lines = csv.lines();
+    let head = lines.next().unwrap();
+    let kept = lines.enumerate().filter(|(at, line)| keep(*at, line.split(',').nth(9) == Some("1")));
+    let text: Vec<&str> = std::iter::once(head).chain(kept.map(|(_, line)| line)).collect();
+    project.write("study/data/elsewhere.csv", &(text.join("\n") + "\n"));
+}
+
+/// Every interval of metrics.json and of the ladder that is made by resampling or by DeLong.
+fn intervals(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::Object(map) => {
+            let method = map.get("method").and_then(Value::as_str).filter(|method| *method != "wilson");
+            found.extend(method.map(str::to_owned));
+            map.values().for_each(|value| intervals(value, found));
+        }
+        Value::Array(items) => items.iter().for_each(|value| intervals(value, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn few_patients_or_one_class_give_values_without_intervals_and_no_verdict() {
+    let project = project("P-9");
+    let full = project.read("study/data/elsewhere.csv");
+    let cases = [
+        ("one row", "fewer than 20 patients"),
+        ("no event", "fewer than 10 patients have the event"),
+        ("only events", "fewer than 10 patients are without the event"),
+    ];
+    for (name, reason) in cases {
+        project.write("study/data/elsewhere.csv", &full);
+        cut_down(&project, |at, event| match name {
+            "one row" => at == 0,
+            "no event" => !event,
+            _ => event,
+        });
+        project.run(&["-C", "study", "repro", "-q", "elsewhere"]).succeeds();
+        let metrics = json(&project, "study/elsewhere/metrics.json");
+        let report = json(&project, "study/elsewhere/external.json");
+        let mut found = Vec::new();
+        intervals(&metrics, &mut found);
+        intervals(&report, &mut found);
+        assert_eq!(found, Vec::<String>::new(), "{name}");
+        assert_eq!(metrics["brier"]["reason"], *reason, "{name}");
+        let verdict = &metrics["verdict"];
+        assert_eq!(verdict["text"], format!("No verdict: {reason}."), "{name}");
+        assert!(verdict["beats_flag_none"].is_null() && verdict["beats_logistic"].is_null(), "{name}");
+        let slope = &report["ladder"][0]["slope"];
+        assert_eq!(
+            (&slope["value"], &slope["reason"]),
+            (&Value::Null, &"the rows hold only one class".into()),
+            "{name}"
+        );
+        assert_eq!(metrics["calibration"]["slope"]["reason"], "the rows hold only one class", "{name}");
+    }
+}
+
 #[test]
 fn patients_of_the_development_study_are_refused() {
     let project = project("P-");

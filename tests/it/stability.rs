@@ -48,7 +48,8 @@ fn read(project: &Project, name: &str) -> Value {
 #[test]
 fn a_study_with_strata_is_served_by_them_and_shows_how_stable_it_is() {
     let project = study();
-    project.run(&["repro", "stability", "evaluate"]).succeeds();
+    let run = project.run(&["repro", "stability", "report"]).succeeds();
+    assert!(run.stdout.contains("\nthreshold  by trial_phase: p ≥ "), "{}", run.stdout);
     let threshold = read(&project, "artifacts/threshold.json");
     let levels = &threshold["strata"]["levels"];
     assert_eq!((&levels["Phase I"]["value"], &levels["Phase I"]["source"]), (&json!(0.9), &json!("given")));
@@ -92,6 +93,46 @@ fn a_study_with_strata_is_served_by_them_and_shows_how_stable_it_is() {
     let counts = read(&project, "artifacts/metrics.json")["at_threshold"]["counts"].clone();
     let cells = json!({"tp": count(true, 1), "fp": count(true, 0), "fn": count(false, 1), "tn": count(false, 0)});
     assert_eq!(counts, cells);
+    everything_is_judged_by_these_flags(&project, &own, &flagged, &y);
+}
+
+/// Net benefit and cost come from the flags, a false positive weighing the odds of the threshold of its own row; and no
+/// text takes the overall threshold for the one that applies.
+fn everything_is_judged_by_these_flags(project: &Project, thresholds: &[f64], flagged: &[bool], y: &[i64]) {
+    let metrics = read(project, "artifacts/metrics.json");
+    let (mut benefit, mut cost) = (0.0, 0.0);
+    for ((&threshold, &flagged), &y) in thresholds.iter().zip(flagged).zip(y) {
+        let (gain, price) = match (flagged, y == 1) {
+            (true, true) => (1.0, 500.0),
+            (true, false) => (-threshold / (1.0 - threshold), 500.0),
+            (false, true) => (0.0, 5000.0),
+            (false, false) => (0.0, 0.0),
+        };
+        (benefit, cost) = (benefit + gain, cost + price);
+    }
+    let near = |number: &Value, own: f64| {
+        let number = number.as_f64().expect("a number");
+        assert!((number - own).abs() < 1e-9 * own.abs().max(1.0), "{number} is not {own}");
+    };
+    near(&metrics["net_benefit"]["value"], benefit / y.len() as f64);
+    near(&metrics["expected_cost"]["value"], 1000.0 * cost / y.len() as f64);
+    let frozen = &metrics["threshold"];
+    assert_eq!((&frozen["decision"], &frozen["by_level"]["column"]), (&json!("cutoff"), &json!("trial_phase")));
+    let detail = read(project, "artifacts/evaluation.json");
+    let rows = detail["thresholds"].as_array().expect("rows");
+    let row = rows.iter().find(|row| row["frozen"] == true).expect("the frozen one");
+    assert_eq!(
+        (&row["counts"], &row["net_benefit"]),
+        (&metrics["at_threshold"]["counts"], &metrics["net_benefit"]["value"])
+    );
+    let threshold = read(project, "artifacts/threshold.json");
+    assert_eq!(threshold["decision"], "cutoff");
+    assert!(threshold["note"].as_str().expect("a note").contains("by the level of `trial_phase`"), "{threshold:#}");
+    for name in ["artifacts/report.html", "artifacts/model_card.md"] {
+        let text = project.read(name);
+        assert!(text.contains("Who is flagged depends on trial"), "{name}");
+        assert!(!text.contains("Everyone is flagged") && !text.contains("Flagged when the risk is"), "{name}");
+    }
 }
 
 #[test]

@@ -4,14 +4,14 @@
 //! Above 0.95, and with few rows of a class, the interval is made on the logit scale, where it cannot leave (0, 1). Rows
 //! of one patient are not independent: such data get the patient bootstrap instead, and must not come here.
 
-use super::interval::{Estimate, normal_quantile, normal_tails};
+use super::interval::{Estimate, normal_quantile, normal_tails, percentile};
 use super::link;
 use super::scores::{Ranking, class_weights};
 
 /// From here on the plain interval tends to leave [0, 1].
 const LOGIT_FROM: f64 = 0.95;
-/// With fewer rows than this of either class the normal approximation is poor. A convention: that few rows ask for the
-/// logit scale is agreed, from which number on is not.
+/// With fewer rows, or patients, than this of either class the interval on the scale of the AUROC itself holds the truth
+/// too rarely, while that on the logit scale keeps its level better: docs/evidence.md has the measured shares.
 const LOGIT_BELOW: usize = 30;
 
 /// An AUROC with its standard error.
@@ -128,18 +128,40 @@ impl Paired {
     }
 }
 
+const ONE_CLASS: &str = "the rows hold only one class";
+const APART: &str = "the classes do not overlap, so the standard error is 0";
+const EQUAL: &str = "all predictions are equal, so the standard error is 0";
+
+/// The AUROC of dependent rows from its values on resamples of the patients, of whom `rarer` are of the rarer class: the
+/// percentiles, or with few patients of a class the logit scale as for independent rows, with the resamples' standard
+/// deviation for DeLong's error.
+pub fn resampled(auroc: Option<f64>, draws: impl Iterator<Item = f64>, rarer: usize, confidence: f64) -> Estimate {
+    let draws: Vec<f64> = draws.collect();
+    let plain = percentile(auroc, draws.iter().copied(), confidence, ONE_CLASS);
+    let (Some(value), Some(_), true) = (plain.value, plain.low, rarer < LOGIT_BELOW) else { return plain };
+    let defined = || draws.iter().copied().filter(|draw| draw.is_finite());
+    let n = defined().count() as f64;
+    let mean = defined().sum::<f64>() / n;
+    let se = libm::sqrt(defined().map(|draw| (draw - mean) * (draw - mean)).sum::<f64>() / (n - 1.0));
+    if value <= 0.0 || value >= 1.0 {
+        return Estimate::without_interval(value, APART);
+    }
+    let ends = DeLong { auroc: value, se, rarer }.logit(confidence);
+    Estimate { failed_resamples: plain.failed_resamples, ..Estimate::new(value, ends, "logit-patient-bootstrap") }
+}
+
 /// Why DeLong has no answer.
 pub const TOO_FEW: &str = "DeLong needs two events and two non-events";
 
 /// The AUROC as reports give it.
 pub fn estimate(ranking: &Ranking, y: &[bool], auroc: Option<f64>, confidence: f64) -> Estimate {
     let Some(value) = auroc else {
-        return Estimate::undefined("the rows hold only one class");
+        return Estimate::undefined(ONE_CLASS);
     };
     match delong(ranking, y) {
         None => Estimate::without_interval(value, TOO_FEW),
         Some(fit) if fit.se == 0.0 => {
-            Estimate::without_interval(value, "the classes do not overlap, so the standard error is 0")
+            Estimate::without_interval(value, if ranking.groups().nth(1).is_none() { EQUAL } else { APART })
         }
         Some(fit) => {
             let (ends, method) = fit.interval(confidence);

@@ -15,7 +15,7 @@ pub struct Estimate {
     /// Upper end of the interval.
     pub high: Option<f64>,
     /// How the interval was made: `delong`, `logit-delong`, `paired-delong`, `wilson`, `patient-bootstrap`,
-    /// `centred-patient-bootstrap`.
+    /// `centred-patient-bootstrap`, `logit-patient-bootstrap`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
     /// Resamples in which the number was undefined; they are left out of the interval.

@@ -9,6 +9,7 @@ pub(crate) mod cholesky;
 pub mod contingency;
 pub mod decision;
 pub mod delong;
+pub mod exchange;
 pub mod figure;
 pub mod folds;
 pub mod frame;

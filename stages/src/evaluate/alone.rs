@@ -41,11 +41,17 @@ impl Predicted {
             data: "synthetic".to_owned(),
             model: String::new(),
             evaluated: Evaluated { bundle: String::new(), rows: Fingerprint::new([]) },
-            frozen: FrozenThreshold { value: threshold, policy: PolicyKind::Fbeta, decision: Decision::Cutoff },
+            frozen: FrozenThreshold {
+                value: threshold,
+                policy: PolicyKind::Fbeta,
+                decision: Decision::Cutoff,
+                by_level: None,
+            },
             sample: &sample,
             clusters: &clusters,
             point: &sample.plain(),
             resamples: &resamples,
+            too_few: super::enough::too_few(&clusters, Some(&sample.y)),
             confidence: 0.95,
         };
         Ok(evidence.metrics())

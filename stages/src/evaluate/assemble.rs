@@ -11,6 +11,7 @@ use super::document::{
     AtThreshold, Baseline, Baselines, Calibration, Difference, Evaluated, ExpectedCost, FrozenThreshold, Intervals,
     Metrics, ZTest,
 };
+use super::enough::{self, limited, varied};
 use super::measures::{Measures, Rival, Sample, Worth};
 use super::verdict;
 use crate::common::calibration::CalibrationData;
@@ -21,8 +22,9 @@ const PER: u32 = 1000;
 // Why a measure can be undefined.
 const NO_ROWS: &str = "there are no rows";
 const NO_EVENT: &str = "there are no events";
-const ONE_CLASS: &str = "the rows hold only one class";
-const NO_SLOPE: &str = "the predictions separate the classes, or are all equal";
+pub(super) const ONE_CLASS: &str = "the rows hold only one class";
+pub(super) const SEPARATED: &str = "the predictions separate the classes";
+pub(super) const EQUAL: &str = "all predictions are equal";
 pub(super) const NO_ODDS: &str = "the threshold is at or above 1, where a false positive has no finite weight";
 const NO_EXPECTED: &str = "no events are expected: every prediction is 0";
 const NO_VARIANCE: &str = "every prediction is 0, one half or 1";
@@ -48,6 +50,8 @@ pub struct Evidence<'a> {
     pub point: &'a Measures,
     /// Measures of the resamples.
     pub resamples: &'a [Measures],
+    /// Why the rows are too few for intervals and a verdict, if they are.
+    pub too_few: Option<String>,
     /// Level of the intervals.
     pub confidence: f64,
 }
@@ -77,14 +81,34 @@ impl Evidence<'_> {
             at_threshold: self.at_threshold(),
             net_benefit: self.interval(NO_ODDS, |m| m.model.net_benefit),
             expected_cost: self.expected_cost(),
-            verdict: verdict::judge(&baselines, self.sample.cost.is_some(), &self.model),
+            verdict: verdict::judge(&baselines, self.sample.cost.is_some(), &self.model, self.withheld()),
             baselines,
         }
     }
 
     /// The percentile interval of one measure.
     pub fn interval(&self, undefined: &str, of: impl Fn(&Measures) -> f64) -> Estimate {
-        percentile(finite(of(self.point)), self.resamples.iter().map(&of), self.confidence, undefined)
+        varied(self.band(undefined, of))
+    }
+
+    /// The same at one point of a curve, where the band may close: below every prediction everyone is flagged.
+    pub fn band(&self, undefined: &str, of: impl Fn(&Measures) -> f64) -> Estimate {
+        let draws = self.resamples.iter().map(&of);
+        limited(percentile(finite(of(self.point)), draws, self.confidence, undefined), self.too_few.as_ref())
+    }
+
+    fn withheld(&self) -> Option<String> {
+        enough::withheld(self.too_few.as_ref(), &self.sample.p)
+    }
+
+    /// Why there is no calibration slope.
+    fn no_slope(&self, varies: bool) -> &'static str {
+        let counts = self.point.counts;
+        match () {
+            () if counts.events() == 0 || counts.events() == counts.rows() => ONE_CLASS,
+            () if !varies => EQUAL,
+            () => SEPARATED,
+        }
     }
 
     pub(super) fn intervals(&self) -> Intervals {
@@ -98,11 +122,12 @@ impl Evidence<'_> {
     fn calibration(&self) -> Calibration {
         let distance = |of: fn(&Distances) -> f64| {
             let resamples = self.resamples.iter().map(|m| of(&m.distances));
-            centred(finite(of(&self.point.distances)), resamples, self.confidence, NO_ROWS)
+            let estimate = centred(finite(of(&self.point.distances)), resamples, self.confidence, NO_ROWS);
+            varied(limited(estimate, self.too_few.as_ref()))
         };
         Calibration {
             intercept: self.interval(ONE_CLASS, |m| m.intercept),
-            slope: self.interval(NO_SLOPE, |m| m.slope),
+            slope: self.interval(self.no_slope(self.sample.varies()), |m| m.slope),
             observed_expected: self.interval(NO_EXPECTED, |m| m.observed_expected),
             ici: distance(|d| d.ici),
             e50: distance(|d| d.e50),
@@ -122,11 +147,14 @@ impl Evidence<'_> {
     }
 
     fn auroc(&self) -> Estimate {
-        if self.clusters.single_rows() {
-            delong::estimate(&self.sample.ranking, &self.sample.y, finite(self.point.model.auroc), self.confidence)
+        let value = finite(self.point.model.auroc);
+        let estimate = if self.clusters.single_rows() {
+            delong::estimate(&self.sample.ranking, &self.sample.y, value, self.confidence)
         } else {
-            self.interval(ONE_CLASS, |m| m.model.auroc)
-        }
+            let rarer = enough::rarer(self.clusters, &self.sample.y);
+            delong::resampled(value, self.resamples.iter().map(|m| m.model.auroc), rarer, self.confidence)
+        };
+        varied(limited(estimate, self.too_few.as_ref()))
     }
 
     pub(super) fn at_threshold(&self) -> AtThreshold {
@@ -191,7 +219,7 @@ impl Evidence<'_> {
         if !varies {
             missing.push("calibration_slope: everyone gets the same prediction".to_owned());
         } else if slope.is_none() {
-            missing.push(format!("calibration_slope: {NO_SLOPE}"));
+            missing.push(format!("calibration_slope: {}", self.no_slope(varies)));
         }
         if point.net_benefit.is_nan() {
             missing.push(format!("net_benefit: {NO_ODDS}"));
@@ -228,7 +256,7 @@ impl Evidence<'_> {
             return resampled;
         };
         match self.paired(index) {
-            Some(fit) => fit.estimate(self.confidence),
+            Some(fit) => varied(limited(fit.estimate(self.confidence), self.too_few.as_ref())),
             None => Estimate { reason: Some(delong::TOO_FEW.to_owned()), ..without_ends(resampled) },
         }
     }

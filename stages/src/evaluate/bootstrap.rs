@@ -49,6 +49,14 @@ impl Clusters {
         self.count as usize
     }
 
+    /// How many patients have a row of a kind.
+    pub fn count_where(&self, row: impl Fn(usize) -> bool) -> usize {
+        let mut known = vec![false; self.count()];
+        let rows = self.of_row.iter().enumerate().filter(|(at, _)| row(*at));
+        rows.for_each(|(_, &patient)| known[patient as usize] = true);
+        known.into_iter().filter(|known| *known).count()
+    }
+
     /// Whether every patient has one row.
     pub fn single_rows(&self) -> bool {
         self.count() == self.of_row.len()

@@ -82,7 +82,7 @@ fn smooth_calibration(evidence: &Evidence) -> Vec<Point> {
     let line = |(k, &x)| Point {
         curve: "calibration",
         x,
-        estimate: evidence.interval("", |measures| measures.smooth[k]),
+        estimate: evidence.band("", |measures| measures.smooth[k]),
         n: None,
     };
     evidence.sample.smooth_grid.iter().enumerate().map(line).collect()
@@ -106,7 +106,7 @@ fn decision(evidence: &Evidence) -> Vec<Point> {
     let model = (0..DECISION_GRID).map(|k| Point {
         curve: "decision",
         x: decision_threshold(k),
-        estimate: evidence.interval("", |measures| measures.decision[k]),
+        estimate: evidence.band("", |measures| measures.decision[k]),
         n: Some(counts.rows()),
     });
     let all = (0..DECISION_GRID).map(|k| {

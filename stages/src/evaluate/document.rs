@@ -1,11 +1,13 @@
 //! metrics.json: the types of the report. Its assembly is in `assemble`; reading it back is what gates and consoles do.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::common::decision::Counts;
 use crate::common::interval::{Estimate, finite, normal_tails};
 use crate::train::Fingerprint;
-use crate::tune_threshold::{Decision, PolicyKind};
+use crate::tune_threshold::{Decision, PolicyKind, Threshold};
 
 /// metrics.json. Probabilities are calibrated ones; every number is of the test part.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -130,12 +132,46 @@ impl ZTest {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FrozenThreshold {
-    /// Rows with p ≥ this are flagged.
+    /// Rows with p ≥ this are flagged, unless their level has a threshold of its own.
     pub value: f64,
     /// What it optimised.
     pub policy: PolicyKind,
-    /// What it does on the rows it was chosen on.
+    /// What the thresholds that apply do on the rows they were chosen on.
     pub decision: Decision,
+    /// The thresholds of the levels of a column; none where one threshold holds for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_level: Option<ByLevel>,
+}
+
+/// Thresholds by the level of a column. A row whose level is missing or not listed gets the overall one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ByLevel {
+    /// The column of the raw table.
+    pub column: String,
+    /// The threshold of each level.
+    pub levels: BTreeMap<String, f64>,
+}
+
+impl FrozenThreshold {
+    /// The threshold of a bundle.
+    pub fn new(threshold: &Threshold) -> Self {
+        Self {
+            value: threshold.value,
+            policy: threshold.policy.policy,
+            decision: threshold.decision,
+            by_level: ByLevel::of(threshold),
+        }
+    }
+}
+
+impl ByLevel {
+    /// The levels of a threshold, if it has any.
+    pub fn of(threshold: &Threshold) -> Option<Self> {
+        let strata = threshold.strata.as_ref()?;
+        let levels = strata.levels.iter().map(|(name, level)| (name.clone(), level.value)).collect();
+        Some(Self { column: strata.column.clone(), levels })
+    }
 }
 
 /// What happens at the threshold.
@@ -212,7 +248,7 @@ pub struct Baseline {
     pub calibration_slope: Option<f64>,
     /// Brier score.
     pub brier: Option<f64>,
-    /// Net benefit per row at the model's threshold.
+    /// Net benefit per row at the thresholds that apply.
     pub net_benefit: Option<f64>,
     /// Mean cost per 1,000 rows at the model's threshold.
     pub expected_cost: Option<f64>,
@@ -254,4 +290,7 @@ pub struct Verdict {
     pub beats_logistic: Option<bool>,
     /// In one or two sentences.
     pub text: String,
+    /// Why no verdict is pronounced; then nothing is said to be beaten.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }

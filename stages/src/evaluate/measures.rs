@@ -6,6 +6,7 @@
 
 use crate::common::calibration::{CalibrationData, Distances};
 use crate::common::decision::{CostTable, Counts};
+use crate::common::exchange::Exchange;
 use crate::common::scores::{self, Ranking};
 
 use super::ranked::{Below, Discrimination, Ranked, lane_sum};
@@ -61,8 +62,10 @@ pub struct Sample {
     pub p: Vec<f64>,
     /// Their order.
     pub ranking: Ranking,
-    /// Rows at or above it are flagged.
+    /// The overall threshold: rows at or above it are flagged, unless they have thresholds of their own.
     pub threshold: f64,
+    /// The thresholds that apply: what false positives weigh in net benefit.
+    pub exchange: Exchange,
     /// Beta of F-beta.
     pub beta: f64,
     /// Cost table, if the study has one.
@@ -88,7 +91,7 @@ pub struct Worth {
     pub auroc: f64,
     /// Brier score.
     pub brier: f64,
-    /// Net benefit per row at the threshold.
+    /// Net benefit per row at the thresholds that apply.
     pub net_benefit: f64,
     /// Mean cost of a row.
     pub cost: f64,
@@ -164,21 +167,28 @@ impl Sample {
             p,
             rivals,
             threshold,
+            exchange: Exchange::one(threshold),
             beta,
             cost,
         }
     }
 
-    /// With decisions by the threshold that applies to each row; `threshold` stays the exchange rate of net benefit.
+    /// With decisions, and their worth, by the threshold that applies to each row.
     #[must_use]
     pub fn decided(mut self, thresholds: &[f64]) -> Self {
         self.flagged = reached(&self.p, thresholds);
+        self.exchange = Exchange::of_rows(thresholds, self.threshold);
         self
     }
 
-    /// Whether the rows flagged are those at or above the one threshold.
+    /// Whether all rows are judged by the overall threshold.
     pub fn one_threshold(&self) -> bool {
-        self.p.iter().zip(&self.flagged).all(|(&p, &flagged)| flagged == (p >= self.threshold))
+        self.exchange.single() == Some(self.threshold)
+    }
+
+    /// Whether predictions differ.
+    pub fn varies(&self) -> bool {
+        !super::enough::constant(&self.p)
     }
 
     /// The confusion matrix when the rows at or above `threshold` are flagged.
@@ -220,7 +230,7 @@ impl Sample {
             observed_expected: or_nan(ratio),
             distances: smooth.distances().unwrap_or(NOWHERE),
             fbeta: or_nan(counts.fbeta(self.beta)),
-            model: self.worth(&counts, auroc, brier),
+            model: self.worth(&self.flagged, &counts, weights, [auroc, brier]),
             rivals,
             decision,
             smooth: self.smooth_grid.iter().map(|&p| or_nan(smooth.at(p))).collect(),
@@ -238,14 +248,15 @@ impl Sample {
             None if both => 0.5,
             None => f64::NAN,
         };
-        self.worth(&counts, auroc, lane_sum(&rival.losses, weights) / counts.rows() as f64)
+        let brier = lane_sum(&rival.losses, weights) / counts.rows() as f64;
+        self.worth(&rival.flagged, &counts, weights, [auroc, brier])
     }
 
-    fn worth(&self, counts: &Counts, auroc: f64, brier: f64) -> Worth {
+    fn worth(&self, flagged: &[bool], counts: &Counts, weights: &[u32], [auroc, brier]: [f64; 2]) -> Worth {
         Worth {
             auroc,
             brier,
-            net_benefit: or_nan(counts.net_benefit(self.threshold)),
+            net_benefit: or_nan(self.exchange.net_benefit(counts, flagged, &self.y, weights)),
             cost: or_nan(self.cost.as_ref().and_then(|cost| cost.mean(counts))),
         }
     }

@@ -13,6 +13,7 @@ mod bootstrap;
 mod curves;
 mod detail;
 mod document;
+mod enough;
 mod external;
 mod measures;
 mod numbers;
@@ -37,11 +38,14 @@ pub use detail::{
     Quantile, Residuals, RiskOfClass, Straight, Strategy, ThresholdRow,
 };
 pub use document::{
-    AtThreshold, Baseline, Baselines, Calibration, Difference, Evaluated, ExpectedCost, FrozenThreshold, Intervals,
-    Metrics, Verdict, ZTest,
+    AtThreshold, Baseline, Baselines, ByLevel, Calibration, Difference, Evaluated, ExpectedCost, FrozenThreshold,
+    Intervals, Metrics, Verdict, ZTest,
 };
-pub use external::{CaseMix, Coefficients, ExternalReport, FeatureShift, NewData, Rung, Spread, Unseen, Update};
-pub use numbers::{NumberBaselines, NumberMetrics};
+pub use external::{
+    CaseMix, Coefficients, ExternalReport, FeatureShift, NewData, NumberExternal, NumberRung, Rung, Spread, Unseen,
+    Update,
+};
+pub use numbers::{NumberBaselines, NumberMetrics, Outcome};
 pub use over_time::{TimeReport, Trend};
 pub use params::EvaluateParams;
 pub use profiles::{ColumnProfile, Differences, Group, GroupProfile, LevelShare, MostDifferent, Profiles};
@@ -78,7 +82,7 @@ impl Stage for Evaluate {
     }
 
     fn version(&self) -> u32 {
-        4
+        5
     }
 
     fn about(&self) -> &'static str {
@@ -145,13 +149,12 @@ impl Stage for Evaluate {
         let bundle = Bundle::load(&file.path).map_err(|error| StageError::input(&file.name, error.to_string()))?;
         slices::check_columns(&params.slices, params.over_time.as_ref(), bundle.schema())?;
         if (!params.slices.is_empty() || params.over_time.is_some()) && context.output_opt("slices").is_none() {
-            let message = "evaluate.slices and evaluate.over_time are given, but there is no output for them";
-            return Err(StageError::failed(message).with_hint("bind the role `slices` under the outs of this stage"));
+            return Err(
+                StageError::failed(unbound(&params)).with_hint("bind the role `slices` under the outs of this stage")
+            );
         }
-        if context.output_opt("external").is_some()
-            && (context.input_opt("split").is_some() || bundle.threshold().is_none())
-        {
-            let message = "the output `external` is for new data, evaluated without `split`, and for events";
+        if context.output_opt("external").is_some() && context.input_opt("split").is_some() {
+            let message = "the output `external` is for new data, evaluated without `split`";
             return Err(StageError::failed(message).with_hint("leave `external` out of the outs of this stage"));
         }
         context.progress(0, None, "rows", "scoring the rows");
@@ -184,15 +187,15 @@ fn events(
     write_predictions(context.output("predictions")?, &rows.row_ids, &y, &predictions)?;
 
     let p: Vec<f64> = predictions.iter().map(|prediction| prediction.p).collect();
+    let thresholds: Vec<f64> = predictions.iter().map(|prediction| prediction.threshold).collect();
     if let (Some(path), Some(new)) = (context.output_opt("external"), &new) {
-        let scored = external::Scored { bundle, rows: &rows, new, y: &y, p: &p, threshold: threshold.value };
+        let scored = external::Scored { bundle, rows: &rows, new, y: &y, p: &p, thresholds: &thresholds, threshold };
         external::write(context, path, params, &scored)?;
     }
     // In ascending order of their predictions rows are measured fastest.
     let order = Ranking::new(&p).order().to_vec();
     let y = pick(&y, &order);
     let linear = pick(&bundle.baseline_linear(&rows.raw).map_err(unscored)?, &order);
-    let thresholds: Vec<f64> = predictions.iter().map(|prediction| prediction.threshold).collect();
     let thresholds = pick(&thresholds, &order);
     let rivals = rivals(&y, bundle.baseline_constant(), linear, &thresholds);
     let sample = Sample::new(y, pick(&p, &order), rivals, threshold.value, policy.reported_beta(), policy.cost)
@@ -210,15 +213,12 @@ fn events(
         data: source,
         model: bundle.manifest().model.clone(),
         evaluated: evaluated(bundle, &rows),
-        frozen: FrozenThreshold {
-            value: threshold.value,
-            policy: threshold.policy.policy,
-            decision: threshold.decision,
-        },
+        frozen: FrozenThreshold::new(threshold),
         sample: &sample,
         clusters: &clusters,
         point: &sample.plain(),
         resamples: &resamples,
+        too_few: enough::too_few(&clusters, Some(&sample.y)),
         confidence: params.confidence,
     };
     canonical_json::write(context.output("metrics")?, &evidence.metrics())?;
@@ -226,6 +226,14 @@ fn events(
         canonical_json::write(path, &detail::detail(&evidence, params))?;
     }
     context.output_opt("curves").map_or(Ok(()), |path| curves::write(path, &evidence))
+}
+
+/// What was asked for and has no output.
+fn unbound(params: &EvaluateParams) -> String {
+    let asked = [("evaluate.slices", !params.slices.is_empty()), ("evaluate.over_time", params.over_time.is_some())];
+    let asked: Vec<&str> = asked.into_iter().filter(|(_, given)| *given).map(|(key, _)| key).collect();
+    let (are, them) = if asked.len() == 1 { ("is", "it") } else { ("are", "them") };
+    format!("{} {are} given, but there is no output for {them}", asked.join(" and "))
 }
 
 /// The rows to evaluate, and what makes them new when they are no test part.

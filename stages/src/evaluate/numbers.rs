@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::bootstrap::{Clusters, resample};
 use super::detail::{Shaped, number_detail};
 use super::document::{Evaluated, Intervals};
+use super::enough::{self, limited, varied};
+use super::external;
 use super::slices::{self, Answers, Judged};
 use super::verdict;
 use super::{EvaluateParams, Subjects, evaluated, unscored};
@@ -120,6 +122,9 @@ pub struct NumberVerdict {
     pub beats_ridge: Option<bool>,
     /// In one or two sentences.
     pub text: String,
+    /// Why no verdict is pronounced; then nothing is said to be beaten.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// Predictions beside the outcomes.
@@ -156,14 +161,19 @@ pub(super) fn run(context: &StageContext, params: &EvaluateParams, bundle: &Bund
             vec![bundle.baseline_constant(); rows.y.len()],
             bundle.baseline_linear(&rows.raw).map_err(unscored)?,
         ],
-        y: rows.y,
+        y: rows.y.clone(),
     };
     let mut table = Table::with_rows(sample.y.len());
     table
-        .push_ints("row_id", rows.row_ids.into_iter().map(Some).collect())?
+        .push_ints("row_id", rows.row_ids.iter().copied().map(Some).collect())?
         .push_floats("y", sample.y.clone())?
         .push_floats("prediction", sample.predicted[0].clone())?;
     table.write(context.output("predictions")?)?;
+    if let (Some(path), Some(new)) = (context.output_opt("external"), &new) {
+        let (predicted, outcome) = (&sample.predicted[0], sample.outcome());
+        let scored = external::NumberScored { bundle, rows: &rows, new, predicted, outcome };
+        external::write_number(context, path, params, scored)?;
+    }
     if let Some(path) = context.output_opt("slices") {
         let answers = Answers::Numbers { y: sample.y.clone(), predicted: sample.predicted[0].clone() };
         let judged = Judged { bundle, source: &source, raw: &rows.raw, patients: &rows.patients, answers };
@@ -183,10 +193,13 @@ pub(super) fn run(context: &StageContext, params: &EvaluateParams, bundle: &Bund
     };
     let manifest = bundle.manifest();
     let subject = Subject { evaluated, data: &source, model: &manifest.model };
-    let report = sample.report(&resamples, intervals, clusters.count(), subject);
+    let report = sample.report(&resamples, intervals, &clusters, subject);
     canonical_json::write(context.output("metrics")?, &report)?;
     if let Some(path) = context.output_opt("evaluation") {
-        canonical_json::write(path, &number_detail(&report, &shaped, &shapes))?;
+        canonical_json::write(
+            path,
+            &number_detail(&report, &shaped, &shapes, enough::too_few(&clusters, None).as_ref()),
+        )?;
     }
     context.output_opt("curves").map_or(Ok(()), |path| sample.write_groups(path))
 }
@@ -216,12 +229,14 @@ impl Sample {
         &self,
         resamples: &[[Fit; 3]],
         intervals: Intervals,
-        patients: usize,
+        clusters: &Clusters,
         Subject { evaluated, data, model }: Subject,
     ) -> NumberMetrics {
         let point = self.measure(&vec![1; self.y.len()]);
+        let too_few = enough::too_few(clusters, None);
         let interval = |undefined: &str, of: &dyn Fn(&[Fit; 3]) -> f64| {
-            percentile(finite(of(&point)), resamples.iter().map(of), intervals.confidence, undefined)
+            let estimate = percentile(finite(of(&point)), resamples.iter().map(of), intervals.confidence, undefined);
+            varied(limited(estimate, too_few.as_ref()))
         };
         let n = self.y.len() as u64;
         let baseline = |which: usize| NumberBaseline {
@@ -241,13 +256,13 @@ impl Sample {
             model: model.to_owned(),
             evaluated,
             n,
-            patients: patients as u64,
+            patients: clusters.count() as u64,
             outcome: self.outcome(),
             rmse: interval("there are no rows", &|fits| fits[0].rmse),
             mae: interval("there are no rows", &|fits| fits[0].mae),
             r2: interval("all outcomes are equal", &|fits| fits[0].r2),
             bias: interval("there are no rows", &|fits| fits[0].bias),
-            verdict: verdict::judge_numbers(&baselines, model),
+            verdict: verdict::judge_numbers(&baselines, model, enough::withheld(too_few.as_ref(), &self.predicted[0])),
             baselines,
             intervals,
         }
@@ -303,7 +318,8 @@ mod tests {
         let intervals = Intervals { confidence: 0.9, resamples: resamples.len(), one_row_per_patient: true };
         let evaluated = Evaluated { bundle: String::new(), rows: crate::train::Fingerprint::new([]) };
         let subject = Subject { evaluated, data: "synthetic", model };
-        sample.report(&resamples, intervals, sample.y.len(), subject)
+        let patients: Vec<String> = (0..sample.y.len()).map(|row| row.to_string()).collect();
+        sample.report(&resamples, intervals, &Clusters::new(&patients), subject)
     }
 
     /// scikit-learn 1.9.1: mean_squared_error, mean_absolute_error, r2_score with sample_weight.
@@ -321,18 +337,21 @@ mod tests {
 
     #[test]
     fn a_model_no_better_than_the_mean_is_told_so() {
-        let y = [1.0, 2.0, 4.0, 8.0, 3.0];
-        let useless = report(&sample(&y, &[3.6; 5], 3.6), "gbdt");
+        let y = [1.0, 2.0, 4.0, 8.0, 3.0].repeat(4);
+        let useless = report(&sample(&y, &[3.7, 3.5, 3.6, 3.6, 3.6].repeat(4), 3.6), "gbdt");
         assert_eq!((useless.verdict.beats_mean, useless.verdict.beats_ridge), (Some(false), Some(true)));
         assert!(useless.verdict.text.starts_with("No better than the mean. "), "{}", useless.verdict.text);
-        let useful = report(&sample(&y, &[1.1, 2.1, 4.1, 7.9, 3.1], 3.6), "gbdt").verdict;
+        let useful = report(&sample(&y, &[1.1, 2.1, 4.1, 7.9, 3.1].repeat(4), 3.6), "gbdt").verdict;
         assert_eq!((useful.beats_mean, useful.beats_ridge), (Some(true), Some(true)));
         assert!(useful.text.starts_with("The model beats the mean of the training rows"), "{}", useful.text);
+        let few = report(&sample(&y[..19], &y[..19], 3.6), "gbdt");
+        assert_eq!((few.verdict.beats_mean, few.verdict.text.as_str()), (None, "No verdict: fewer than 20 patients."));
+        assert_eq!((few.rmse.value, few.mae.low), (Some(0.0), None));
     }
 
     #[test]
     fn equal_outcomes_leave_no_r2_and_no_nan() {
-        let metrics = report(&sample(&[2.0; 4], &[2.0, 2.5, 1.5, 2.0], 2.0), "ridge");
+        let metrics = report(&sample(&[2.0; 20], &[2.0, 2.5, 1.5, 2.0].repeat(5), 2.0), "ridge");
         assert_eq!((metrics.r2.value, metrics.r2.reason.as_deref()), (None, Some("all outcomes are equal")));
         let text = canonical_json::to_string(&metrics).expect("JSON");
         assert!(!text.contains("NaN") && metrics.verdict.text.contains("is itself a ridge regression"), "{text}");

@@ -63,11 +63,12 @@ pub(super) fn with_evidence<T>(
         data: "synthetic".to_owned(),
         model: "gbdt".to_owned(),
         evaluated: Evaluated { bundle: String::new(), rows: crate::train::Fingerprint::new([]) },
-        frozen: FrozenThreshold { value: t, policy: PolicyKind::Fbeta, decision: Decision::Cutoff },
+        frozen: FrozenThreshold { value: t, policy: PolicyKind::Fbeta, decision: Decision::Cutoff, by_level: None },
         sample: &sample,
         clusters: &clusters,
         point: &sample.plain(),
         resamples: &resamples,
+        too_few: super::enough::too_few(&clusters, Some(&sample.y)),
         confidence: 0.95,
     })
 }
@@ -179,6 +180,42 @@ fn degenerate_parts_give_nulls_with_reasons() {
             assert!(nulls_are_explained(&metrics, false), "part {index}, threshold {t}: {metrics:#}");
         }
     }
+}
+
+#[test]
+fn equal_predictions_get_no_verdict_and_no_interval_without_width() {
+    for per_patient in [1, 2] {
+        let (y, _, patients) = rows(400, per_patient);
+        let metrics = report((y, vec![0.3; 400], patients), 0.2, Some(COST), 1);
+        assert_eq!((metrics.auroc.value, metrics.auroc.low), (Some(0.5), None));
+        assert_eq!(metrics.calibration.slope.reason.as_deref(), Some("all predictions are equal"));
+        assert_eq!((metrics.verdict.beats_flag_none, metrics.verdict.beats_prevalence), (None, None));
+        assert!(metrics.verdict.text.starts_with("No verdict: every row gets the same"), "{}", metrics.verdict.text);
+        assert!(metrics.brier.low < metrics.brier.high, "what varies keeps its interval");
+    }
+}
+
+#[test]
+fn few_patients_of_a_class_get_the_logit_scale_or_nothing() {
+    let cut = |events: usize, per_patient: usize| {
+        let (y, p, patients) = rows(600, per_patient);
+        let kept: Vec<usize> =
+            (0..600).filter(|&row| !y[row] || y[..row].iter().filter(|&&y| y).count() < events).collect();
+        let part = |row: &usize| (y[*row], p[*row], patients[*row].clone());
+        let mut cut = (Vec::new(), Vec::new(), Vec::new());
+        for (y, p, patient) in kept.iter().map(part) {
+            cut.0.push(y);
+            cut.1.push(p);
+            cut.2.push(patient);
+        }
+        report(cut, 0.2, None, 1).auroc
+    };
+    assert_eq!(cut(9, 1).reason.as_deref(), Some("fewer than 10 patients have the event"));
+    assert_eq!(cut(12, 1).method.as_deref(), Some("logit-delong"));
+    assert_eq!(cut(60, 1).method.as_deref(), Some("delong"));
+    assert_eq!(cut(9, 2).low, None);
+    assert_eq!(cut(20, 2).method.as_deref(), Some("logit-patient-bootstrap"));
+    assert_eq!(cut(90, 2).method.as_deref(), Some("patient-bootstrap"));
 }
 
 #[test]

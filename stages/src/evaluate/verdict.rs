@@ -10,8 +10,25 @@ const LOGISTIC: &str = "logistic";
 /// The same where the outcome is a number.
 const RIDGE: &str = "ridge";
 
-/// Judges the differences between `model`, the kept candidate, and the baselines.
-pub fn judge(baselines: &Baselines, with_cost: bool, model: &str) -> Verdict {
+/// The text where nothing is pronounced.
+fn no_verdict(reason: &str) -> String {
+    format!("No verdict: {reason}.")
+}
+
+/// Judges the differences between `model`, the kept candidate, and the baselines; `withheld` says why not to.
+pub fn judge(baselines: &Baselines, with_cost: bool, model: &str, withheld: Option<String>) -> Verdict {
+    let criterion = if with_cost { "expected cost" } else { "net benefit" };
+    if let Some(reason) = withheld {
+        return Verdict {
+            criterion: criterion.replace(' ', "_"),
+            beats_flag_all: None,
+            beats_flag_none: None,
+            beats_prevalence: None,
+            beats_logistic: None,
+            text: no_verdict(&reason),
+            reason: Some(reason),
+        };
+    }
     let decision = |difference: &Difference| {
         if with_cost { better(&difference.expected_cost, true) } else { better(&difference.net_benefit, false) }
     };
@@ -19,7 +36,6 @@ pub fn judge(baselines: &Baselines, with_cost: bool, model: &str) -> Verdict {
     let none = decision(&baselines.flag_none.difference);
     let prevalence = better(&baselines.prevalence.difference.brier, true);
     let logistic = better(&baselines.logistic.difference.brier, true);
-    let criterion = if with_cost { "expected cost" } else { "net benefit" };
     // A logistic regression is not the rival of itself: that comparison is told apart.
     let (plain, own) = if model == LOGISTIC { (None, own_kind(logistic)) } else { (Some(logistic), None) };
     let mut clauses = vec![
@@ -35,11 +51,21 @@ pub fn judge(baselines: &Baselines, with_cost: bool, model: &str) -> Verdict {
         beats_prevalence: prevalence.beats(),
         beats_logistic: logistic.beats(),
         text: [Some(text(&clauses)), own.map(str::to_owned)].into_iter().flatten().collect::<Vec<_>>().join(" "),
+        reason: None,
     }
 }
 
-/// Judges a model of a continuous outcome by RMSE.
-pub fn judge_numbers(baselines: &NumberBaselines, model: &str) -> NumberVerdict {
+/// Judges a model of a continuous outcome by RMSE; `withheld` says why not to.
+pub fn judge_numbers(baselines: &NumberBaselines, model: &str, withheld: Option<String>) -> NumberVerdict {
+    if let Some(reason) = withheld {
+        return NumberVerdict {
+            criterion: "rmse".to_owned(),
+            beats_mean: None,
+            beats_ridge: None,
+            text: no_verdict(&reason),
+            reason: Some(reason),
+        };
+    }
     let mean = better(&baselines.mean.difference.rmse, true);
     let ridge = better(&baselines.ridge.difference.rmse, true);
     let mut clauses = vec![("the mean of the training rows", "RMSE", mean)];
@@ -53,6 +79,7 @@ pub fn judge_numbers(baselines: &NumberBaselines, model: &str) -> NumberVerdict 
         beats_mean: mean.beats(),
         beats_ridge: ridge.beats(),
         text: [useless, Some(text(&clauses)), own].into_iter().flatten().collect::<Vec<_>>().join(" "),
+        reason: None,
     }
 }
 
@@ -170,12 +197,14 @@ mod tests {
             prevalence: baseline(-0.1),
             logistic: baseline(0.01),
         };
-        let own = judge(&baselines, true, "logistic");
+        let own = judge(&baselines, true, "logistic", None);
         assert_eq!(own.beats_logistic, Some(false));
         assert!(!own.text.contains("does not beat"), "{}", own.text);
         assert!(own.text.contains("is itself a logistic regression; the plain"), "{}", own.text);
-        let other = judge(&baselines, true, "gbdt").text;
+        let other = judge(&baselines, true, "gbdt", None).text;
         assert!(other.starts_with("The model does not beat a plain logistic regression (Brier score)."), "{other}");
+        let none = judge(&baselines, true, "gbdt", Some("fewer than 20 patients".to_owned()));
+        assert_eq!((none.beats_flag_none, none.text.as_str()), (None, "No verdict: fewer than 20 patients."));
     }
 
     #[test]

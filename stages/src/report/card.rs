@@ -103,11 +103,7 @@ fn metrics(card: &mut String, sources: &Sources) {
         let _ = write!(body, "\n\n{said}");
     }
     if let Performance::Events(metrics) = &sources.performance {
-        let _ = write!(
-            body,
-            "\n\n### Threshold\n\n{}. ",
-            words::sentence(&flags(metrics.threshold.decision, metrics.threshold.value))
-        );
+        let _ = write!(body, "\n\n### Threshold\n\n{}. ", text(&words::sentence(&flags(&metrics.threshold))));
         if let Some(threshold) = &sources.threshold {
             let _ =
                 write!(body, "{}; chosen on {}. ", text(&words::sentence(&threshold.note)), text(&threshold.part_used));

@@ -10,7 +10,7 @@ use crate::StageError;
 use crate::common::figure::{Axis, Mark, Plot, Tone};
 use crate::common::html::{Cell, Column, Html, Table, fixed};
 use crate::common::privacy::{self, Privacy};
-use crate::evaluate::Metrics;
+use crate::evaluate::{ByLevel, FrozenThreshold, Metrics};
 use crate::tune_threshold::{Decision, Threshold};
 
 /// Rows of a table that stands for a picture.
@@ -34,10 +34,15 @@ pub(super) fn curve(sources: &Sources) -> Result<Html, StageError> {
         Axis::new("net benefit per patient", -0.25 * top, 1.05 * top),
     )
     .mark(Tone::First, Mark::Band(curves.band("decision")))
-    .mark(Tone::Quiet, Mark::At(metrics.threshold.value))
     .named("model", Tone::First, Mark::Line(model))
     .named("flag all", Tone::Second, Mark::Line(all))
     .named("flag none", Tone::Third, Mark::Line(vec![(0.0, 0.0), (last, 0.0)]));
+    // Where levels have thresholds of their own, none of them is the frozen one.
+    let frozen = Some(metrics.threshold.value).filter(|_| metrics.threshold.by_level.is_none());
+    let plot = match frozen {
+        Some(value) => plot.mark(Tone::Quiet, Mark::At(value)),
+        None => plot,
+    };
     let mut table = Table::new(
         "Net benefit per patient by threshold; flagging no one has 0",
         [Column::text("Threshold")].into_iter().chain(["Model", "Low", "High", "Flag all"].map(Column::number)),
@@ -50,7 +55,7 @@ pub(super) fn curve(sources: &Sources) -> Result<Html, StageError> {
     }
     let lead = "The model is worth using at thresholds where its line lies above both others. A threshold of 0.1 stands for \
                 the opinion that one missed event is as bad as nine needless alerts.";
-    let dashed = if metrics.threshold.value > 0.0 && metrics.threshold.value <= last {
+    let dashed = if frozen.is_some_and(|value| value > 0.0 && value <= last) {
         " The dashed vertical line is the frozen threshold."
     } else {
         ""
@@ -81,7 +86,7 @@ fn chosen(threshold: &Threshold) -> Html {
     let note = sentence(&threshold.note);
     let on = format!("{} ({})", threshold.part_used, rows_and_events(threshold.n, Some(threshold.events)));
     let mut facts = vec![
-        ("Threshold".to_owned(), flags(threshold.decision, threshold.value).into()),
+        ("Threshold".to_owned(), sentence(&flags(&FrozenThreshold::new(threshold))).into()),
         ("Chosen on".to_owned(), on.into()),
         ("Why this one".to_owned(), format!("{note}.").into()),
     ];
@@ -98,7 +103,26 @@ fn chosen(threshold: &Threshold) -> Html {
 }
 
 /// Who is flagged, in words.
-pub(super) fn flags(decision: Decision, value: f64) -> String {
+pub(super) fn flags(threshold: &FrozenThreshold) -> String {
+    let value = threshold.value;
+    match (threshold.decision, &threshold.by_level) {
+        (Decision::Cutoff, Some(by_level)) => by_levels(by_level, value),
+        (decision, _) => overall(decision, value),
+    }
+}
+
+/// Who is flagged where the threshold depends on a column.
+fn by_levels(by_level: &ByLevel, value: f64) -> String {
+    let of = |value: f64| match value {
+        value if value <= 0.0 => "everyone".to_owned(),
+        value if value > 1.0 => "no one".to_owned(),
+        value => format!("from a risk of {} on", fixed(value, 4)),
+    };
+    let levels: Vec<String> = by_level.levels.iter().map(|(name, &value)| format!("{name}: {}", of(value))).collect();
+    format!("who is flagged depends on {} ({}; any other: {})", by_level.column, levels.join("; "), of(value))
+}
+
+fn overall(decision: Decision, value: f64) -> String {
     match decision {
         Decision::Cutoff => format!("flagged when the risk is at least {}", fixed(value, 4)),
         Decision::FlagAll => "everyone is flagged".to_owned(),
@@ -158,7 +182,7 @@ fn cost_curve(sources: &Sources) -> Result<Html, StageError> {
     };
     let cost = inside(sweep.line("cost"));
     let level = |curve: &str| sweep.line(curve).first().map(|at| vec![(0.0, at.1), (1.0, at.1)]);
-    let chosen = sources.threshold.as_ref();
+    let chosen = sources.threshold.as_ref().filter(|threshold| threshold.strata.is_none());
     // Without costs, or where the choice is to flag everyone, the policy's own table still has the numbers.
     if cost.len() < 2 {
         return Ok(Html::new());

@@ -100,16 +100,22 @@ fn thresholds(evaluation: &Evaluation, privacy: Privacy) -> Html {
     let step = evaluation.thresholds.len().div_ceil(THRESHOLDS).max(1);
     for (at, row) in evaluation.thresholds.iter().enumerate() {
         if row.frozen {
-            table.push_strong(threshold(row, privacy));
+            let levels = evaluation.threshold.by_level.as_ref();
+            table.push_strong(threshold(row, levels.map(|levels| levels.column.as_str()), privacy));
         } else if at % step == 0 {
-            table.push(threshold(row, privacy));
+            table.push(threshold(row, None, privacy));
         }
     }
     table.into()
 }
 
-fn threshold(row: &ThresholdRow, privacy: Privacy) -> Vec<Cell> {
-    let name = if row.frozen { format!("{} (frozen)", fixed(row.threshold, 4)) } else { fixed(row.threshold, 3) };
+/// A row of the table; `by` names the column that the frozen decision depends on.
+fn threshold(row: &ThresholdRow, by: Option<&str>, privacy: Privacy) -> Vec<Cell> {
+    let name = match by {
+        Some(column) => format!("by {column} (frozen)"),
+        None if row.frozen => format!("{} (frozen)", fixed(row.threshold, 4)),
+        None => fixed(row.threshold, 3),
+    };
     let counts = &row.counts;
     let matrix = [[counts.true_positive, counts.false_positive], [counts.false_negative, counts.true_negative]];
     let cells = privacy.suppress_table(&matrix.map(Vec::from));

@@ -34,7 +34,12 @@ fn certain(uncertainty: &Uncertainty) -> Vec<(String, Html)> {
         facts.push(("About as good".to_owned(), text.into()));
     }
     if let Some(optimism) = uncertainty.optimism {
-        let text = format!("{} better on the rows that chose it than on others", fixed(optimism.abs(), 4));
+        let decimals = if optimism.abs() >= 1.0 { 1 } else { 4 };
+        let text = format!(
+            "{} looks better by {} on the rows that chose the threshold than on others",
+            sentence(uncertainty.goal.name()),
+            fixed(optimism.abs(), decimals)
+        );
         facts.push(("Optimism".to_owned(), text.into()));
     }
     facts

@@ -17,7 +17,9 @@ use crate::cohort::CohortReport;
 use crate::common::canonical_json;
 use crate::common::interval::Estimate;
 use crate::common::privacy::Privacy;
-use crate::evaluate::{Evaluation, ExternalReport, Intervals, Metrics, NumberEvaluation, NumberMetrics, SliceReport};
+use crate::evaluate::{
+    Evaluation, ExternalReport, Intervals, Metrics, NumberEvaluation, NumberExternal, NumberMetrics, SliceReport,
+};
 use crate::explain::ExplainReport;
 use crate::gate::Verdict;
 use crate::leakage;
@@ -96,7 +98,8 @@ impl Performance {
             }
             Self::Number(metrics) => vec![metrics.verdict.beats_mean, metrics.verdict.beats_ridge],
         };
-        beats.into_iter().flatten().all(|beats| beats)
+        // Without any verdict nothing is beaten.
+        beats.iter().any(Option::is_some) && beats.into_iter().flatten().all(|beats| beats)
     }
 
     /// The measures that lead every report, with the decimals they are shown with.
@@ -138,6 +141,25 @@ impl Detail {
     }
 }
 
+/// external.json, of an event or of a number.
+#[derive(Debug)]
+pub(super) enum External {
+    Events(Box<ExternalReport>),
+    Number(Box<NumberExternal>),
+}
+
+impl External {
+    fn read(file: &StageFile) -> Result<Self, StageError> {
+        let value: Value = canonical_json::read(&file.path, &file.name)?;
+        let parsed = if value["kind"] == "number" {
+            serde_json::from_value(value).map(|report| Self::Number(Box::new(report)))
+        } else {
+            serde_json::from_value(value).map(|report| Self::Events(Box::new(report)))
+        };
+        parsed.map_err(|error| unread(file, &error.to_string()))
+    }
+}
+
 /// A file that the report was made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Digest {
@@ -154,7 +176,7 @@ pub(super) struct Sources {
     /// Which counts are shown, of those that the report takes from documents that hold them all.
     pub privacy: Privacy,
     pub evaluation: Option<Detail>,
-    pub external: Option<ExternalReport>,
+    pub external: Option<External>,
     pub curves: Curves,
     pub sweep: Curves,
     pub threshold: Option<Threshold>,
@@ -185,7 +207,7 @@ impl Sources {
             performance: Performance::read(context.input("metrics")?)?,
             privacy: Privacy::parse(context.params())?,
             evaluation: context.input_opt("evaluation").map(Detail::read).transpose()?,
-            external: document(context, "external")?,
+            external: context.input_opt("external").map(External::read).transpose()?,
             curves: context.input_opt("curves").map_or_else(|| Ok(Curves::default()), Curves::read)?,
             sweep: context.input_opt("sweep").map_or_else(|| Ok(Curves::default()), Curves::read_sweep)?,
             threshold: document(context, "threshold")?,

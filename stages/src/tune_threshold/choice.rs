@@ -38,14 +38,7 @@ impl<'a> Choice<'a> {
 
     /// What the decision is on these rows.
     pub fn decision(&self) -> Decision {
-        let counts = self.chosen().counts;
-        if counts.flagged() == counts.rows() {
-            Decision::FlagAll
-        } else if counts.flagged() == 0 {
-            Decision::FlagNone
-        } else {
-            Decision::Cutoff
-        }
+        Decision::of(&self.chosen().counts)
     }
 
     /// What it is expected to do.
@@ -69,6 +62,25 @@ impl<'a> Choice<'a> {
                 format!("{aim} flags no {whose} row: the model adds nothing to leaving everyone alone")
             }
         }
+    }
+}
+
+/// The sentence for thresholds that depend on the level of a column.
+pub(super) fn note_by_level(policy: &Policy, column: &str, counts: &Counts) -> String {
+    let aim = policy.aim();
+    match Decision::of(counts) {
+        Decision::Cutoff => {
+            let share = flagged_share(counts).unwrap_or_default();
+            format!("{aim}, by the level of `{column}`, flags {:.0} of 1,000 training rows", 1000.0 * share)
+        }
+        Decision::FlagAll => {
+            format!(
+                "{aim} flags every training row, whatever its `{column}`: the model adds nothing to flagging everyone"
+            )
+        }
+        Decision::FlagNone => format!(
+            "{aim} flags no training row, whatever its `{column}`: the model adds nothing to leaving everyone alone"
+        ),
     }
 }
 

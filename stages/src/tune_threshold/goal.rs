@@ -28,6 +28,20 @@ pub enum Goal {
     FlaggedPer1000,
 }
 
+impl Goal {
+    /// The number in words, with its unit.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::CostPer1000 => "cost per 1,000 patients (in the unit of the cost table)",
+            Self::Fbeta => "F-beta",
+            Self::Youden => "Youden's index",
+            Self::Sensitivity => "sensitivity",
+            Self::NetBenefit => "net benefit per patient",
+            Self::FlaggedPer1000 => "number flagged per 1,000",
+        }
+    }
+}
+
 /// Ranges narrower than this count as their middle, where the integral below would cancel.
 const NARROW: f64 = 1e-4;
 

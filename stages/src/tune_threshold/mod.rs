@@ -30,7 +30,7 @@ pub use threshold::{
 
 use crate::common::canonical_json;
 use crate::{ParamError, ParamSet, Role, Stage, StageContext, StageError};
-use choice::{Choice, alerts, expected};
+use choice::{Choice, alerts, expected, note_by_level};
 use rows::Rows;
 use strata::Levels;
 use theory::theory;
@@ -45,7 +45,7 @@ impl Stage for TuneThreshold {
     }
 
     fn version(&self) -> u32 {
-        3
+        4
     }
 
     fn about(&self) -> &'static str {
@@ -119,22 +119,24 @@ fn freeze(context: &StageContext, choice: &Choice) -> Result<Threshold, StageErr
     let certain = uncertainty(choice, source);
     let chosen = choice.chosen();
     let (value, mut counts, mut strata) = (chosen.threshold, chosen.counts, None);
+    let (mut net_benefit, mut note) = (counts.net_benefit(value), choice.note("training"));
     if let Some(params) = &policy.strata {
         let vouched = context.params().get("schema").is_some();
         let levels = Levels { policy, strata: params, rows, overall: value, source, vouched };
-        let (frozen, together) = levels.freeze()?;
-        (strata, counts) = (Some(frozen), together);
+        let together = levels.freeze()?;
+        (strata, counts, net_benefit) = (Some(together.strata), together.counts, together.net_benefit);
+        note = note_by_level(policy, &params.column, &counts);
     }
     Ok(Threshold {
         schema_version: 2,
         policy: (*policy).clone(),
         value,
-        decision: choice.decision(),
+        decision: Decision::of(&counts),
         part_used: "cross-fitted training predictions".to_owned(),
         n: counts.rows(),
         events: counts.events(),
-        expected: expected(policy, value, &counts),
-        note: choice.note("training"),
+        expected: Expected { net_benefit, ..expected(policy, value, &counts) },
+        note,
         theory: Some(theory(choice, &certain)),
         uncertainty: Some(certain),
         alerts: policy.prevalences.iter().map(|&rate| alerts(rate, &counts)).collect(),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::StageError;
 use crate::common::decision::Counts;
+use crate::common::exchange::Exchange;
 
 use super::choice::{Choice, expected};
 use super::params::{Policy, StrataParams};
@@ -28,9 +29,19 @@ pub(super) struct Levels<'a> {
     pub vouched: bool,
 }
 
+/// Deciding every row by the threshold of its level.
+pub(super) struct Together {
+    /// The thresholds.
+    pub strata: Strata,
+    /// What they do.
+    pub counts: Counts,
+    /// Net benefit per row, each false positive weighed by the threshold of its row.
+    pub net_benefit: Option<f64>,
+}
+
 impl Levels<'_> {
-    /// The thresholds, and the counts of deciding every row by its own.
-    pub fn freeze(&self) -> Result<(Strata, Counts), StageError> {
+    /// The thresholds, and what deciding every row by its own does.
+    pub fn freeze(&self) -> Result<Together, StageError> {
         let by_level = self.rows.by_level();
         self.check_named(&by_level)?;
         // Without its strata the study's policy is that of a level.
@@ -43,19 +54,21 @@ impl Levels<'_> {
                 levels.insert(name.to_owned(), self.level(name, index, &plain));
             }
         }
-        let mut counts = Counts::default();
-        for (row, level) in self.rows.levels.iter().enumerate() {
-            let own = level.as_ref().and_then(|level| levels.get(level));
-            let threshold = own.map_or(self.overall, |stratum| stratum.value);
-            counts.add(self.rows.p[row] >= threshold, self.rows.y[row], 1);
-        }
+        let own = |level: &Option<String>| level.as_ref().and_then(|level| levels.get(level));
+        let threshold = |level| own(level).map_or(self.overall, |stratum: &Stratum| stratum.value);
+        let thresholds: Vec<f64> = self.rows.levels.iter().map(threshold).collect();
+        let flagged: Vec<bool> = self.rows.p.iter().zip(&thresholds).map(|(p, threshold)| p >= threshold).collect();
+        let ones = vec![1; flagged.len()];
+        let counts = Counts::of(&flagged, &self.rows.y, &ones);
+        let exchange = Exchange::of_rows(&thresholds, self.overall);
+        let net_benefit = exchange.net_benefit(&counts, &flagged, &self.rows.y, &ones);
         let strata = Strata {
             column: self.strata.column.clone(),
             min_events: self.strata.min_events,
             without_strata: expected(self.policy, self.overall, &count(self.rows, self.overall)),
             levels,
         };
-        Ok((strata, counts))
+        Ok(Together { strata, counts, net_benefit })
     }
 
     fn level(&self, name: &str, index: &[usize], plain: &Policy) -> Stratum {

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::goal::Goal;
 use super::params::Policy;
+use crate::common::decision::Counts;
 use crate::common::interval::Estimate;
 
-/// Which kind of decision the threshold makes on the rows it was chosen on.
+/// Which kind of decision a threshold, or all of them together, makes on the rows it was chosen on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
@@ -19,6 +20,17 @@ pub enum Decision {
     FlagAll,
     /// It flags no row: the model adds nothing to leaving everyone alone.
     FlagNone,
+}
+
+impl Decision {
+    /// What decisions with these counts are.
+    pub fn of(counts: &Counts) -> Self {
+        match counts.flagged() {
+            flagged if flagged == counts.rows() => Self::FlagAll,
+            0 => Self::FlagNone,
+            _ => Self::Cutoff,
+        }
+    }
 }
 
 /// What a threshold is expected to do, per the predictions it was chosen on. Shares are of all rows.
@@ -39,7 +51,7 @@ pub struct Expected {
     pub sensitivity: Option<f64>,
     /// Events among flagged rows; null when nothing is flagged.
     pub ppv: Option<f64>,
-    /// Net benefit per row at this threshold; where thresholds differ between strata, at the overall one.
+    /// Net benefit per row; a false positive weighs the odds of the threshold that applies to its row.
     pub net_benefit: Option<f64>,
 }
 
@@ -54,7 +66,7 @@ pub struct Threshold {
     pub policy: Policy,
     /// The overall threshold: 0 flags everyone, [`FLAG_NONE`] (just above 1) flags no one.
     pub value: f64,
-    /// What the overall threshold does on the rows it was chosen on.
+    /// What the thresholds do on the rows they were chosen on, those of strata included.
     pub decision: Decision,
     /// Which predictions it was chosen on.
     pub part_used: String,

@@ -1,7 +1,7 @@
 //! What decisions do: the threshold table, the frozen threshold with intervals, the decision curve.
 
 use crate::common::decision::Counts;
-use crate::common::interval::Estimate;
+use crate::common::interval::{Estimate, finite};
 use crate::evaluate::EvaluateParams;
 use crate::evaluate::assemble::{Evidence, NO_ODDS};
 use crate::evaluate::measures::{DECISION_GRID, decision_threshold};
@@ -52,21 +52,23 @@ impl Rates {
     }
 }
 
-/// Every declared threshold and the frozen one, ascending.
+/// Every declared threshold and the frozen decision, ascending. Where levels have thresholds of their own, the frozen
+/// row is what they do together and stands at the overall one.
 pub(super) fn thresholds(evidence: &Evidence, params: &EvaluateParams) -> Vec<ThresholdRow> {
-    let frozen = evidence.sample.threshold;
-    let mut values: Vec<f64> = params.thresholds.iter().copied().filter(|&value| value != frozen).collect();
-    values.push(frozen);
-    values.sort_by(f64::total_cmp);
+    let (frozen, alone) = (evidence.sample.threshold, evidence.sample.one_threshold());
+    let others = params.thresholds.iter().copied().filter(|&value| !alone || value != frozen);
+    let mut values: Vec<(f64, bool)> = others.map(|value| (value, false)).collect();
+    values.push((frozen, true));
+    values.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
     values.dedup();
-    values.into_iter().map(|value| threshold_row(evidence, value, value == frozen)).collect()
+    values.into_iter().map(|(value, frozen)| threshold_row(evidence, value, frozen)).collect()
 }
 
 fn threshold_row(evidence: &Evidence, threshold: f64, frozen: bool) -> ThresholdRow {
     let sample = evidence.sample;
     let counts = if frozen { evidence.point.counts } else { sample.counts_at(threshold) };
     let rates = Rates::of(&counts);
-    let net_benefit = counts.net_benefit(threshold);
+    let net_benefit = if frozen { finite(evidence.point.model.net_benefit) } else { counts.net_benefit(threshold) };
     let cost = sample.cost.as_ref().and_then(|cost| cost.mean(&counts)).map(|mean| 1000.0 * mean);
     let others = counts.rows() - counts.events();
     let missing = [
@@ -137,7 +139,7 @@ pub(super) fn decision_curve(evidence: &Evidence, params: &EvaluateParams) -> De
         let flagged = rival.map(|rival| rival.p.iter().map(|&p| p >= threshold).collect::<Vec<_>>());
         DecisionPoint {
             threshold,
-            model: evidence.interval("there are no rows", |measures| measures.decision[k]),
+            model: evidence.band("there are no rows", |measures| measures.decision[k]),
             flag_all: everyone.net_benefit(threshold).unwrap_or(0.0),
             logistic: flagged.and_then(|flagged| Counts::of(&flagged, &sample.y, &ones).net_benefit(threshold)),
         }

@@ -11,6 +11,8 @@ use super::decisions::{LOGISTIC, Rates};
 use super::document::{Costs, Deployment, PrevalenceRow, Prevalences, Strategy};
 
 const PER: f64 = 1000.0;
+const OWN: &str = "rows have thresholds of their own";
+const OWN_CUT_OFF: &str = "cut_off: rows have thresholds of their own";
 
 /// The cost of each way to decide; `None` without a cost table.
 pub(super) fn costs(evidence: &Evidence) -> Option<Costs> {
@@ -73,42 +75,45 @@ fn prevalence_row(evidence: &Evidence, prevalence: f64) -> PrevalenceRow {
     let threshold = sample.threshold;
     let present = counts.events() as f64 / counts.rows() as f64;
     let shift = finite(link::logit(prevalence) - link::logit(present));
-    let as_is = deployment(&counts, threshold, threshold, prevalence);
+    let own = !sample.one_threshold();
+    let odds = sample.exchange.mean_odds(&counts, &sample.flagged, &sample.y);
+    let as_is = deployment(&counts, (!own).then_some(threshold), odds, prevalence);
     let updated = match shift {
+        Some(_) if own => Deployment { reason: Some(OWN.to_owned()), ..Deployment::default() },
         // Flagging everyone or no one stays what it is.
-        Some(_) if threshold <= 0.0 || threshold >= 1.0 => deployment(&counts, threshold, threshold, prevalence),
-        Some(shift) if sample.one_threshold() => {
+        Some(_) if threshold <= 0.0 || threshold >= 1.0 => deployment(&counts, Some(threshold), odds, prevalence),
+        Some(shift) => {
             let cut_off = link::sigmoid(link::logit(threshold) - shift);
-            deployment(&sample.counts_at(cut_off), cut_off, threshold, prevalence)
+            let odds = (threshold < 1.0).then(|| threshold / (1.0 - threshold));
+            deployment(&sample.counts_at(cut_off), Some(cut_off), odds, prevalence)
         }
-        Some(_) => Deployment { reason: Some("rows have thresholds of their own".to_owned()), ..Deployment::default() },
         None => Deployment { reason: Some("the rows hold only one class".to_owned()), ..Deployment::default() },
     };
     let reason = shift.is_none().then(|| "the rows hold only one class".to_owned());
     PrevalenceRow { prevalence, as_is, updated, shift, reason }
 }
 
-/// Bayes: of 1,000 patients, 1,000·π have the event.
-fn deployment(counts: &Counts, cut_off: f64, threshold: f64, prevalence: f64) -> Deployment {
+/// Bayes: of 1,000 patients, 1,000·π have the event; a false positive weighs `odds` on average.
+fn deployment(counts: &Counts, cut_off: Option<f64>, odds: Option<f64>, prevalence: f64) -> Deployment {
     let Rates { sensitivity, specificity, .. } = Rates::of(counts);
     let Some((hit, pass)) = sensitivity.zip(specificity) else {
         let reason = Some("the rows hold only one class".to_owned());
-        return Deployment { cut_off: Some(cut_off), sensitivity, specificity, reason, ..Deployment::default() };
+        return Deployment { cut_off, sensitivity, specificity, reason, ..Deployment::default() };
     };
     let (hits, alarms) = (hit * prevalence, (1.0 - pass) * (1.0 - prevalence));
     let (missed, passed) = ((1.0 - hit) * prevalence, pass * (1.0 - prevalence));
-    let odds = threshold / (1.0 - threshold);
-    let net_benefit = if alarms == 0.0 { Some(hits) } else { (threshold < 1.0).then_some(hits - alarms * odds) };
+    let net_benefit = if alarms == 0.0 { Some(hits) } else { odds.map(|odds| hits - alarms * odds) };
     let ppv = (hits + alarms > 0.0).then(|| hits / (hits + alarms));
     let npv = (missed + passed > 0.0).then(|| passed / (missed + passed));
     let missing = [
+        (cut_off.is_none(), OWN_CUT_OFF),
         (ppv.is_none(), "ppv: no row is flagged"),
         (npv.is_none(), "npv: every row is flagged"),
         (net_benefit.is_none(), "net_benefit: the threshold is at or above 1"),
     ];
     let reasons: Vec<&str> = missing.into_iter().filter(|(missing, _)| *missing).map(|(_, reason)| reason).collect();
     Deployment {
-        cut_off: Some(cut_off),
+        cut_off,
         sensitivity,
         specificity,
         ppv,

@@ -66,7 +66,7 @@ pub(super) fn detail(evidence: &Evidence, params: &EvaluateParams) -> Evaluation
 fn calibration(evidence: &Evidence) -> CalibrationDetail {
     let point = |(k, &predicted): (usize, &f64)| CurvePoint {
         predicted,
-        observed: evidence.interval("there are no rows", |measures| measures.smooth[k]),
+        observed: evidence.band("there are no rows", |measures| measures.smooth[k]),
     };
     CalibrationDetail {
         groups: groups(evidence),
@@ -128,6 +128,9 @@ fn comparison(evidence: &Evidence) -> Comparison {
 
 fn auroc_test(evidence: &Evidence) -> ZTest {
     let alike = || ZTest::undefined("both rank every pair of patients alike, or there are too few to tell");
+    if let Some(reason) = &evidence.too_few {
+        return ZTest::undefined(reason.clone());
+    }
     if evidence.clusters.single_rows() {
         return evidence.paired(LOGISTIC).and_then(Paired::z).map_or_else(alike, ZTest::new);
     }

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::common::interval::{Estimate, finite, percentile, quantile};
+use crate::evaluate::enough::{limited, varied};
 use crate::evaluate::numbers::{NumberDifference, NumberMetrics};
 use crate::evaluate::{Evaluated, Intervals};
 
@@ -147,10 +148,16 @@ impl<'a> Shaped<'a> {
 }
 
 /// The whole file; what metrics.json has already comes from there.
-pub(in crate::evaluate) fn detail(metrics: &NumberMetrics, rows: &Shaped, resamples: &[Shape]) -> NumberEvaluation {
+pub(in crate::evaluate) fn detail(
+    metrics: &NumberMetrics,
+    rows: &Shaped,
+    resamples: &[Shape],
+    too_few: Option<&String>,
+) -> NumberEvaluation {
     let point = rows.measure(&vec![1; rows.y.len()]);
     let interval = |undefined: &str, of: &dyn Fn(&Shape) -> f64| {
-        percentile(finite(of(&point)), resamples.iter().map(of), metrics.intervals.confidence, undefined)
+        let draws = resamples.iter().map(of);
+        varied(limited(percentile(finite(of(&point)), draws, metrics.intervals.confidence, undefined), too_few))
     };
     let equal = "all predictions are equal";
     let group = |(k, members): (usize, &[usize])| {

@@ -111,9 +111,10 @@ fn the_smooth_curve_lies_in_its_band_and_classes_are_told_apart() {
 #[test]
 fn patients_with_several_rows_get_no_test_for_independent_ones() {
     let evaluation = with_evidence(rows(600, 3), 0.2, None, 2, |evidence| detail(evidence, &params()));
-    assert_eq!(evaluation.comparison.auroc.method.as_deref(), Some("patient-bootstrap"));
+    assert_eq!(evaluation.comparison.brier.method.as_deref(), Some("patient-bootstrap"));
     assert!(evaluation.calibration.groups.iter().all(|group| group.observed.low.is_none()));
     // The rival is half the model: it ranks alike.
+    assert_eq!((evaluation.comparison.auroc.value, evaluation.comparison.auroc.low), (Some(0.0), None));
     assert!(evaluation.comparison.auroc_test.reason.is_some());
 }
 

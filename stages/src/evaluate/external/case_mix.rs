@@ -13,8 +13,12 @@ use crate::common::link::clipped_logit;
 use crate::common::privacy::{Cell, Privacy, Sum};
 
 /// The spread of the log odds of probabilities; the caller gives at least one.
-pub(super) fn spread(p: &[f64]) -> Spread {
-    let mut values: Vec<f64> = p.iter().map(|&p| clipped_logit(p)).collect();
+pub(super) fn log_odds(p: &[f64]) -> Spread {
+    spread(p.iter().map(|&p| clipped_logit(p)).collect())
+}
+
+/// The spread of values; the caller gives at least one.
+pub(super) fn spread(mut values: Vec<f64>) -> Spread {
     values.sort_by(f64::total_cmp);
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
@@ -23,10 +27,10 @@ pub(super) fn spread(p: &[f64]) -> Spread {
     Spread { n: values.len() as u64, mean, sd: libm::sqrt(square / n), quantiles }
 }
 
-/// The case mix of rows with these probabilities and features.
+/// The case mix of rows with these predictions and features.
 pub(super) fn case_mix(
     bundle: &Bundle,
-    p: &[f64],
+    linear_predictor: Spread,
     features: &Frame,
     development: Option<Spread>,
     privacy: Privacy,
@@ -38,7 +42,7 @@ pub(super) fn case_mix(
     };
     let absent = "bind `training` and `training_split` to the development table and its split";
     CaseMix {
-        linear_predictor: spread(p),
+        linear_predictor,
         reason: development.is_none().then(|| absent.to_owned()),
         development,
         features: reference.features.iter().filter_map(shift).collect::<BTreeMap<_, _>>(),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::common::interval::Estimate;
 use crate::common::privacy::Cell;
-use crate::evaluate::document::Intervals;
+use crate::evaluate::document::{ByLevel, Intervals};
 
 /// external.json: an existing model on new data, as it is and after the three steps of mending it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,6 +36,10 @@ pub struct ExternalReport {
     pub intervals: Intervals,
     /// The frozen threshold, at which net benefit is taken on every rung.
     pub threshold: f64,
+    /// The thresholds of the levels of a column, by which rows are flagged on every rung; none where one threshold holds
+    /// for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_level: Option<ByLevel>,
     /// Folds of the cross-fitting.
     pub folds: usize,
     /// The model as it is, then updated more and more.
@@ -130,7 +134,7 @@ pub struct Coefficients {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CaseMix {
-    /// The log odds of the calibrated probabilities of the new rows.
+    /// The log odds of the calibrated probabilities of the new rows; of a number the predictions themselves.
     pub linear_predictor: Spread,
     /// The same of the development study's test part, which the model has not seen either; null without the roles
     /// `training` and `training_split`.

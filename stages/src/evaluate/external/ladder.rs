@@ -9,26 +9,32 @@ use super::document::{Coefficients, Rung, Update};
 use crate::common::calibration::CalibrationData;
 use crate::common::decision::Counts;
 use crate::common::delong;
+use crate::common::exchange::Exchange;
 use crate::common::folds::{Design, Folds};
 use crate::common::glm::fit_logistic;
 use crate::common::interval::{Estimate, centred, finite, percentile};
 use crate::common::link::{clipped_logit, sigmoid};
 use crate::common::rng::Stream;
 use crate::common::scores::{self, Ranking};
+use crate::evaluate::assemble::{EQUAL, NO_ODDS, ONE_CLASS, SEPARATED};
+use crate::evaluate::enough::{constant, limited, varied};
 
 /// Folds of the cross-fitting.
 pub(super) const FOLDS: usize = 5;
 
-const ONE_CLASS: &str = "the rows hold only one class";
-
 /// Rows divided so that patients are whole and events are in proportion. The error says why it cannot be done.
 pub(super) fn divide(y: &[bool], patient: &[usize], seed: u64) -> Result<Folds, String> {
     let strata = y.iter().map(|&y| usize::from(y)).collect();
+    let outcomes: Vec<f64> = y.iter().map(|&y| f64::from(u8::from(y))).collect();
+    divide_by(&outcomes, strata, patient, seed)
+}
+
+/// The same by any strata.
+pub(super) fn divide_by(y: &[f64], strata: Vec<usize>, patient: &[usize], seed: u64) -> Result<Folds, String> {
     let design = Design { groups: patient.to_vec(), strata, time: None };
     let rows: Vec<usize> = (0..y.len()).collect();
     let folds = design.folds(&rows, FOLDS, &mut Stream::new(seed, "evaluate/external/folds"));
-    let outcomes: Vec<f64> = y.iter().map(|&y| f64::from(u8::from(y))).collect();
-    let checked = folds.and_then(|folds| folds.check_outcomes(&outcomes).map(|()| folds));
+    let checked = folds.and_then(|folds| folds.check_outcomes(y).map(|()| folds));
     checked.map_err(|error| format!("the rows cannot be divided for cross-fitting: {error}"))
 }
 
@@ -67,7 +73,7 @@ pub(super) fn updated(y: &[bool], p: &[f64], folds: &Folds, slope: bool) -> Resu
 pub(super) struct Predictions<'a> {
     y: &'a [bool],
     p: Vec<f64>,
-    threshold: f64,
+    exchange: Exchange,
     ranking: Ranking,
     calibration: CalibrationData,
     squared: Vec<f64>,
@@ -78,14 +84,15 @@ pub(super) struct Predictions<'a> {
 pub(super) type Measured = [f64; 6];
 
 impl<'a> Predictions<'a> {
-    pub(super) fn new(y: &'a [bool], p: Vec<f64>, threshold: f64) -> Self {
+    /// Rows are flagged by the threshold that applies to each; `overall` is that of no row in particular.
+    pub(super) fn new(y: &'a [bool], p: Vec<f64>, thresholds: &[f64], overall: f64) -> Self {
         Self {
             y,
-            threshold,
+            exchange: Exchange::of_rows(thresholds, overall),
             ranking: Ranking::new(&p),
             calibration: CalibrationData::new(y, &p),
             squared: scores::squared_errors(y, &p),
-            flagged: p.iter().map(|&p| p >= threshold).collect(),
+            flagged: p.iter().zip(thresholds).map(|(p, threshold)| p >= threshold).collect(),
             p,
         }
     }
@@ -99,32 +106,50 @@ impl<'a> Predictions<'a> {
             scores::weighted_mean(&self.squared, weights),
             observed.intercept(),
             observed.slope(),
-            counts.net_benefit(self.threshold),
+            self.exchange.net_benefit(&counts, &self.flagged, self.y, weights),
             observed.smooth().ici(),
         ]
         .map(|value| value.unwrap_or(f64::NAN))
     }
 
     /// The rung of these predictions.
-    pub(super) fn rung(&self, rung: Rung, resamples: &[Measured], confidence: f64, single_rows: bool) -> Rung {
+    pub(super) fn rung(&self, rung: Rung, resamples: &[Measured], how: &How) -> Rung {
         let point = self.measure(&vec![1; self.p.len()]);
         let draws = |at: usize| resamples.iter().map(move |measured| measured[at]);
-        let of = |at: usize, why: &str| percentile(finite(point[at]), draws(at), confidence, why);
-        let auroc = if single_rows {
-            delong::estimate(&self.ranking, self.y, finite(point[0]), confidence)
-        } else {
-            of(0, ONE_CLASS)
+        let known = |estimate: Estimate| varied(limited(estimate, how.too_few.as_ref()));
+        let of = |at: usize, why: &str| known(percentile(finite(point[at]), draws(at), how.confidence, why));
+        let auroc = match how.rarer {
+            None => delong::estimate(&self.ranking, self.y, finite(point[0]), how.confidence),
+            Some(rarer) => delong::resampled(finite(point[0]), draws(0), rarer, how.confidence),
         };
         Rung {
-            auroc,
+            auroc: known(auroc),
             brier: of(1, "there are no rows"),
             intercept: of(2, ONE_CLASS),
-            slope: of(3, "the predictions separate the classes, or are all equal"),
-            net_benefit: of(4, "the threshold is at or above 1, where a false positive has no finite weight"),
-            ici: centred(finite(point[5]), draws(5), confidence, "there are no rows"),
+            slope: of(3, self.no_slope()),
+            net_benefit: of(4, NO_ODDS),
+            ici: known(centred(finite(point[5]), draws(5), how.confidence, "there are no rows")),
             ..rung
         }
     }
+
+    /// Why there is no calibration slope.
+    fn no_slope(&self) -> &'static str {
+        match () {
+            () if self.y.iter().all(|y| Some(y) == self.y.first()) => ONE_CLASS,
+            () if constant(&self.p) => EQUAL,
+            () => SEPARATED,
+        }
+    }
+}
+
+/// How intervals are made.
+pub(super) struct How {
+    pub confidence: f64,
+    /// Patients of the rarer class where patients have several rows; none where rows are independent.
+    pub rarer: Option<usize>,
+    /// Why there are no intervals, if there are none.
+    pub too_few: Option<String>,
 }
 
 /// A rung without numbers.

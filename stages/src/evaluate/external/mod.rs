@@ -6,6 +6,7 @@
 mod case_mix;
 mod document;
 mod ladder;
+mod number;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -13,11 +14,14 @@ mod tests;
 use std::path::Path;
 
 pub use document::{CaseMix, Coefficients, ExternalReport, FeatureShift, NewData, Rung, Spread, Unseen, Update};
+pub use number::{NumberExternal, NumberRung};
+pub(super) use number::{Scored as NumberScored, write as write_number};
 pub(super) use rows::NewRows;
 
-use self::ladder::{FOLDS, Measured, Predictions, blank, updated};
+use self::ladder::{FOLDS, How, Measured, Predictions, blank, updated};
 use super::bootstrap::{Clusters, resample};
-use super::document::Intervals;
+use super::document::{ByLevel, Intervals};
+use super::enough;
 use super::rows::TestRows;
 use super::{EvaluateParams, unscored};
 use crate::bundle::Bundle;
@@ -26,6 +30,7 @@ use crate::common::folds::{Folds, number};
 use crate::common::privacy::Privacy;
 use crate::common::target::Task;
 use crate::train::{RefitRecipe, RefitRows};
+use crate::tune_threshold::Threshold;
 use crate::{StageContext, StageError};
 
 const NOTE: &str = "The first rung is the model as it stands, scored once. The others are cross-fitted: whole patients \
@@ -41,7 +46,9 @@ pub(super) struct Scored<'a> {
     pub new: &'a NewRows,
     pub y: &'a [bool],
     pub p: &'a [f64],
-    pub threshold: f64,
+    /// The threshold that applies to each row.
+    pub thresholds: &'a [f64],
+    pub threshold: &'a Threshold,
 }
 
 /// Climbs the ladder and writes external.json.
@@ -51,11 +58,16 @@ pub(super) fn write(
     params: &EvaluateParams,
     scored: &Scored,
 ) -> Result<(), StageError> {
-    let Scored { bundle, rows, new, y, p, threshold } = scored;
+    let Scored { bundle, rows, new, y, p, thresholds, threshold } = scored;
     let clusters = Clusters::new(&rows.patients);
     let rungs = rungs(context, scored)?;
     let predictions: Vec<Option<Predictions>> =
-        rungs.iter().map(|(_, p)| p.clone().map(|p| Predictions::new(y, p, *threshold))).collect();
+        rungs.iter().map(|(_, p)| p.clone().map(|p| Predictions::new(y, p, thresholds, threshold.value))).collect();
+    let how = How {
+        confidence: params.confidence,
+        rarer: (!clusters.single_rows()).then(|| enough::rarer(&clusters, y)),
+        too_few: enough::too_few(&clusters, Some(y)),
+    };
     let resamples = resample(context, &clusters, context.seed()?, params.bootstrap, |weights| {
         predictions.iter().map(|rung| rung.as_ref().map(|rung| rung.measure(weights))).collect::<Vec<_>>()
     })?;
@@ -63,7 +75,7 @@ pub(super) fn write(
         None => rung,
         Some(predicted) => {
             let draws: Vec<Measured> = resamples.iter().filter_map(|draws| draws[at]).collect();
-            predicted.rung(rung, &draws, params.confidence, clusters.single_rows())
+            predicted.rung(rung, &draws, &how)
         }
     };
     let features = bundle.features_of(&rows.raw).map_err(unscored)?;
@@ -71,7 +83,7 @@ pub(super) fn write(
         None => None,
         Some(raw) => {
             let predicted = bundle.predict(raw).map_err(unscored)?;
-            Some(case_mix::spread(&predicted.iter().map(|prediction| prediction.p).collect::<Vec<_>>()))
+            Some(case_mix::log_odds(&predicted.iter().map(|prediction| prediction.p).collect::<Vec<_>>()))
         }
     };
     let events = y.iter().filter(|&&y| y).count() as u64;
@@ -91,10 +103,17 @@ pub(super) fn write(
             resamples: resamples.len(),
             one_row_per_patient: clusters.single_rows(),
         },
-        threshold: *threshold,
+        threshold: threshold.value,
+        by_level: ByLevel::of(threshold),
         folds: FOLDS,
         ladder: rungs.into_iter().enumerate().map(rung).collect(),
-        case_mix: case_mix::case_mix(bundle, p, &features, development, Privacy::parse(context.params())?),
+        case_mix: case_mix::case_mix(
+            bundle,
+            case_mix::log_odds(p),
+            &features,
+            development,
+            Privacy::parse(context.params())?,
+        ),
         note: NOTE.to_owned(),
     };
     canonical_json::write(path, &report)
@@ -131,7 +150,7 @@ fn rungs(context: &StageContext, scored: &Scored) -> Result<Vec<Step>, StageErro
             Err(reason) => (blank(name, about, Some(reason)), None),
         });
     }
-    let predicted = refit(context, scored, &recipe, &folds, patient)?;
+    let predicted = refit(context, bundle, rows, &recipe, &folds, patient)?;
     rungs.push((blank(Update::Refitted, &refitted, None), Some(predicted)));
     Ok(rungs)
 }
@@ -139,19 +158,18 @@ fn rungs(context: &StageContext, scored: &Scored) -> Result<Vec<Step>, StageErro
 /// Cross-fitted predictions of the recipe made anew.
 fn refit(
     context: &StageContext,
-    scored: &Scored,
+    bundle: &Bundle,
+    rows: &TestRows,
     recipe: &RefitRecipe,
     folds: &Folds,
     patient: Vec<usize>,
 ) -> Result<Vec<f64>, StageError> {
-    let Scored { bundle, rows, y, .. } = scored;
     let features = bundle.features_of(&rows.raw).map_err(unscored)?;
     let names = bundle.features().features.iter().map(|feature| feature.name.clone()).collect();
-    let outcomes = y.iter().map(|&y| f64::from(u8::from(y))).collect();
-    let known = RefitRows::new(features, names, rows.row_ids.clone(), Task::Binary, outcomes, patient);
+    let known = RefitRows::new(features, names, rows.row_ids.clone(), bundle.task(), rows.y.clone(), patient);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(context.threads()).build();
     let pool = pool.map_err(|error| StageError::failed(format!("cannot start threads: {error}")))?;
-    let mut predicted = vec![f64::NAN; y.len()];
+    let mut predicted = vec![f64::NAN; rows.y.len()];
     for fold in 0..folds.count() {
         context.progress(fold as u64, Some(folds.count() as u64), "folds", "refitting");
         let (fit, held) = folds.parts(fold);

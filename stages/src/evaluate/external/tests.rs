@@ -39,9 +39,9 @@ fn an_intercept_update_brings_calibration_in_the_large_to_zero() {
     let (y, p, patient) = shifted(2000);
     let folds = divide(&y, &patient, 42).expect("folds");
     let ones = vec![1; y.len()];
-    let as_is = Predictions::new(&y, p.clone(), 0.3).measure(&ones);
+    let as_is = Predictions::new(&y, p.clone(), &[0.3; 2000], 0.3).measure(&ones);
     let (predicted, coefficients) = updated(&y, &p, &folds, false).expect("an update");
-    let mended = Predictions::new(&y, predicted, 0.3).measure(&ones);
+    let mended = Predictions::new(&y, predicted, &[0.3; 2000], 0.3).measure(&ones);
     assert!(as_is[2] < -0.6 && mended[2].abs() < 0.02, "{as_is:?} {mended:?}");
     assert!((coefficients.intercept - as_is[2]).abs() < 1e-6);
     assert!(mended[1] < as_is[1] && mended[5] < as_is[5]);
