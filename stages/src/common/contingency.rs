@@ -2,6 +2,8 @@
 //!
 //! Invariants: the same bits everywhere (`libm` only); p lies in 0..=1; a table that cannot show a difference has no p.
 
+use super::gamma;
+
 /// The p-value of Pearson's chi-square test of independence without continuity correction. `rows` are equally long
 /// rows of counts; `None` when fewer than two rows or two columns hold anything.
 pub fn chi_square(rows: &[Vec<u64>]) -> Option<f64> {
@@ -18,7 +20,7 @@ pub fn chi_square(rows: &[Vec<u64>]) -> Option<f64> {
     }
     let filled = |totals: &[u64]| totals.iter().filter(|&&total| total > 0).count();
     let freedom = (filled(&across) - 1) * (filled(&down) - 1);
-    Some(gamma_tail(freedom as f64 / 2.0, statistic / 2.0))
+    Some(gamma::upper(freedom as f64 / 2.0, statistic / 2.0))
 }
 
 /// The smallest count that independence would lead one to expect in a cell of the rows and columns that hold anything;
@@ -63,44 +65,6 @@ pub fn fisher(table: [[u64; 2]; 2]) -> Option<f64> {
     let limit = likelihood[(a - low) as usize] * (1.0 + ROUNDING);
     let tail: f64 = likelihood.iter().filter(|other| **other <= limit).sum();
     Some((tail / likelihood.iter().sum::<f64>()).clamp(0.0, 1.0))
-}
-
-/// The regularised upper incomplete gamma function Q(a, x): the tail of chi-square with 2a degrees of freedom at 2x.
-/// By its series below a + 1, by Lentz's continued fraction above (Numerical Recipes, §6.2).
-fn gamma_tail(a: f64, x: f64) -> f64 {
-    const STEPS: usize = 10_000;
-    const ENOUGH: f64 = 1e-16;
-    if x <= 0.0 {
-        return 1.0;
-    }
-    let scale = libm::exp(a * libm::log(x) - x - libm::lgamma(a));
-    if x < a + 1.0 {
-        let (mut term, mut sum) = (1.0 / a, 1.0 / a);
-        for step in 1..STEPS {
-            term *= x / (a + step as f64);
-            sum += term;
-            if term < sum * ENOUGH {
-                break;
-            }
-        }
-        return (1.0 - sum * scale).clamp(0.0, 1.0);
-    }
-    let away = |value: f64| if value.abs() < f64::MIN_POSITIVE { f64::MIN_POSITIVE } else { value };
-    let mut b = x + 1.0 - a;
-    let mut c = 1.0 / f64::MIN_POSITIVE;
-    let mut d = 1.0 / away(b);
-    let mut fraction = d;
-    for step in 1..STEPS {
-        let factor = step as f64 * (a - step as f64);
-        b += 2.0;
-        d = 1.0 / away(factor * d + b);
-        c = away(b + factor / c);
-        fraction *= c * d;
-        if (c * d - 1.0).abs() < ENOUGH {
-            break;
-        }
-    }
-    (fraction * scale).clamp(0.0, 1.0)
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ pub mod exchange;
 pub mod figure;
 pub mod folds;
 pub mod frame;
+pub mod gamma;
 pub mod gate_rules;
 pub mod glm;
 pub mod html;

@@ -48,15 +48,20 @@ pub(super) fn stratified(scores: &[f64], y: &[bool], strata: &[usize]) -> Option
     (pairs > 0).then(|| twice as f64 / (2 * pairs) as f64)
 }
 
-/// The standard error of [`stratified`] when scores and outcomes are independent within strata, without ties:
+/// The standard error of [`stratified`] when scores and outcomes are independent within strata, without ties, and each
+/// member stands for `weights` rows that share its score and outcome: with W and Q the sums of the weights and of their
+/// squares in a class, √(Σ (Q₁W₀² + Q₀W₁² + Q₁Q₀)/12) / Σ W₁W₀. Where every weight is 1 this is the rank sum's
 /// √(Σ mₛkₛ(mₛ + kₛ + 1)/12) / Σ mₛkₛ.
-pub(super) fn null_error(y: &[bool], strata: &[usize]) -> f64 {
+pub(super) fn null_error(y: &[bool], strata: &[usize], weights: &[f64]) -> f64 {
     let (mut variance, mut pairs) = (0.0, 0.0);
-    for rows in by_stratum(strata) {
-        let events = rows.iter().filter(|&&row| y[row]).count() as f64;
-        let others = rows.len() as f64 - events;
-        variance += events * others * (events + others + 1.0) / 12.0;
-        pairs += events * others;
+    for members in by_stratum(strata) {
+        let sums = |class: bool| {
+            let own = members.iter().filter(|&&member| y[member] == class).map(|&member| weights[member]);
+            own.fold((0.0, 0.0), |(sum, squares), weight| (sum + weight, squares + weight * weight))
+        };
+        let ((w1, q1), (w0, q0)) = (sums(true), sums(false));
+        variance += (q1 * w0 * w0 + q0 * w1 * w1 + q1 * q0) / 12.0;
+        pairs += w1 * w0;
     }
     variance.sqrt() / pairs
 }
@@ -111,6 +116,43 @@ mod tests {
         let (scores, y) = ([1.0, 2.0, 11.0, 12.0, 13.0], [false, true, false, false, true]);
         assert_eq!(stratified(&scores, &y, &[0, 0, 1, 1, 1]), Some(1.0));
         assert_eq!(stratified(&scores, &[true; 5], &[0; 5]), None);
+    }
+
+    /// Members of one to six rows that know nothing: the spread of their AUROC is the error, and that of as many members
+    /// of one row each would be a tenth too small.
+    #[test]
+    fn the_error_of_knowing_nothing_counts_unequal_members_for_less() {
+        let mut stream = Stream::new(3, "unequal");
+        let (mut squares, mut equal) = (0.0, 0.0);
+        let repeats = 4000;
+        for _ in 0..repeats {
+            let (mut members, mut rows) = ((Vec::new(), Vec::new(), Vec::new()), (Vec::new(), Vec::new(), Vec::new()));
+            for member in 0..80 {
+                let (score, event, size) = (stream.normal(), stream.chance(0.3), 1 + stream.below(6));
+                members.0.push(event);
+                members.1.push(member % 2);
+                members.2.push(size as f64);
+                for _ in 0..size {
+                    rows.0.push(score);
+                    rows.1.push(event);
+                    rows.2.push(member % 2);
+                }
+            }
+            let apart = stratified(&rows.0, &rows.1, &rows.2).expect("both classes") - 0.5;
+            squares += (apart / null_error(&members.0, &members.1, &members.2)).powi(2);
+            equal += (apart / null_error(&members.0, &members.1, &[1.0; 80])).powi(2);
+        }
+        let (spread, naive) = ((squares / f64::from(repeats)).sqrt(), (equal / f64::from(repeats)).sqrt());
+        assert!((spread - 1.0).abs() < 0.04, "{spread}");
+        assert!(naive > 1.07, "{naive}");
+    }
+
+    #[test]
+    fn equal_members_give_the_rank_sum() {
+        let (y, strata) = ([true, false, false, true, false], [0; 5]);
+        let own = null_error(&y, &strata, &[1.0; 5]);
+        assert!((own - (2.0 * 3.0 * 6.0 / 12.0_f64).sqrt() / 6.0).abs() < 1e-15);
+        assert!((null_error(&y, &strata, &[3.0; 5]) - own).abs() < 1e-15);
     }
 
     #[test]

@@ -106,43 +106,9 @@ impl Agreement {
     }
 }
 
-/// The chance of at least `count` when `expected` are expected: the upper tail of the Poisson distribution, by its
-/// series. At or below the expectation it is given as 1.
-pub(super) fn poisson_tail(count: usize, expected: f64) -> f64 {
-    if count == 0 || count as f64 <= expected {
-        return 1.0;
-    }
-    if expected <= 0.0 {
-        return 0.0;
-    }
-    let n = count as f64;
-    let mut term = libm::exp(n * libm::log(expected) - expected - libm::lgamma(n + 1.0));
-    let (mut sum, mut i) = (0.0, n);
-    while term > sum * 1e-17 {
-        sum += term;
-        i += 1.0;
-        term *= expected / i;
-    }
-    sum.min(1.0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_tail_is_the_reference_value() {
-        // scipy.stats.poisson.sf(count - 1, expected)
-        for (count, expected, tail) in [
-            (1, 0.01, 0.009_950_166_250_831_893),
-            (6, 0.8, 1.843_425_212_039_755e-4),
-            (30, 12.5, 1.877_414_718_183_604_8e-5),
-        ] {
-            let found = poisson_tail(count, expected);
-            assert!((found / tail - 1.0).abs() < 1e-9, "{count} {expected}: {found}");
-        }
-        assert_eq!((poisson_tail(0, 0.0), poisson_tail(2, 3.0), poisson_tail(1, 0.0)), (1.0, 1.0, 0.0));
-    }
 
     #[test]
     fn independent_columns_multiply_and_dependent_ones_do_not() {

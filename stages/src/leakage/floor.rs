@@ -3,6 +3,8 @@
 //! Such a model can know nothing, so its AUROC is one half but for chance. When it is more, rows of one patient stand on
 //! both sides of a fold and are recognised. Only the training rows and their folds are used; no fitted model is kept.
 
+use std::collections::BTreeMap;
+
 use rayon::prelude::*;
 
 use super::auroc::{null_error, stratified, tail};
@@ -128,14 +130,16 @@ impl<'a> Quick<'a> {
         Ok(Some((mean, tail((mean - 0.5) / error))))
     }
 
-    /// The standard error of an AUROC within folds that knows nothing, counting patients.
+    /// The standard error of an AUROC within folds that knows nothing. Patients count, with the weight of their rows: where
+    /// some have more than others, chance is wider than so many equal patients would make it.
     fn chance_error(&self, scores: &HeldOut, y: &[bool]) -> f64 {
-        let mut seen = std::collections::BTreeMap::new();
+        let mut seen: BTreeMap<(usize, usize), (bool, f64)> = BTreeMap::new();
         for &(at, fold, _) in scores {
-            seen.insert((fold, self.data.patient(self.rows[at])), y[at]);
+            seen.entry((fold, self.data.patient(self.rows[at]))).or_insert((y[at], 0.0)).1 += 1.0;
         }
-        let (folds, events): (Vec<usize>, Vec<bool>) = seen.into_iter().map(|((fold, _), y)| (fold, y)).unzip();
-        null_error(&events, &folds)
+        let folds: Vec<usize> = seen.keys().map(|(fold, _)| *fold).collect();
+        let (events, weights): (Vec<bool>, Vec<f64>) = seen.into_values().unzip();
+        null_error(&events, &folds, &weights)
     }
 }
 

@@ -18,6 +18,7 @@ mod report;
 #[cfg(test)]
 mod tests;
 mod twins;
+mod waive;
 
 pub use params::{LeakageParams, Waiver};
 pub use report::{Check, CheckRecord, Finding, Measure, Report, Tested, Waived};
@@ -38,7 +39,7 @@ impl Stage for Leakage {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn about(&self) -> &'static str {

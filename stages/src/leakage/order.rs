@@ -135,7 +135,10 @@ impl Line {
         let places: Vec<f64> = (0..self.y.len()).map(|place| place as f64).collect();
         let auroc = stratified(&places, &self.y, &self.strata)?;
         let auroc = auroc.max(1.0 - auroc);
-        Some((auroc, (2.0 * tail((auroc - 0.5) / null_error(&self.y, &self.strata))).min(1.0)))
+        Some((
+            auroc,
+            (2.0 * tail((auroc - 0.5) / null_error(&self.y, &self.strata, &vec![1.0; self.y.len()]))).min(1.0),
+        ))
     }
 
     /// The AUROC of the neighbours' event rate at the width where chance explains it least, and that chance times the

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::report::Check;
 use crate::common::schema::Schema;
-use crate::common::text::{list, suggestion};
+use crate::common::text::list;
 use crate::{ParamError, ParamSet};
 
 /// `leakage` in params.yaml.
@@ -106,20 +106,6 @@ impl Waiver {
             Some(column) => format!("`{}` of `{column}`", self.check.as_str()),
             None => format!("`{}`", self.check.as_str()),
         }
-    }
-
-    /// The findings it could have meant, for the error about one that matches none.
-    pub(super) fn nearest<'a>(&self, found: impl Iterator<Item = (Check, &'a str)> + Clone) -> String {
-        let subjects = found.clone().filter(|(check, _)| *check == self.check).map(|(_, subject)| subject);
-        let near = suggestion(self.column.as_deref().unwrap_or_default(), subjects);
-        if !near.is_empty() {
-            return near;
-        }
-        let all: Vec<String> = found.map(|(check, subject)| format!("{} of {subject}", check.as_str())).collect();
-        if all.is_empty() {
-            return "; nothing was found at all".to_owned();
-        }
-        format!("; found: {}", list(all.iter().map(String::as_str), 10))
     }
 }
 

@@ -5,7 +5,6 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::params::Waiver;
 use crate::StageError;
 use crate::train::Fingerprint;
 
@@ -234,37 +233,6 @@ pub struct Waived {
 }
 
 impl Report {
-    /// Marks what is waived and says whether all findings are; a waiver that matches nothing is an error.
-    pub(super) fn waive(&mut self, waivers: &[Waiver]) -> Result<(), StageError> {
-        let mut unused = Vec::new();
-        for waiver in waivers {
-            let all = self.findings.iter_mut().chain(&mut self.warnings);
-            let matching = all.filter(|found| {
-                found.check == waiver.check && waiver.column.as_ref().is_none_or(|column| *column == found.subject)
-            });
-            let mut matched = false;
-            for found in matching {
-                found.waived = Some(Waived { who: waiver.who.clone(), why: waiver.why.clone() });
-                matched = true;
-            }
-            if !matched {
-                unused.push(waiver);
-            }
-        }
-        self.clean = self.findings.iter().all(|finding| finding.waived.is_some());
-        let Some(waiver) = unused.first() else { return Ok(()) };
-        let found = self.findings.iter().chain(&self.warnings).map(|found| (found.check, found.subject.as_str()));
-        let message = format!(
-            "the waiver of {} by {} matches no finding{}",
-            waiver.describe(),
-            waiver.who,
-            waiver.nearest(found)
-        );
-        Err(StageError::failed(message).with_hint(
-            "remove the waiver from `leakage.waivers` when the leak is mended, or correct its check and column",
-        ))
-    }
-
     /// Findings that nobody answers for, as an error with their table; nothing when there is none.
     pub(super) fn verdict(&self) -> Result<(), StageError> {
         let open: Vec<&Finding> = self.findings.iter().filter(|finding| finding.waived.is_none()).collect();

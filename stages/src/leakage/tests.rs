@@ -190,7 +190,25 @@ fn a_waiver_needs_who_and_why_and_something_to_waive() {
     let lab = Lab::new();
     study.prepare(&lab);
     let error = study.examine(&lab).expect_err("nothing matches").to_string();
-    assert!(error.contains("did you mean `b`?"), "{error}");
+    assert!(error.contains("did you mean `b`?") && error.contains("1 finding has no waiver"), "{error}");
+    // Every one is named, with what became of its test.
+    study.params = json!({"leakage": {"permutations": 0, "waivers": [
+        {"check": "feature_auroc", "column": "b", "who": "x", "why": "y"},
+        {"check": "feature_auroc", "column": "a", "who": "Dr. Roe", "why": "y"},
+        {"check": "permuted_target", "who": "x", "why": "y"},
+    ]}});
+    let lab = Lab::new();
+    study.prepare(&lab);
+    let error = study.examine(&lab).expect_err("nothing matches").to_string();
+    for part in [
+        "`feature_auroc` of `a` by Dr. Roe",
+        "`a` was tested: auroc",
+        "below the bound of 0.95",
+        "`leakage.permutations` is 0",
+    ] {
+        assert!(error.contains(part), "no {part:?} in {error}");
+    }
+    assert!(!error.contains("no waiver"), "{error}");
 }
 
 #[test]

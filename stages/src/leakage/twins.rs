@@ -8,11 +8,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::chance::{self, poisson_tail};
+use super::chance;
 use super::data::{Data, EXAMPLES};
 use super::family::{Examined, Probe};
 use super::report::{Check, Measure};
 use crate::common::frame::Column;
+use crate::common::gamma::poisson_tail;
 use crate::common::interval::quantile;
 
 /// Rows shared by more patients than this are common.
