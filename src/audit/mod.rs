@@ -4,21 +4,23 @@
 //! Invariants: lines are only ever appended, under a lock and synced; no byte that was written is changed or removed
 //! by clinpipe. What a killed process or a power cut left half-written stays where it is, and the record that follows
 //! vouches for it by length and digest, so that it is neither hidden nor mistaken for tampering. Appending reads the end of
-//! the file, not the whole. This room knows no clock, no environment and no pipeline: who, when and what come from
+//! the file, and the whole only while it is short. This room knows no clock, no environment and no pipeline: who, when and what come from
 //! its callers. It never prints.
 //!
 //! A chain alone cannot show that its end was cut off. [`Anchor`]s, kept elsewhere, can.
 
 mod chain;
+#[cfg(test)]
+mod chain_tests;
 mod export;
 mod ledger;
 mod record;
 mod tail;
 mod verify;
 
-pub use chain::{AuditError, Chain, Head, Origin};
+pub use chain::{AuditError, Chain, Head, Origin, State};
 pub use export::{to_csv, to_jsonl};
-pub use ledger::{Ledger, TestUse};
+pub use ledger::{Ledger, TestRows, TestUse};
 pub use record::{Action, Damage, Entry, Record};
 pub use verify::{Anchor, Fault, Verdict, verify};
 

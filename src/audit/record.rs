@@ -181,6 +181,12 @@ impl Record {
         serde_json::from_slice(line)
     }
 
+    /// Whether a line that is no record was one, or is one of another format: a JSON object that is whole. What a write
+    /// left that was cut short never is.
+    pub fn was(line: &[u8]) -> bool {
+        serde_json::from_slice::<Map<String, Value>>(line).is_ok()
+    }
+
     /// Whether a line is this record, spelled as it is written and with the hash of its content.
     pub fn is_sound(&self, line: &[u8]) -> bool {
         self.content_hash().is_ok_and(|hash| hash == self.hash) && self.line().is_ok_and(|text| text.as_bytes() == line)

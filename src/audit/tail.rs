@@ -30,7 +30,7 @@ pub struct Tail {
 pub enum TailError {
     /// The file cannot be read.
     Io(io::Error),
-    /// A line behind the last sound record is a record whose hash is not that of its content.
+    /// A line behind the last sound record is a record whose hash is not that of its content, or has other fields.
     Changed,
 }
 
@@ -89,6 +89,9 @@ fn find(bytes: &[u8], start: u64, length: u64) -> Result<Option<Tail>, TailError
             let damage = (!rest.is_empty()).then(|| damage(rest));
             let is_open = !bytes.ends_with(b"\n");
             return Ok(Some(Tail { last: Some(record), sound: length - rest.len() as u64, damage, is_open }));
+        }
+        if Record::was(line) {
+            return Err(TailError::Changed);
         }
         end = begin;
     }
@@ -165,6 +168,10 @@ mod tests {
         let (whole, _) = lines(2);
         let text = String::from_utf8(whole).expect("text");
         let changed = text.replacen("ana", "bob", 2);
+        assert!(matches!(tail(changed.as_bytes()), Err(TailError::Changed)));
+        // Nor is one with a field more.
+        let at = text.rfind("\"utc\"").expect("a field");
+        let changed = format!("{}\"note\":1,{}", &text[..at], &text[at..]);
         assert!(matches!(tail(changed.as_bytes()), Err(TailError::Changed)));
     }
 }

@@ -105,27 +105,32 @@ impl Walk {
     fn line(&mut self, line: &[u8]) -> Result<(), String> {
         self.lines += 1;
         let text = line.strip_suffix(b"\n").unwrap_or(line);
-        let Ok(record) = Record::parse(text) else {
-            if self.junk.is_empty() {
-                self.junk_line = self.lines;
+        let record = match Record::parse(text) {
+            Ok(record) => record,
+            Err(error) if Record::was(text) => return Err(foreign(text, &error)),
+            Err(_) => {
+                if self.junk.is_empty() {
+                    self.junk_line = self.lines;
+                }
+                self.junk.extend_from_slice(line);
+                return Ok(());
             }
-            self.junk.extend_from_slice(line);
-            return Ok(());
         };
         if record.schema_version != SCHEMA_VERSION {
             let version = record.schema_version;
             return Err(format!("its format has version {version}; this clinpipe knows {SCHEMA_VERSION}"));
         }
         if !record.is_sound(text) {
-            let content = record.content_hash().map_or_else(|error| error.to_string(), |hash| hash.short());
-            return Err(format!(
-                "record {} was changed after it was written: its hash is {}…, its content gives {content}…",
-                record.seq,
-                record.hash.short()
-            ));
+            return Err(unsound(&record));
         }
-        self.follows(&record)?;
-        self.vouches(&record)?;
+        // What is no record comes first: it explains a number that is missing behind it.
+        if self.junk.is_empty() {
+            self.follows(&record)?;
+            self.vouches(&record)?;
+        } else {
+            self.vouches(&record)?;
+            self.follows(&record)?;
+        }
         if self.verdict.last.as_ref().is_some_and(|last| record.utc < last.utc) {
             let note = format!("record {} is dated before the one it follows: the clock was set back", record.seq);
             self.verdict.notes.push(note);
@@ -171,8 +176,10 @@ impl Walk {
                 return Ok(());
             }
             self.lines = self.junk_line;
+            let next = self.verdict.last.as_ref().map_or(0, |last| last.seq + 1);
+            let was = if record.seq == next + 1 { format!("; record {next} stood there") } else { String::new() };
             return Err(format!(
-                "{} bytes that are no record, which the record after them does not know of",
+                "{} bytes that are no record, which the record after them does not know of{was}",
                 junk.len()
             ));
         };
@@ -229,4 +236,37 @@ impl Walk {
         }
         self.verdict
     }
+}
+
+/// What is wrong with a line that is JSON and no record of this format.
+fn foreign(line: &[u8], error: &serde_json::Error) -> String {
+    let version =
+        serde_json::from_slice::<serde_json::Value>(line).ok().and_then(|line| line["schema_version"].as_u64());
+    match version {
+        Some(version) if version != u64::from(SCHEMA_VERSION) => {
+            format!("its format has version {version}; this clinpipe knows {SCHEMA_VERSION}")
+        }
+        _ => format!("the record was changed after it was written: {error}"),
+    }
+}
+
+/// What is wrong with a record whose line is not what its hash was taken of.
+fn unsound(record: &Record) -> String {
+    let content = match record.content_hash() {
+        Ok(content) => content,
+        Err(error) => return format!("record {} was changed after it was written: {error}", record.seq),
+    };
+    if content == record.hash {
+        return format!(
+            "record {} was changed after it was written: it says the same, but its line is spelled otherwise (blanks, a \
+             carriage return, another order of the fields)",
+            record.seq
+        );
+    }
+    format!(
+        "record {} was changed after it was written: its hash is {}…, its content gives {}…",
+        record.seq,
+        record.hash.short(),
+        content.short()
+    )
 }

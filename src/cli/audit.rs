@@ -136,7 +136,8 @@ fn show(chain: &Chain, args: &ShowArgs, output: &Output) -> anyhow::Result<Exit>
     }
     for test in &tests {
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "\ntest rows {}: {}", human::brief(&test.rows, 13), test.sentence());
+        let name = if test.content.is_empty() { &test.rows } else { &test.content };
+        let _ = writeln!(text, "\ntest rows {}: {}", human::brief(name, 13), test.sentence());
     }
     output.data(&text)?;
     Ok(Exit::Done)
@@ -155,7 +156,7 @@ fn what(record: &Record) -> String {
         parts.map(|(key, names)| format!("{key} {names}")).collect::<Vec<_>>().join("; ")
     };
     match record.action {
-        Action::Run => list(&["failed", "interrupted", "ran", "restored", "recovered"]),
+        Action::Run => list(&["failed", "interrupted", "ran", "restored", "recovered", "unrecorded"]),
         Action::Commit => list(&["accepted"]),
         Action::Gate | Action::MetricsGate => match details.get("passed") {
             Some(Value::Bool(true)) => "passed".to_owned(),
@@ -167,7 +168,8 @@ fn what(record: &Record) -> String {
         }
         Action::TestEvaluation => {
             let short = |key: &str| human::brief(details.get(key).and_then(Value::as_str).unwrap_or_default(), 13);
-            format!("bundle {} on rows {}", short("bundle"), short("rows"))
+            let rows = if details.contains_key("content") { "content" } else { "rows" };
+            format!("bundle {} on rows {}", short("bundle"), short(rows))
         }
         Action::Recovery => {
             format!("{} bytes of a write that was cut short", details.get("bytes").unwrap_or(&Value::Null))

@@ -36,7 +36,7 @@ pub(super) fn run(global: &Global, args: &CommitArgs, output: &Output) -> anyhow
     if !output.is_quiet() {
         output.data(&text(&report))?;
     }
-    let recorded = recording::record_commit(&opened, &report, args.force);
+    let recorded = recording::record_commit(&opened, &report, &workspace.current_lock()?, args.force);
     Ok(recording::concluded(recorded.err(), Exit::Done, "the lock has what was committed", output))
 }
 

@@ -16,13 +16,13 @@ use super::args::ReproArgs;
 use super::exit::Exit;
 use super::output::Output;
 use super::project::Opened;
-use crate::audit::{Action, AuditError, Chain, Entry, Head, Ledger, Origin};
+use crate::audit::{Action, AuditError, Chain, Entry, Head, Ledger, Origin, TestRows};
 use crate::config::{StageDef, Work};
 use crate::key::Digest;
 use crate::metrics::GateReport;
 use crate::sched::events::Outcome;
 use crate::sched::{AcceptReport, LockChange, RunReport};
-use crate::store::Store;
+use crate::store::{Lock, Store};
 use crate::util::{RelPath, utc};
 
 /// The variable that says who acts.
@@ -35,6 +35,8 @@ pub(super) struct Known {
     pub test_use: Option<String>,
     /// The last record.
     pub head: Option<String>,
+    /// What is wrong with the chain before it.
+    pub warning: Option<String>,
 }
 
 /// The chain of a project.
@@ -75,10 +77,15 @@ pub(super) fn record_run(
     }
     let chain = chain(opened);
     let evaluated = evaluated(opened, report);
-    let (head, ledger) = match run {
+    let state = match run {
         None if evaluated.is_empty() => return Ok(Known::default()),
         None => chain.state()?,
-        Some(run) => {
+        Some(mut run) => {
+            // A chain that cannot be read cannot be continued either, which appending says better.
+            let unrecorded = chain.state().map(|state| unrecorded(report, &run, &state.ledger)).unwrap_or_default();
+            if !unrecorded.is_empty() {
+                run.details.insert("unrecorded".to_owned(), Value::from(unrecorded));
+            }
             let mut entries = vec![run];
             entries.extend(gate_entries(opened, report));
             entries.extend(waiver_entries(opened, report));
@@ -87,8 +94,12 @@ pub(super) fn record_run(
         }
     };
     Ok(Known {
-        test_use: evaluated.first().and_then(|test| ledger.test_use(&test.rows)).map(|used| used.sentence()),
-        head: head.map(|head: Head| format!("record {}, {}", head.seq, head.hash)),
+        test_use: evaluated.first().and_then(|test| state.ledger.test_use(&test.rows)).map(|used| used.sentence()),
+        warning: state.fault.map(|fault| {
+            let line = fault.line.map(|line| format!(" (line {line})")).unwrap_or_default();
+            format!("the audit chain does not hold together{line}: {}; see `clinpipe audit verify`", fault.message)
+        }),
+        head: state.head.map(|head: Head| format!("record {}, {}", head.seq, head.hash)),
     })
 }
 
@@ -152,6 +163,19 @@ fn recovered(report: &RunReport) -> Map<String, Value> {
             && report.committed.stages.get(*name).is_none_or(|old| (old.key, &old.outs) != (record.key, &record.outs))
     });
     stages.map(|(name, record)| (name.0.clone(), Value::from(record.key.to_string()))).collect()
+}
+
+/// Stages whose result is in the lock although no record tells of it: from a run that was killed between its lock and
+/// its record, from an edit, or from a lock that came with the project, whose chain stayed elsewhere.
+fn unrecorded(report: &RunReport, run: &Entry, known: &Ledger) -> Map<String, Value> {
+    let said = |name: &str| {
+        let kinds = ["ran", "restored", "recovered"].into_iter().filter_map(|kind| run.details.get(kind)?.as_object());
+        kinds.into_iter().any(|stages| stages.contains_key(name))
+    };
+    let keys = report.lock.stages.iter().map(|(name, record)| (name.0.clone(), record.key.to_string()));
+    keys.filter(|(name, key)| !said(name) && !known.has_result(name, key))
+        .map(|(name, key)| (name, Value::from(key)))
+        .collect()
 }
 
 /// The stages of a built-in that are up to date after this run, with how they ended.
@@ -225,8 +249,8 @@ fn waiver(finding: &Value) -> Option<Entry> {
 struct Evaluated {
     /// The file that says so.
     file: String,
-    /// The digest of the rows.
-    rows: String,
+    /// The rows.
+    rows: TestRows,
     /// The digest of the model.
     bundle: String,
 }
@@ -241,9 +265,10 @@ fn evaluated(opened: &Opened, report: &RunReport) -> Vec<Evaluated> {
 
 fn evaluation(path: &RelPath, metrics: &Value) -> Option<Evaluated> {
     let evaluated = metrics.get("evaluated")?;
-    let rows = evaluated["rows"].as_str().or_else(|| evaluated["rows"]["row_ids"].as_str())?;
+    let ids = evaluated["rows"].as_str().or_else(|| evaluated["rows"]["row_ids"].as_str())?;
+    let rows = TestRows { ids: ids.to_owned(), content: evaluated["content"].as_str().unwrap_or_default().to_owned() };
     let bundle = evaluated["bundle"].as_str()?;
-    Some(Evaluated { file: path.to_string(), rows: rows.to_owned(), bundle: bundle.to_owned() })
+    Some(Evaluated { file: path.to_string(), rows, bundle: bundle.to_owned() })
 }
 
 /// Records what `metrics diff --gate` decided about two states.
@@ -263,14 +288,23 @@ pub(super) fn record_gate(
 }
 
 /// Records what `commit` took as it is.
-pub(super) fn record_commit(opened: &Opened, report: &AcceptReport, force: bool) -> Result<(), AuditError> {
+pub(super) fn record_commit(
+    opened: &Opened,
+    report: &AcceptReport,
+    lock: &Lock,
+    force: bool,
+) -> Result<(), AuditError> {
     if report.accepted.is_empty() {
         return Ok(());
     }
     let mut entry = Entry::new(Action::Commit, opened.project.pipeline.file.as_str());
     let accepted: Map<String, Value> =
         report.accepted.iter().map(|(name, reasons)| (name.0.clone(), json!(reasons))).collect();
+    let key = |name| lock.stages.get(name).map(|record| Value::from(record.key.to_string()));
+    let keys: Map<String, Value> =
+        report.accepted.iter().filter_map(|(name, _)| Some((name.0.clone(), key(name)?))).collect();
     entry.details.insert("accepted".to_owned(), Value::from(accepted));
+    entry.details.insert("keys".to_owned(), Value::from(keys));
     entry.details.insert("force".to_owned(), Value::Bool(force));
     chain(opened).append(&origin(opened), vec![entry]).map(drop)
 }

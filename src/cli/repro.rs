@@ -50,6 +50,9 @@ pub(super) fn run(global: &Global, args: &ReproArgs, output: &Output) -> anyhow:
     }
     let report = execute(&opened, &selected, args, output)?;
     let recorded = recording::record_run(&opened, &report, args, !args.json && !output.is_quiet());
+    if let Ok(Known { warning: Some(warning), .. }) = &recorded {
+        output.talk(&format!("warning: {warning}"));
+    }
     if args.json {
         let stages = report.stages.iter().map(|(name, stage)| {
             let outcome = StageOutcome { outcome: stage.outcome, seconds: stage.seconds, detail: &stage.detail };

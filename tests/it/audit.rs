@@ -1,10 +1,11 @@
 //! The audit chain: what is written, by whom, and that no change of it goes unseen.
 
-use std::fs;
+use std::fs::{self, File};
 use std::process::Stdio;
 use std::thread::sleep;
 use std::time::{Duration, SystemTime};
 
+use rustix::fs::{FlockOperation, flock};
 use serde_json::{Value, json};
 
 use crate::chance::Chance;
@@ -34,6 +35,10 @@ fn with_records(count: usize) -> Project {
 fn records(project: &Project) -> Vec<Value> {
     let shown = project.run(&["audit", "show", "--json", "--limit", "100000"]).succeeds().json();
     shown["records"].as_array().unwrap().clone()
+}
+
+fn records_of(chain: &str) -> Vec<Value> {
+    chain.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 #[test]
@@ -99,6 +104,11 @@ fn an_output_taken_as_it_is_is_recorded() {
     let last = records(&project).pop().unwrap();
     assert_eq!(last["action"], json!("commit"));
     assert!(last["details"]["accepted"].as_object().unwrap().contains_key("b"), "{last}");
+    // What it took is recorded: the next run finds nothing that is not.
+    project.write("pipeline.yaml", &(TWO.to_owned() + "  c: {cmd: cat b > c, deps: [b], outs: [c]}\n"));
+    project.run(&["repro"]).succeeds();
+    let last = records(&project).pop().unwrap();
+    assert_eq!(last["details"]["unrecorded"], Value::Null, "{last}");
 }
 
 /// Every way to change what was written, with what the message must say.
@@ -114,10 +124,17 @@ fn every_change_is_found_with_its_line() {
     let swapped = [lines[0], lines[2], lines[1], lines[3], lines[4]];
     let doubled = [lines[0], lines[1], lines[1], lines[2], lines[3], lines[4]];
     let edited = lines[2].replace("\"seq\":2", "\"seq\": 2");
+    let more = lines[2].replacen('{', "{\"aside\":1,", 1);
+    let broken = lines[2].replacen('"', "", 1);
+    let ended = format!("{}\r", lines[2]);
+    let with = |line: &str| join(&[lines[0], lines[1], line, lines[3], lines[4]]);
     let blank = [lines[0], lines[1], "", lines[2], lines[3], lines[4]];
     let cases = [
         ("edit", whole.replacen("pipeline.yaml", "pipeline.yuml", 1), 1, "record 0 was changed"),
         ("respelled", join(&[lines[0], lines[1], &edited, lines[3], lines[4]]), 3, "record 2 was changed"),
+        ("a field more", with(&more), 3, "was changed after it was written: unknown field `aside`"),
+        ("carriage return", with(&ended), 3, "it says the same, but its line is spelled otherwise"),
+        ("no JSON", with(&broken), 3, "record 2 stood there"),
         ("deletion", join(&[&lines[..1], &lines[2..]].concat()), 2, "record 1 is missing after record 0"),
         ("longer deletion", join(&[&lines[..1], &lines[4..]].concat()), 2, "records 1 to 3 are missing"),
         ("cut beginning", join(&lines[1..]), 1, "record 0 is missing at the beginning"),
@@ -195,6 +212,72 @@ fn a_changed_end_is_not_continued_and_the_results_stay() {
     assert!(run.stderr.contains("not in the audit chain") && run.stderr.contains("audit verify"), "{}", run.stderr);
     assert_eq!((project.read("b"), project.read(CHAIN)), ("new\n".to_owned(), changed));
     project.run(&["status", "--check"]).succeeds();
+}
+
+/// An edited record must not pass for a write that was cut short.
+#[test]
+fn an_end_with_a_field_more_is_not_continued_either() {
+    let project = with_records(2);
+    let text = project.read(CHAIN);
+    let at = text.rfind("\"utc\"").unwrap();
+    project.write(CHAIN, &format!("{}\"note\":1,{}", &text[..at], &text[at..]));
+    project.write("in", "new\n");
+    let run = project.run(&["repro"]).exits(4);
+    assert!(run.stderr.contains("was changed after it was written"), "{}", run.stderr);
+}
+
+#[test]
+fn a_run_says_that_a_short_chain_was_changed_before_its_end() {
+    let project = with_records(3);
+    project.write(CHAIN, &project.read(CHAIN).replacen("pipeline.yaml", "pipeline.yuml", 1));
+    // A run without work does not look.
+    assert!(!project.run(&["repro"]).succeeds().stderr.contains("audit chain"));
+    project.write("in", "new\n");
+    let run = project.run(&["repro"]).succeeds();
+    let said = run.stderr.lines().find(|line| line.starts_with("warning: the audit chain")).unwrap_or_default();
+    assert!(said.contains("line 1") && said.contains("record 0 was changed"), "{}", run.stderr);
+    assert_eq!(records(&project).len(), 4);
+}
+
+/// Whoever holds the chain keeps a run from its record, not from its lock: there it is killed.
+#[test]
+fn a_run_killed_between_its_lock_and_its_record_is_told_by_the_next() {
+    let project = with_records(1);
+    let lock = project.read("lockfiles/pipeline.lock");
+    let chain = File::open(project.path(CHAIN)).unwrap();
+    flock(&chain, FlockOperation::LockExclusive).unwrap();
+    project.write("in", "new\n");
+    let mut run = project.command(&["-q", "repro"]).stderr(Stdio::null()).spawn().unwrap();
+    // The kernel lists those who wait for a lock with an arrow.
+    let waits = |pid: u32| {
+        let locks = fs::read_to_string("/proc/locks").unwrap();
+        locks.lines().any(|line| line.contains("->") && line.split_whitespace().any(|word| word == pid.to_string()))
+    };
+    while !waits(run.id()) {
+        assert!(run.try_wait().unwrap().is_none(), "the run ended without its record");
+        sleep(Duration::from_millis(5));
+    }
+    assert_ne!(project.read("lockfiles/pipeline.lock"), lock);
+    run.kill().unwrap();
+    run.wait().unwrap();
+    drop(chain);
+    let before = project.read(CHAIN);
+    // Nothing is left to do, so nothing is written.
+    project.run(&["repro"]).succeeds();
+    assert_eq!(project.read(CHAIN), before);
+    project.write("pipeline.yaml", &(TWO.to_owned() + "  c: {cmd: cat b > c, deps: [b], outs: [c]}\n"));
+    project.run(&["repro"]).succeeds();
+    let names = |record: &Value, kind: &str| -> Vec<String> {
+        record["details"][kind].as_object().map(|stages| stages.keys().cloned().collect()).unwrap_or_default()
+    };
+    let last = records(&project).pop().unwrap();
+    assert_eq!(names(&last, "ran"), ["c"]);
+    assert_eq!(names(&last, "unrecorded"), ["a", "b"]);
+    // Told once.
+    project.write("in", "newer\n");
+    project.run(&["repro"]).succeeds();
+    assert!(names(&records(&project).pop().unwrap(), "unrecorded").is_empty());
+    project.run(&["audit", "verify"]).succeeds();
 }
 
 #[test]
@@ -313,13 +396,12 @@ fn a_second_model_on_the_same_rows_makes_them_development_rows() {
     let again = repro(&["--set", "train.models=[gbdt]"]).succeeds().stdout;
     assert!(again.contains("up to date") && again.contains("2 models"), "{again}");
     assert_eq!(project.read("study/lockfiles/audit.jsonl"), before);
-    let actions: Vec<String> = before
-        .lines()
-        .map(|line| {
-            let record: Value = serde_json::from_str(line).unwrap();
-            record["action"].as_str().unwrap().to_owned()
-        })
-        .collect();
+    let actions: Vec<String> =
+        records_of(&before).iter().map(|record| record["action"].as_str().unwrap().to_owned()).collect();
     assert_eq!(actions.iter().filter(|action| *action == "gate").count(), 2, "{actions:?}");
+    // Rows are told by their ids and by what they say.
+    let tested = records_of(&before).into_iter().filter(|record| record["action"] == json!("test_evaluation"));
+    let content: Vec<Value> = tested.map(|record| record["details"]["content"].clone()).collect();
+    assert!(content.len() == 2 && content[0] == content[1] && content[0].is_string(), "{content:?}");
     project.run(&["-C", "study", "audit", "verify"]).succeeds();
 }

@@ -40,7 +40,7 @@ impl Predicted {
         let evidence = Evidence {
             data: "synthetic".to_owned(),
             model: String::new(),
-            evaluated: Evaluated { bundle: String::new(), rows: Fingerprint::new([]) },
+            evaluated: Evaluated { bundle: String::new(), rows: Fingerprint::new([]), content: String::new() },
             frozen: FrozenThreshold {
                 value: threshold,
                 policy: PolicyKind::Fbeta,

@@ -65,6 +65,9 @@ pub struct Evaluated {
     pub bundle: String,
     /// The test rows.
     pub rows: Fingerprint,
+    /// BLAKE3, in hex, of what those rows say: patients, outcomes and the columns of the schema. Another data file with
+    /// the same row ids gives another one.
+    pub content: String,
 }
 
 /// How intervals were made.

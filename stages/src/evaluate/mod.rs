@@ -10,6 +10,7 @@ mod agreement_tests;
 mod alone;
 mod assemble;
 mod bootstrap;
+mod content;
 mod curves;
 mod detail;
 mod document;
@@ -259,7 +260,11 @@ fn source(bundle: &Bundle, new: Option<&NewRows>) -> String {
 
 /// Which model met which rows.
 fn evaluated(bundle: &Bundle, rows: &TestRows) -> Evaluated {
-    Evaluated { bundle: bundle.digest().to_owned(), rows: Fingerprint::new(rows.row_ids.iter().copied()) }
+    Evaluated {
+        bundle: bundle.digest().to_owned(),
+        rows: Fingerprint::new(rows.row_ids.iter().copied()),
+        content: content::digest(&rows.patients, &rows.y, &rows.raw),
+    }
 }
 
 fn pick<T: Clone>(values: &[T], order: &[usize]) -> Vec<T> {

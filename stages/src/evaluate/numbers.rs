@@ -316,7 +316,8 @@ mod tests {
             })
             .collect();
         let intervals = Intervals { confidence: 0.9, resamples: resamples.len(), one_row_per_patient: true };
-        let evaluated = Evaluated { bundle: String::new(), rows: crate::train::Fingerprint::new([]) };
+        let evaluated =
+            Evaluated { bundle: String::new(), rows: crate::train::Fingerprint::new([]), content: String::new() };
         let subject = Subject { evaluated, data: "synthetic", model };
         let patients: Vec<String> = (0..sample.y.len()).map(|row| row.to_string()).collect();
         sample.report(&resamples, intervals, &Clusters::new(&patients), subject)
