@@ -127,13 +127,14 @@ impl Case<'_> {
 
     /// TP/n − FP/n · w with w = t/(1 − t).
     fn net_benefit(&self, range: Interval, tp: f64, n: f64) -> Option<Interval> {
-        let any = Interval::new(0.0, f64::INFINITY);
-        let Some(threshold) = self.threshold.filter(|threshold| threshold.hi < 1.0) else { return Some(any) };
-        let weight = |t: f64| t / (1.0 - t);
         let (least, most) = (tp - range.hi * n, tp - range.lo * n);
+        // False alarms never add to it, whatever they weigh.
         if most < -1e-9 * n.max(1.0) {
             return None;
         }
+        let any = Interval::new(0.0, f64::INFINITY);
+        let Some(threshold) = self.threshold.filter(|threshold| threshold.hi < 1.0) else { return Some(any) };
+        let weight = |t: f64| t / (1.0 - t);
         Some(Interval::new(
             least.max(0.0) / weight(threshold.hi).max(f64::MIN_POSITIVE),
             over(most.max(0.0), weight(threshold.lo)),

@@ -6,7 +6,7 @@
 //! away.
 
 use super::case::{Case, Exhausted, UNBOUNDED};
-use super::finding::{Finding, Level, Report};
+use super::finding::{Finding, Level, Report, Unchecked};
 use super::interval::{Interval, ceil, floor};
 use super::samples::Universe;
 use super::stated::Stated;
@@ -74,7 +74,7 @@ pub(super) fn check(claims: &Claims, universes: &[Universe], report: &mut Report
         let pairs: Vec<(Option<u64>, u64)> = match universe {
             Universe::Pairs(pairs) => pairs.iter().map(|(n, events)| (Some(*n), *events)).collect(),
             Universe::Events(events) => events.iter().map(|events| (None, *events)).collect(),
-            Universe::Unknown => continue,
+            Universe::TooMany | Universe::Refuted | Universe::Unknown => continue,
         };
         let places: Vec<(usize, usize)> = claims
             .models
@@ -96,11 +96,12 @@ pub(super) fn check(claims: &Claims, universes: &[Universe], report: &mut Report
                 }
             }
             Outcome::Clash(findings) => findings.into_iter().for_each(|finding| report.push(finding)),
-            Outcome::TooMuch => report.unchecked.push(format!(
-                "whether whole numbers of patients give the rates on sample {}: too many numbers of rows and events are \
-                 possible",
-                claims.samples[sample].name
-            )),
+            Outcome::TooMuch => report.unchecked.push(Unchecked {
+                check: "whole patients",
+                subject: format!("sample {}", claims.samples[sample].name),
+                why: "too many numbers of rows and events are possible".to_owned(),
+                needed: if claims.samples[sample].events.is_some() { "" } else { "events of the sample" }.to_owned(),
+            }),
         }
     }
     corners

@@ -9,7 +9,7 @@ use super::types::Claims;
 use crate::config::Span;
 
 /// The version of the JSON document.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -82,6 +82,19 @@ impl Finding {
     }
 }
 
+/// A check that could not be made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unchecked {
+    /// Which check.
+    pub check: &'static str,
+    /// Of what.
+    pub subject: String,
+    /// Why not.
+    pub why: String,
+    /// Which number would let it be made; empty when none would.
+    pub needed: String,
+}
+
 /// The answer about a claims file.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
@@ -93,8 +106,8 @@ pub struct Report {
     pub numbers: usize,
     /// What was found, the impossible first.
     pub findings: Vec<Finding>,
-    /// What could not be checked, and why.
-    pub unchecked: Vec<String>,
+    /// What could not be checked.
+    pub unchecked: Vec<Unchecked>,
 }
 
 impl Report {
@@ -165,20 +178,26 @@ impl Report {
             text.push('\n');
         }
         for unchecked in &self.unchecked {
-            let _ = writeln!(text, "not checked: {unchecked}");
+            let Unchecked { check, subject, why, needed } = unchecked;
+            let _ = writeln!(text, "not checked: {subject} ({check})\n  so: {why}");
+            if !needed.is_empty() {
+                let _ = writeln!(text, "  needed: {needed}");
+            }
+            text.push('\n');
         }
         let plural = |count: usize, one: &str, more: &str| {
             if count == 1 { format!("1 {one}") } else { format!("{count} {more}") }
         };
-        let _ = match (self.count(Level::Impossible), self.count(Level::Questionable)) {
-            (0, 0) => writeln!(text, "{}: no contradiction found", plural(self.numbers, "number", "numbers")),
-            (impossible, questionable) => writeln!(
-                text,
-                "{}: {}, {questionable} questionable",
-                plural(self.numbers, "number", "numbers"),
-                plural(impossible, "contradiction", "contradictions"),
-            ),
-        };
+        let mut sum = vec![match (self.count(Level::Impossible), self.count(Level::Questionable)) {
+            (0, 0) => "no contradiction found".to_owned(),
+            (impossible, questionable) => {
+                format!("{}, {questionable} questionable", plural(impossible, "contradiction", "contradictions"))
+            }
+        }];
+        if !self.unchecked.is_empty() {
+            sum.push(format!("{} not made", plural(self.unchecked.len(), "check", "checks")));
+        }
+        let _ = writeln!(text, "{}: {}", plural(self.numbers, "number", "numbers"), sum.join(", "));
         text
     }
 }

@@ -9,11 +9,17 @@
 //! Pure functions from text to findings. This room reads no files and knows nothing of pipelines or of clinpipe's own
 //! results; those are claims like any others.
 
+mod area;
+#[cfg(test)]
+mod attack_tests;
+mod bounds;
 mod case;
 mod cells;
 mod finding;
+mod gaps;
 mod interval;
 mod money;
+mod order;
 mod policy;
 mod read;
 mod relations;
@@ -24,7 +30,7 @@ mod stated;
 mod tests;
 mod types;
 
-pub use finding::{Finding, Level, Report, SCHEMA_VERSION};
+pub use finding::{Finding, Level, Report, SCHEMA_VERSION, Unchecked};
 pub use stated::Stated;
 pub use types::Claims;
 
@@ -43,11 +49,14 @@ pub fn check(source: &Source) -> Result<Report, ConfigErrors> {
 /// once and not by every check that meets it later.
 fn check_claims(mut claims: Claims) -> Report {
     let mut report = Report::new(&claims);
+    bounds::check(&mut claims, &mut report);
     policy::check(&claims, &mut report);
     relations::check(&mut claims, &mut report);
     let universes: Vec<Universe> = samples::universes(&claims, &mut report);
+    area::check(&mut claims, &universes, &mut report);
     let corners = cells::check(&claims, &universes, &mut report);
     roc::check(&claims, &corners, &mut report);
     money::check(&claims, &mut report);
+    gaps::list(&claims, &universes, &mut report);
     report.finish()
 }

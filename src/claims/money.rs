@@ -165,7 +165,7 @@ fn relatives(change: &Change, report: &mut Report) {
     };
     let (a, b) = (from.range(), to.range());
     if a.lo <= 0.0 {
-        return;
+        return of_nothing(change, from, to, report);
     }
     let signed = Interval::map2(a, b, |a, b| b / a - 1.0);
     for stated in &change.relative {
@@ -191,6 +191,30 @@ fn relatives(change: &Change, report: &mut Report) {
         finding =
             finding.arithmetic(format!("({} − {}) / {} = {:.1} %{base}", to.text, from.text, from.text, 100.0 * share));
         report.push(finding.possible(format!("{:.1} %", 100.0 * share)));
+    }
+}
+
+/// A relative change from 0 is none. Only a small value that was rounded to 0 has one, and a large one.
+fn of_nothing(change: &Change, from: &Stated, to: &Stated, report: &mut Report) {
+    let (a, b) = (from.range(), to.range());
+    if a.hi <= 0.0 && from.value < 0.0 {
+        return;
+    }
+    for stated in &change.relative {
+        let least = if a.hi > 0.0 && b.lo > 0.0 { b.lo / a.hi - 1.0 } else { f64::NEG_INFINITY };
+        let level =
+            if stated.range().hi < least - 1e-9 || a.hi <= 0.0 { Level::Impossible } else { Level::Questionable };
+        let finding = Finding::new(level, "percentage base", &change.what, stated.span)
+            .number("from", from)
+            .number("to", to)
+            .number("relative", stated);
+        let rounded = if least.is_finite() {
+            format!("; if {} was rounded, it is at least {:.0} %", from.text, 100.0 * least)
+        } else {
+            String::new()
+        };
+        let text = format!("a change from {} is not a share of it{rounded}", from.text);
+        report.push(finding.arithmetic(text).possible("the difference alone, or more digits of `from`"));
     }
 }
 

@@ -21,6 +21,8 @@ const MODEL: &[&str] = &["name", "sample", "auroc", "points"];
 const COSTS: &[&str] = &["false_positive", "false_negative", "true_positive", "true_negative"];
 const CHANGE: &[&str] = &["what", "from", "to", "difference", "relative"];
 const NUMBER: &[&str] = &["value", "low", "high", "within"];
+/// Beyond so many rows, whole numbers of patients no longer bound what is published.
+const MOST_ROWS: f64 = 1e9;
 const PROJECTED: [&str; 5] = ["tp", "fp", "tn", "fn", "cost"];
 
 struct Reader<'a> {
@@ -170,20 +172,24 @@ impl Reader<'_> {
         self.number(value, key)
     }
 
-    /// A share: between 0 and 1.
-    fn share(&mut self, node: &Node, key: &str) -> Option<Stated> {
-        self.given(node, key).filter(|stated| self.is_share(stated, key))
-    }
-
-    fn is_share(&mut self, stated: &Stated, key: &str) -> bool {
+    /// A threshold: between 0 and 1. Other numbers out of their range are published mistakes; this one would be a score
+    /// of another kind, to which the checks do not apply.
+    fn threshold(&mut self, node: &Node) -> Option<Stated> {
+        let stated = self.given(node, "threshold")?;
         if (0.0..=1.0).contains(&stated.value) {
-            return true;
+            return Some(stated);
         }
-        let message = format!("{key} must lie between 0 and 1, found {}", stated.text);
-        let help =
-            if stated.value > 1.0 { format!("for a percentage, write \"{} %\"", stated.text) } else { String::new() };
+        let message = format!("threshold must lie between 0 and 1, found {}", stated.text);
+        let help = if stated.value > 1.0 {
+            format!(
+                "for a percentage, write \"{} %\"; leave out the threshold of a score that is no share",
+                stated.text
+            )
+        } else {
+            String::new()
+        };
         self.fault(stated.span, message, help);
-        false
+        None
     }
 
     /// A whole number of rows.
@@ -192,7 +198,13 @@ impl Reader<'_> {
     }
 
     fn is_count(&mut self, stated: &Stated, key: &str) -> bool {
-        let is_whole = stated.value >= 0.0 && stated.value <= 1e9 && stated.value.fract() == 0.0;
+        let is_whole = stated.value >= 0.0 && stated.value.fract() == 0.0;
+        if is_whole && stated.value > MOST_ROWS {
+            let most = crate::util::human::count(MOST_ROWS as u64);
+            let message = format!("{key} {} is more than the {most} rows that are checked here", stated.text);
+            self.fault(stated.span, message, "leave it out; shares and prevalence are checked without it");
+            return false;
+        }
         if !is_whole {
             let message = format!("{key} must be a whole number of rows, found {}", stated.text);
             self.fault(stated.span, message, "give shares under flagged_share, recall, prevalence …");
@@ -227,9 +239,9 @@ impl Reader<'_> {
             name: name.to_owned(),
             n: self.count(node, "n"),
             events: self.count(node, "events"),
-            prevalence: self.share(node, "prevalence"),
+            prevalence: self.given(node, "prevalence"),
             part_of: self.sample_named(node, "part_of"),
-            share: self.share(node, "share"),
+            share: self.given(node, "share"),
             stratified,
             span,
         }
@@ -239,12 +251,12 @@ impl Reader<'_> {
         self.known(node, "a model", MODEL, false);
         let name = node.get("name").and_then(|node| self.text(node, "name")).unwrap_or_else(|| "the model".to_owned());
         let points = self.list(node, "points").iter().map(|point| self.point(&name, point)).collect();
-        Model { sample: self.sample_named(node, "sample"), auroc: self.share(node, "auroc"), points, name }
+        Model { sample: self.sample_named(node, "sample"), auroc: self.given(node, "auroc"), points, name }
     }
 
     fn point(&mut self, model: &str, node: &Node) -> Point {
         self.known(node, "a point", &["name", "threshold", "policy", "projections"], true);
-        let threshold = self.share(node, "threshold");
+        let threshold = self.threshold(node);
         let own = node.get("name").and_then(|node| self.text(node, "name"));
         let name = match (own, &threshold) {
             (Some(name), _) => format!("{model}, {name}"),
@@ -267,11 +279,7 @@ impl Reader<'_> {
                 continue;
             };
             let Some(stated) = self.number(&entry.value, &entry.key) else { continue };
-            let is_sound = if measure.is_count() {
-                self.is_count(&stated, &entry.key)
-            } else {
-                !measure.is_share() || self.is_share(&stated, &entry.key)
-            };
+            let is_sound = !measure.is_count() || self.is_count(&stated, &entry.key);
             if measures.iter().any(|(known, _)| *known == measure) {
                 let message = format!("`{}` says again what another key of the point says", entry.key);
                 self.fault(entry.key_span, message, "keep one of them");

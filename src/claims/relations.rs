@@ -6,6 +6,7 @@
 
 use super::finding::{Finding, Level, Report, lower, shown, upper};
 use super::interval::Interval;
+use super::order;
 use super::stated::Stated;
 use super::types::{Claims, Measure, Point, Sample};
 
@@ -17,7 +18,7 @@ pub(super) fn check(claims: &mut Claims, report: &mut Report) {
             intervals(point, report);
             rates(point, known.as_ref(), report);
         }
-        order(&model.points, report);
+        order::check(&model.points, report);
         if let Some(auroc) = &model.auroc {
             interval(&model.name, "auroc", auroc, report);
         }
@@ -26,9 +27,9 @@ pub(super) fn check(claims: &mut Claims, report: &mut Report) {
 
 /// A quantity that takes part in a relation: its range, and the stated numbers it comes from.
 #[derive(Debug, Clone)]
-struct Known {
-    range: Interval,
-    from: Vec<(String, Stated)>,
+pub(super) struct Known {
+    pub(super) range: Interval,
+    pub(super) from: Vec<(String, Stated)>,
 }
 
 impl Known {
@@ -54,7 +55,7 @@ fn prevalence(sample: &Sample) -> Option<Known> {
 }
 
 /// A rate, from itself or from its complement.
-fn rate(point: &Point, measure: Measure, complement: Option<Measure>) -> Option<Known> {
+pub(super) fn rate(point: &Point, measure: Measure, complement: Option<Measure>) -> Option<Known> {
     if let Some(stated) = point.get(measure) {
         return Some(Known::of(&measure.name(), stated));
     }
@@ -127,12 +128,32 @@ fn rates(point: &mut Point, prevalence: Option<&Known>, report: &mut Report) {
         refuter.test(Measure::BalancedAccuracy, &[r, s], half, "the mean of recall and specificity");
         refuter.test(Measure::Youden, &[r, s], less, "recall + specificity − 1");
     }
+    if let Some(v) = prevalence {
+        benefit(&mut refuter, v, recall.as_ref());
+    }
     if let (Some(v), Some(r), Some(s)) = (prevalence, &recall, &specificity) {
         by_prevalence(&mut refuter, v, r, s);
     }
     if let (Some(v), Some(r), Some(p)) = (prevalence, &recall, &precision) {
         by_precision(&mut refuter, v, r, p);
     }
+}
+
+/// Net benefit is true positives as a share of all rows, less what false alarms weigh.
+fn benefit(refuter: &mut Refuter<'_>, v: &Known, r: Option<&Known>) {
+    let most = v.range.hi * r.map_or(1.0, |r| r.range.hi);
+    let Some(stated) = refuter.point.get(Measure::NetBenefit).cloned() else { return };
+    if !stated.range().is_apart(Interval::new(f64::NEG_INFINITY, most)) {
+        return;
+    }
+    let mut finding = Finding::new(Level::Impossible, "rates", &refuter.point.name, stated.span);
+    for (name, number) in [Some(v), r].into_iter().flatten().flat_map(|known| &known.from) {
+        finding = finding.number(name, number);
+    }
+    let formula = if r.is_some() { "prevalence · recall" } else { "the prevalence" };
+    let text = format!("net benefit = TP/n − FP/n · t/(1 − t) is at most {formula}, {}", upper(most));
+    refuter.report.push(finding.number("net_benefit", &stated).arithmetic(text));
+    refuter.point.drop(Measure::NetBenefit);
 }
 
 /// What prevalence, recall and specificity leave to the other rates.
@@ -189,40 +210,6 @@ fn fbeta(precision: f64, recall: f64, beta: f64) -> f64 {
     let weight = beta * beta;
     let below = weight * precision + recall;
     if below > 0.0 { (1.0 + weight) * precision * recall / below } else { 0.0 }
-}
-
-/// A lower threshold of the same scores flags the same rows and more: no rate of flagged rows can fall.
-fn order(points: &[Point], report: &mut Report) {
-    for low in points {
-        for high in points {
-            let (Some(a), Some(b)) = (&low.threshold, &high.threshold) else { continue };
-            if a.range().hi >= b.range().lo {
-                continue;
-            }
-            for (measure, complement) in
-                [(Measure::Recall, Measure::FalseNegativeRate), (Measure::FalsePositiveRate, Measure::Specificity)]
-            {
-                let (Some(x), Some(y)) = (rate(low, measure, Some(complement)), rate(high, measure, Some(complement)))
-                else {
-                    continue;
-                };
-                if x.range.hi >= y.range.lo - 1e-9 {
-                    continue;
-                }
-                let name = measure.name();
-                let mut finding = Finding::new(Level::Impossible, "order of thresholds", &low.name, a.span);
-                for (name, number) in x.from.iter().chain(&y.from) {
-                    finding = finding.number(name, number);
-                }
-                let more = format!("at {} every row is flagged that is flagged at {}", a.text, b.text);
-                report.push(finding.arithmetic(more).possible(format!(
-                    "{name} at {} is at least {}",
-                    a.text,
-                    shown(y.range.lo)
-                )));
-            }
-        }
-    }
 }
 
 fn intervals(point: &Point, report: &mut Report) {

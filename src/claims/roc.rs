@@ -7,7 +7,7 @@
 //! higher lower bound, but an empirical curve need not be convex.
 
 use super::cells::{Corner, Corners};
-use super::finding::{Finding, Level, Report, lower, upper};
+use super::finding::{Finding, Level, Report, Unchecked, lower, upper};
 use super::interval::Interval;
 use super::relations::prevalence_range;
 use super::stated::Stated;
@@ -34,6 +34,14 @@ pub(super) fn check(claims: &Claims, corners: &Corners, report: &mut Report) {
                     all.push((format!("{}, projected", point.name), projected(claims, projection), corner));
                 }
             }
+        }
+        if all.iter().all(|(_, _, corner)| corner.least <= 0.0 && corner.most >= 1.0) {
+            report.unchecked.push(Unchecked {
+                check: "ROC point",
+                subject: model.name.clone(),
+                why: "no operating point is known by both recall and false positive rate".to_owned(),
+                needed: "recall with specificity, or with precision and the prevalence of the sample".to_owned(),
+            });
         }
         if let Some(finding) = single(model, auroc, &all).or_else(|| several(model, auroc, &all)) {
             report.push(finding);

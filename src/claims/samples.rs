@@ -15,7 +15,11 @@ pub(super) enum Universe {
     Pairs(Vec<(u64, u64)>),
     /// The number of rows is not known; so many events are possible.
     Events(Vec<u64>),
-    /// Nothing is known, or too much would be possible.
+    /// More are possible than are gone through.
+    TooMany,
+    /// What is stated of it contradicts itself.
+    Refuted,
+    /// There is no bound.
     Unknown,
 }
 
@@ -27,11 +31,11 @@ pub(super) fn universes(claims: &Claims, report: &mut Report) -> Vec<Universe> {
         .map(|sample| {
             let parent = sample.part_of.and_then(|parent| claims.samples.get(parent));
             let refuted = facts(sample, parent, report);
-            let universe = if refuted { Universe::Unknown } else { universe(sample, parent) };
+            let universe = if refuted { Universe::Refuted } else { universe(sample, parent) };
             if matches!(&universe, Universe::Pairs(pairs) if pairs.is_empty()) {
                 report
                     .push(impossible(sample).arithmetic("no whole numbers of rows and events agree with all of them"));
-                return Universe::Unknown;
+                return Universe::Refuted;
             }
             universe
         })
@@ -101,13 +105,13 @@ fn universe(sample: &Sample, parent: Option<&Sample>) -> Universe {
     let Some(rows) = rows else {
         let Some(range) = events(None) else { return Universe::Unknown };
         let count = range.hi - range.lo;
-        return if count < MOST_PAIRS as f64 { Universe::Events(integers(range).collect()) } else { Universe::Unknown };
+        return if count < MOST_PAIRS as f64 { Universe::Events(integers(range).collect()) } else { Universe::TooMany };
     };
     let mut pairs = Vec::new();
     for n in integers(rows) {
         let Some(range) = events(Some(n as f64)) else { return Universe::Unknown };
         if range.hi - range.lo + pairs.len() as f64 > MOST_PAIRS as f64 {
-            return Universe::Unknown;
+            return Universe::TooMany;
         }
         pairs.extend(integers(range).map(|events| (n, events)));
     }
