@@ -16,7 +16,7 @@ fn study() -> Project {
             "deps: {calibrated: artifacts/calibrated.parquet}",
             "deps: {calibrated: artifacts/calibrated.parquet, table: artifacts/clean.parquet}",
         )
-        .replace("params: [seed, tune_threshold]", "params: [seed, schema, tune_threshold]");
+        .replace("params: [seed, privacy, tune_threshold]", "params: [seed, schema, privacy, tune_threshold]");
     let stability = "
   stability:
     uses: stability

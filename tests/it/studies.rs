@@ -192,3 +192,86 @@ fn predict_says_why_and_contributions_add_up_to_the_margin() {
     }
     project.run(&["-C", "study", "predict", "data/synthetic.csv", "--top", "3"]).exits(2);
 }
+
+/// Nulls that mean "not asked for" or "not given", as docs/formats.md says of each; all others have a reason.
+const NOT_ASKED: [&str; 15] = [
+    "artifacts/bundle/features.json/group",
+    "artifacts/features.json/group",
+    "artifacts/bundle/tiers.json/levels/*/cost",
+    "artifacts/cohort.json/follow_up",
+    "artifacts/cohort.json/sample_size/outcome",
+    "artifacts/cohort.json/study/*",
+    "artifacts/explain.json/members/*/top/*/correlation",
+    "artifacts/explain.json/members/*/top/*/direction",
+    "artifacts/leakage.json/checks/*/level",
+    "artifacts/leakage.json/checks/*/tests/*/interval",
+    "artifacts/leakage.json/checks/*/tests/*/p_value",
+    "artifacts/leakage.json/findings/*/waived",
+    "artifacts/leakage.json/warnings/*/waived",
+    "artifacts/leakage.json/warnings/*/p_value",
+    "artifacts/slices.json/over_time",
+];
+
+/// Walks a document; `reasoned` says whether an object around, not the document itself, has a reason.
+fn nulls(value: &serde_json::Value, path: &str, depth: usize, reasoned: bool, found: &mut Vec<String>) {
+    match value {
+        serde_json::Value::Null if !reasoned => found.push(path.to_owned()),
+        serde_json::Value::Object(map) => {
+            let own = ["reason", "law"].iter().any(|key| map.get(*key).is_some_and(serde_json::Value::is_string));
+            for (key, inner) in map {
+                let number = key.parse::<u32>().is_ok();
+                let key = if number { "*" } else { key };
+                let covered = own && (depth > 0 || inner.is_null()) || depth > 0 && reasoned;
+                nulls(inner, &format!("{path}/{key}"), depth + 1, covered, found);
+            }
+        }
+        serde_json::Value::Array(items) => {
+            for item in items {
+                nulls(item, &format!("{path}/*"), depth + 1, reasoned, found);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Whether a path is one of a list, whose `*` stands for any one part.
+fn listed(path: &str, list: &[&str]) -> bool {
+    let same = |one: &&str| {
+        let (one, path) = (one.split('/').collect::<Vec<_>>(), path.split('/').collect::<Vec<_>>());
+        one.len() == path.len() && one.iter().zip(&path).all(|(one, part)| *one == "*" || one == part)
+    };
+    list.iter().any(same)
+}
+
+#[test]
+fn every_null_has_its_reason_and_no_page_tells_of_few_patients() {
+    for study in STUDIES {
+        let project = Project::init(study);
+        project.run(&["-C", "study", "repro", "-q"]).succeeds();
+        let mut found = Vec::new();
+        for (name, bytes) in project.files("study/artifacts") {
+            let json = std::path::Path::new(&name).extension().is_some_and(|ending| ending == "json");
+            if json && !name.contains("models/") && !name.contains("bundle/model") {
+                let document: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+                nulls(&document, &format!("artifacts/{name}"), 0, false, &mut found);
+            }
+        }
+        found.retain(|path| !listed(path, &NOT_ASKED));
+        found.dedup();
+        assert!(found.is_empty(), "{study}: null without a reason: {found:#?}");
+        let metrics: serde_json::Value = serde_json::from_str(&project.read("study/artifacts/metrics.json")).unwrap();
+        let small = metrics["small_cells"].as_array().is_some_and(|cells| !cells.is_empty());
+        assert_eq!(small, study == "stroke", "{study}: {}", metrics["at_threshold"]["counts"]);
+        for (name, at) in [("report.html", "span"), ("model_card.md", "")] {
+            let page = project.read(&format!("study/artifacts/{name}"));
+            for (key, decimals) in [("sensitivity", 3), ("specificity", 3), ("ppv", 3), ("npv", 3)] {
+                let value = metrics["at_threshold"][key]["value"].as_f64();
+                let Some(value) = value.filter(|_| small) else { continue };
+                let exact = format!("{value:.decimals$}");
+                let quoted = [format!("{exact} ("), format!(">{exact}</{at}")];
+                assert!(!quoted.iter().any(|text| page.contains(text.as_str())), "{name} tells the {key}");
+            }
+            assert_eq!(page.contains("between 0."), small, "{study}: {name} tells ranges where a cell is small");
+        }
+    }
+}

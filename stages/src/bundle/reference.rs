@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::common::frame::{Column, Frame};
-use crate::train::quantile;
+use crate::common::interval::quantile;
 
 const BINS: usize = 10;
 
@@ -87,8 +87,7 @@ impl Profile {
     fn numbers(values: &[f64]) -> Self {
         let mut sorted: Vec<f64> = values.iter().copied().filter(|value| !value.is_nan()).collect();
         sorted.sort_by(f64::total_cmp);
-        let mut edges: Vec<f64> =
-            (1..BINS).filter(|_| !sorted.is_empty()).map(|bin| quantile(&sorted, bin as f64 / BINS as f64)).collect();
+        let mut edges: Vec<f64> = (1..BINS).filter_map(|bin| quantile(&sorted, bin as f64 / BINS as f64)).collect();
         edges.dedup();
         let mut counts = vec![0; edges.len() + 1];
         for &value in &sorted {

@@ -1,25 +1,53 @@
 //! Small cells: which counts may be published, so that no table tells something about a handful of patients.
 //!
-//! A count from 1 to `min_cell` − 1 is suppressed, and so is every rate made of it. Where published sums would give it
-//! away, further counts are suppressed with it, the smallest first. Zero may be published: it is a statement about
-//! nobody. What is suppressed is null for one reason, whichever it was, because telling them apart would tell more.
+//! The rule. A count of 1 to `min_cell` − 1 patients is small. *Documents that are handed on* (pages, pictures, cards,
+//! slices, profiles, periods, selective rejection, strata, external validation) hold no small count of patients in a
+//! described group, and no number from which one follows with the others printed there:
+//!
+//! - counts that add up to something known are judged together ([`Privacy::judge`]): the small ones are suppressed, and
+//!   further ones with them, the smallest first;
+//! - a number made of a suppressed count is suppressed, its p-value, interval and gap with it. The AUROC of a group is a
+//!   whole number over twice the product of its events and non-events: with these hidden, it and the calibration fits are
+//!   told to two digits ([`Privacy::coarse`]);
+//! - of the decisions of all rows, whose rows, events and flagged rows are known, one cell gives the others. When one is
+//!   small, every number made of them is told as the range that a cell of 0 to `min_cell` allows
+//!   ([`Privacy::decisions`]).
+//!
+//! *Machine records* of the whole test or training part (metrics.json, evaluation.json, curves.csv, threshold.json,
+//! sweep.csv) keep exact headline numbers, because gates compare them, and name their small cells in `small_cells`.
+//! Groups of rows in them are joined with their neighbours until none is small ([`Privacy::joined`]).
+//!
+//! Two things are no cells of a described group: how many rows and events a whole part has, which every number needs
+//! beside it; and the steps of curves over all thresholds. Where a drawn curve would give away a range, it is coarsened
+//! ([`Privacy::unit`]).
+//!
+//! Zero may be published: it is a statement about nobody. What is suppressed is null for one reason, whichever it was,
+//! because telling them apart would tell more.
 //!
 //! Invariants, as long as a sum holds enough to hide in: in each of them the suppressed counts are none, or at least
 //! two that come to `min_cell` or more; no small count follows from the published ones by adding and subtracting, nor
-//! lies in a range narrower than `min_cell`. Equal counts give equal decisions. Nothing here may round or perturb: a
-//! published count is exact.
+//! lies in a range narrower than `min_cell`. Equal counts give equal decisions. Nothing here may perturb: a published
+//! count is exact.
 
 mod attack;
+pub mod decisions;
+pub mod levels;
 
 use std::fmt;
+use std::ops::Range;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::common::interval::Estimate;
 use crate::{ParamError, ParamSet};
 
 /// The parameter's name, for the `params` of stages.
 pub const KEY: &str = "privacy";
+
+/// Steps of coarsened numbers.
+const UNITS: [f64; 16] =
+    [1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001, 0.0005, 0.0002, 0.0001, 0.000_05, 0.000_02, 0.000_01];
 
 /// `privacy` in params.yaml.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -177,6 +205,46 @@ impl Privacy {
             State::Hidden | State::Unprinted => Cell::Suppressed,
         };
         all.counts.iter().zip(&state).map(cell).collect()
+    }
+
+    /// Joins neighbouring pieces until no group has few patients of a class; a rest at the end joins the group before
+    /// it. `people` counts the patients of each class in some of the pieces.
+    pub fn joined(self, pieces: usize, people: impl Fn(Range<usize>) -> [u64; 2]) -> Vec<Range<usize>> {
+        let sound = |range: Range<usize>| people(range).iter().all(|&count| !self.hides(count));
+        let mut groups: Vec<Range<usize>> = Vec::new();
+        let mut start = 0;
+        for end in 1..=pieces {
+            if sound(start..end) {
+                groups.push(start..end);
+                start = end;
+            }
+        }
+        while start < pieces {
+            start = groups.pop().map_or(0, |last| last.start);
+            if start == 0 || sound(start..pieces) {
+                groups.push(start..pieces);
+                start = pieces;
+            }
+        }
+        groups
+    }
+
+    /// The step in which a share of `rows` is told where its exact value would give a small count away: the least of
+    /// [`UNITS`] that stands for `min_cell` rows.
+    pub fn unit(self, rows: u64) -> f64 {
+        let least = self.min_cell as f64 / rows.max(1) as f64;
+        UNITS.into_iter().take_while(|&unit| unit >= least).last().unwrap_or(1.0)
+    }
+
+    /// An estimate of a group whose counts are hidden, to two digits: so that it fits every count, and is one number
+    /// still.
+    pub fn coarse(self, estimate: Estimate) -> Estimate {
+        let round = |value: f64| (100.0 * value).round() / 100.0;
+        let Estimate { value, low, high, method, failed_resamples, reason } = estimate;
+        let told = || format!("told to two digits: {}", self.reason());
+        let reason = reason.or_else(|| value.map(|_| told()));
+        let [value, low, high] = [value, low, high].map(|number| number.map(round));
+        Estimate { value, low, high, method, failed_resamples, reason }
     }
 
     /// Counts of one group whose total is published.

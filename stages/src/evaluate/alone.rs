@@ -7,6 +7,7 @@ use super::assemble::Evidence;
 use super::bootstrap::{Clusters, resample_with};
 use super::document::{Evaluated, FrozenThreshold, Metrics};
 use super::measures::{Buffers, Sample};
+use crate::common::privacy::Privacy;
 use crate::common::scores::Ranking;
 use crate::train::Fingerprint;
 use crate::tune_threshold::{Decision, PolicyKind};
@@ -53,6 +54,7 @@ impl Predicted {
             resamples: &resamples,
             too_few: super::enough::too_few(&clusters, Some(&sample.y)),
             confidence: 0.95,
+            privacy: Privacy::default(),
         };
         Ok(evidence.metrics())
     }

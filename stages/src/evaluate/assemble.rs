@@ -4,6 +4,7 @@ use crate::common::calibration::{Distances, Observed};
 use crate::common::decision::Counts;
 use crate::common::delong;
 use crate::common::interval::{Estimate, centred, finite, percentile, wilson};
+use crate::common::privacy::Privacy;
 use crate::common::scores::{self, Ranking};
 
 use super::bootstrap::Clusters;
@@ -18,6 +19,16 @@ use crate::common::calibration::CalibrationData;
 
 /// Costs are stated per this many rows.
 const PER: u32 = 1000;
+
+/// Where the plain logistic regression stands among the rivals.
+pub(super) const LOGISTIC: usize = 3;
+/// What metrics.json has that is made of its confusion matrix.
+const OF_LOGISTIC: [&str; 4] = [
+    "baselines.logistic.difference.expected_cost",
+    "baselines.logistic.difference.net_benefit",
+    "baselines.logistic.expected_cost",
+    "baselines.logistic.net_benefit",
+];
 
 // Why a measure can be undefined.
 const NO_ROWS: &str = "there are no rows";
@@ -54,6 +65,8 @@ pub struct Evidence<'a> {
     pub too_few: Option<String>,
     /// Level of the intervals.
     pub confidence: f64,
+    /// Which counts are too small to be published.
+    pub privacy: Privacy,
 }
 
 impl Evidence<'_> {
@@ -79,11 +92,35 @@ impl Evidence<'_> {
             calibration: self.calibration(),
             threshold: self.frozen.clone(),
             at_threshold: self.at_threshold(),
+            small_cells: self.small_cells(),
             net_benefit: self.interval(NO_ODDS, |m| m.model.net_benefit),
             expected_cost: self.expected_cost(),
             verdict: verdict::judge(&baselines, self.sample.cost.is_some(), &self.model, self.withheld()),
             baselines,
         }
+    }
+
+    /// The patients of some rows, without and with the event.
+    pub(super) fn people(&self, rows: &[usize]) -> [u64; 2] {
+        let (with, without): (Vec<usize>, Vec<usize>) = rows.iter().partition(|&&row| self.sample.y[row]);
+        [without, with].map(|rows| self.clusters.patients_of(&rows))
+    }
+
+    /// Which cells of a confusion matrix few patients are in, by the name they have in the documents.
+    pub(super) fn small(&self, flagged: &[bool]) -> Vec<&'static str> {
+        let rows = |flag: bool| (0..flagged.len()).filter(|&row| flagged[row] == flag).collect::<Vec<_>>();
+        let ([fp, tp], [tn, missed]) = (self.people(&rows(true)), self.people(&rows(false)));
+        let cells = [("fn", missed), ("fp", fp), ("tn", tn), ("tp", tp)];
+        cells.into_iter().filter(|&(_, people)| self.privacy.hides(people)).map(|(name, _)| name).collect()
+    }
+
+    /// The numbers of metrics.json that tell of few patients: cells, and what is made of those of the plain logistic
+    /// regression, whose cells are not in it.
+    fn small_cells(&self) -> Vec<String> {
+        let own = self.small(&self.sample.flagged).into_iter().map(|cell| format!("at_threshold.counts.{cell}"));
+        let few = |rival: &Rival| !self.small(&rival.flagged).is_empty();
+        let logistic = if self.sample.rivals.get(LOGISTIC).is_some_and(few) { &OF_LOGISTIC[..] } else { &[] };
+        own.chain(logistic.iter().map(|&name| name.to_owned())).collect()
     }
 
     /// The percentile interval of one measure.

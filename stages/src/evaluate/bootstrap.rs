@@ -57,6 +57,12 @@ impl Clusters {
         known.into_iter().filter(|known| *known).count()
     }
 
+    /// How many patients these rows belong to.
+    pub fn patients_of(&self, rows: &[usize]) -> u64 {
+        let patients: std::collections::BTreeSet<u32> = rows.iter().map(|&row| self.of_row[row]).collect();
+        patients.len() as u64
+    }
+
     /// Whether every patient has one row.
     pub fn single_rows(&self) -> bool {
         self.count() == self.of_row.len()

@@ -2,6 +2,7 @@
 //!
 //! Columns: curve, x, y, low, high, n. Points are thinned on the rank, never smoothed away.
 
+use std::ops::Range;
 use std::path::Path;
 
 use crate::StageError;
@@ -38,7 +39,7 @@ pub fn write(path: &Path, evidence: &Evidence) -> Result<(), StageError> {
     points.extend(smooth_calibration(evidence));
     points.extend(grouped_calibration(evidence));
     points.extend(decision(evidence));
-    points.extend(risk_distribution(sample));
+    points.extend(risk_distribution(evidence));
     let rows = points.into_iter().map(|Point { curve, x, estimate, n }| {
         let number = plot_csv::number;
         let n = n.map_or_else(String::new, |n| n.to_string());
@@ -116,18 +117,25 @@ fn decision(evidence: &Evidence) -> Vec<Point> {
     model.chain(all).collect()
 }
 
-/// Counts of predictions in equal bins, by outcome: the x is the bin's lower edge, the last bin includes 1.
-fn risk_distribution(sample: &Sample) -> Vec<Point> {
-    let mut bins = [[0_u64; RISK_BINS]; 2];
-    for (&p, &y) in sample.p.iter().zip(&sample.y) {
-        bins[usize::from(y)][((p * RISK_BINS as f64) as usize).min(RISK_BINS - 1)] += 1;
+/// Rows in equal bins of the prediction, by outcome: the x is the bin's lower edge, the last bin includes 1. Bins are
+/// joined with their neighbours until none has few patients of an outcome; each of them then shows its even part of the
+/// share, and the rows of all.
+fn risk_distribution(evidence: &Evidence) -> Vec<Point> {
+    let sample = evidence.sample;
+    let mut bins = vec![Vec::new(); RISK_BINS];
+    for (row, &p) in sample.p.iter().enumerate() {
+        bins[((p * RISK_BINS as f64) as usize).min(RISK_BINS - 1)].push(row);
     }
+    let rows = |range: Range<usize>| bins[range].concat();
+    let joined = evidence.privacy.joined(RISK_BINS, |range| evidence.people(&rows(range)));
     let mut points = Vec::new();
-    for (curve, counts) in [("risk_without_event", bins[0]), ("risk_with_event", bins[1])] {
-        let total: u64 = counts.iter().sum();
-        for (bin, &count) in counts.iter().enumerate().filter(|_| total > 0) {
-            let share = Point::bare(curve, bin as f64 / RISK_BINS as f64, count as f64 / total as f64);
-            points.push(Point { n: Some(count), ..share });
+    for (curve, event) in [("risk_without_event", false), ("risk_with_event", true)] {
+        let total = sample.y.iter().filter(|&&y| y == event).count();
+        for range in joined.iter().filter(|_| total > 0) {
+            let count = rows(range.clone()).into_iter().filter(|&row| sample.y[row] == event).count();
+            let share = count as f64 / total as f64 / range.len() as f64;
+            let point = |bin: usize| Point::bare(curve, bin as f64 / RISK_BINS as f64, share);
+            points.extend(range.clone().map(|bin| Point { n: Some(count as u64), ..point(bin) }));
         }
     }
     points

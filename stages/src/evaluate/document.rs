@@ -47,6 +47,10 @@ pub struct Metrics {
     pub threshold: FrozenThreshold,
     /// What happens at the threshold.
     pub at_threshold: AtThreshold,
+    /// Dotted paths of the numbers above and below that tell of fewer than `privacy.min_cell` patients, or are made of
+    /// such a count: whoever hands this file on should know.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub small_cells: Vec<String>,
     /// Net benefit per row at the threshold.
     pub net_benefit: Estimate,
     /// Mean cost of decisions at the threshold.

@@ -83,7 +83,7 @@ impl Stage for Evaluate {
     }
 
     fn version(&self) -> u32 {
-        5
+        6
     }
 
     fn about(&self) -> &'static str {
@@ -221,6 +221,7 @@ fn events(
         resamples: &resamples,
         too_few: enough::too_few(&clusters, Some(&sample.y)),
         confidence: params.confidence,
+        privacy: Privacy::parse(context.params())?,
     };
     canonical_json::write(context.output("metrics")?, &evidence.metrics())?;
     if let Some(path) = context.output_opt("evaluation") {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::slices::cut::{Cut, Draw};
 use super::slices::levels::{MISSING, of_time};
-use super::slices::refit::Design;
+use super::slices::trend::Design;
 use super::slices::{Answers, OverTime, Setting, Slice, two_sided};
 use crate::ParamError;
 use crate::common::frame::{Column, Frame};
@@ -41,6 +41,9 @@ pub struct Trend {
     pub p: Option<f64>,
     /// Rows that have a time.
     pub n: Cell,
+    /// Why something is null.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// The periods of the rows, and the model of the trend.
@@ -71,7 +74,7 @@ impl Periods {
             Answers::Events { y, p, .. } => {
                 let y: Vec<bool> = rows.iter().map(|&row| y[row]).collect();
                 let p: Vec<f64> = rows.iter().map(|&row| p[row]).collect();
-                let design = Design::of_rows(&y, &p, centred);
+                let design = Design::new(&y, &p, centred);
                 let start = design.line(&vec![1; y.len()], [0.0; 2]).unwrap_or_default();
                 Line::Events(design, start)
             }
@@ -107,7 +110,14 @@ impl Periods {
         let missing = periods.iter().find(|period| period.level == MISSING);
         let hidden = missing.is_some_and(|period| period.n.is_suppressed());
         let n = if hidden { Cell::Suppressed } else { Cell::Known(self.rows.len() as u64) };
-        let trend = Trend { of: of.to_owned(), per: self.per.to_owned(), slope, p, n };
+        let untested = || format!("p: {}", slope.reason.as_deref().unwrap_or("no resample changes the trend"));
+        let reasons: Vec<String> =
+            [p.is_none().then(untested), hidden.then(|| format!("n: {}", setting.privacy.reason()))]
+                .into_iter()
+                .flatten()
+                .collect();
+        let reason = (!reasons.is_empty()).then(|| reasons.join("; "));
+        let trend = Trend { of: of.to_owned(), per: self.per.to_owned(), slope, p, n, reason };
         TimeReport { column: self.column.clone(), periods, trend }
     }
 }

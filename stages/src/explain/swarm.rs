@@ -12,7 +12,7 @@ use super::figure::{ROW, Subject, WIDTH, font};
 use super::summary::Importance;
 use crate::common::figure::{Area, Chart, DrawError};
 use crate::common::frame::Column;
-use crate::train::quantile;
+use crate::common::interval::quantile;
 
 /// Radius of a point and width of a bin, in pixels.
 const RADIUS: i32 = 4;
@@ -97,9 +97,10 @@ fn shades(column: Option<&Column>, rows: usize) -> Vec<Option<f64>> {
     let Some(values) = column.and_then(Column::numbers) else { return vec![None; rows] };
     let mut sorted: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
     sorted.sort_by(f64::total_cmp);
-    let (mut low, mut high) = (quantile(&sorted, 0.05), quantile(&sorted, 0.95));
+    let at = |q: f64| quantile(&sorted, q).unwrap_or(0.0);
+    let (mut low, mut high) = (at(0.05), at(0.95));
     if low >= high {
-        (low, high) = (quantile(&sorted, 0.0), quantile(&sorted, 1.0));
+        (low, high) = (at(0.0), at(1.0));
     }
     let shade = |value: f64| if high > low { ((value - low) / (high - low)).clamp(0.0, 1.0) } else { 0.5 };
     values.iter().map(|&value| value.is_finite().then(|| shade(value))).collect()

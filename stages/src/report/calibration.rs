@@ -67,17 +67,17 @@ fn measures(metrics: &Metrics) -> Html {
     Html::from(table).and(clipped)
 }
 
-/// Numbers of tenths by prediction.
+/// Numbers of the groups by prediction.
 fn tenths(groups: &[Point], unit: &str) -> Table {
     let columns = [
-        Column::text("Tenth"),
+        Column::text("Group"),
         Column::number("Rows"),
         Column::number(format!("Mean {unit}")),
         Column::number("Observed"),
         Column::number("Low"),
         Column::number("High"),
     ];
-    let mut table = Table::new("Rows in tenths by prediction, lowest first", columns);
+    let mut table = Table::new("Rows in groups by prediction, lowest first", columns);
     for (at, point) in groups.iter().enumerate() {
         let number = |value: Option<f64>| Cell::fixed(value, 3, "");
         let n = point.n.map_or_else(|| Cell::missing("suppressed"), |n| count(n).into());
@@ -102,8 +102,9 @@ fn calibration_plot(sources: &Sources) -> Result<Html, StageError> {
         .mark(Tone::First, Mark::Band(curves.band("calibration")))
         .named("perfect", Tone::Quiet, Mark::Line(vec![(0.0, 0.0), (top, top)]))
         .named("smooth (lowess)", Tone::First, Mark::Line(line))
-        .named("tenths of the rows", Tone::Second, Mark::Points(curves.measured("calibration_groups")));
-    let caption = "Calibration. Points are tenths of the test rows with Wilson intervals; the line is a lowess smooth.";
+        .named("groups of rows", Tone::Second, Mark::Points(curves.measured("calibration_groups")));
+    let caption = "Calibration. Points are tenths of the test rows, joined where they would tell of few patients, with \
+                   Wilson intervals; the line is a lowess smooth.";
     Ok(Html::figure(plot.draw()?, caption, Some(tenths(groups, "predicted risk"))))
 }
 

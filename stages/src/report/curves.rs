@@ -19,7 +19,7 @@ pub(super) struct Point {
 
 /// Curves by name, points in the order of the file.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Curves(BTreeMap<String, Vec<Point>>);
+pub(super) struct Curves(pub(super) BTreeMap<String, Vec<Point>>);
 
 #[derive(Deserialize)]
 struct Row {

@@ -8,8 +8,8 @@ use super::sources::{Detail, Performance, Sources};
 use super::words::{count, estimate, rows_and_events, sentence};
 use crate::StageError;
 use crate::common::figure::{Axis, Mark, Plot, Tone};
-use crate::common::html::{Cell, Column, Html, Table, fixed};
-use crate::common::privacy::{self, Privacy};
+use crate::common::html::{self, Cell, Column, Html, Table, fixed};
+use crate::common::privacy::Privacy;
 use crate::evaluate::{ByLevel, FrozenThreshold, Metrics};
 use crate::tune_threshold::{Decision, Threshold};
 
@@ -151,15 +151,20 @@ fn at_threshold(metrics: &Metrics, privacy: Privacy) -> Html {
         format!("Decisions on the test part: {}", rows_and_events(at.n, Some(at.events))),
         [Column::text(""), Column::number("Event"), Column::number("No event")],
     );
-    let matrix = [
-        vec![at.counts.true_positive, at.counts.false_positive],
-        vec![at.counts.false_negative, at.counts.true_negative],
-    ];
-    let cells = privacy.suppress_table(&matrix);
-    for (name, row) in ["Flagged", "Not flagged"].into_iter().zip(&cells) {
-        let cell = |cell: &privacy::Cell| cell.known().map_or_else(|| Cell::missing("suppressed"), |n| count(n).into());
-        counts.push([Cell::from(name)].into_iter().chain(row.iter().map(cell)));
+    let matrix =
+        [[at.counts.true_positive, at.counts.false_positive], [at.counts.false_negative, at.counts.true_negative]];
+    let few = metrics.small_cells.iter().any(|path| path.starts_with("at_threshold."));
+    let told = privacy.decisions(&at.counts, few).is_exact();
+    for (name, row) in ["Flagged", "Not flagged"].into_iter().zip(matrix) {
+        let cell = |n: u64| if told { count(n).into() } else { Cell::missing("suppressed") };
+        counts.push([Cell::from(name)].into_iter().chain(row.map(cell)));
     }
+    let why = format!(
+        "A cell has fewer than {} patients. With it, the others and every share would follow, so shares are told as the \
+         range that such a cell allows; curves are drawn in steps of about as many.",
+        privacy.min_cell
+    );
+    let why = if told { Html::new() } else { Html::note(html::Tone::Note, Html::text(why)) };
     let mut shares = Table::new("The same as shares", [Column::text("Measure"), Column::number("Value")]);
     let rows = [
         ("Flagged per 1,000", estimate(&at.flagged_per_1000, 0)),
@@ -172,7 +177,7 @@ fn at_threshold(metrics: &Metrics, privacy: Privacy) -> Html {
     for (name, value) in rows {
         shares.push([name.into(), value]);
     }
-    Html::side_by_side([Html::from(counts), Html::from(shares)])
+    Html::side_by_side([Html::from(counts), Html::from(shares)]).and(why)
 }
 
 fn cost_curve(sources: &Sources) -> Result<Html, StageError> {
@@ -214,6 +219,10 @@ fn cost_curve(sources: &Sources) -> Result<Html, StageError> {
 
 fn cost_table(metrics: &Metrics) -> Html {
     let cost = &metrics.expected_cost;
+    if let (None, Some(low), Some(high)) = (cost.value, cost.low, cost.high) {
+        let range = format!("between {} and {}", fixed(low, 0), fixed(high, 0));
+        return Html::paragraph(format!("Expected cost per {} test patients: {range}.", count(u64::from(cost.per))));
+    }
     let Some(model) = cost.value else {
         let reason = cost.reason.as_deref().unwrap_or("no cost table");
         return Html::paragraph(format!("Costs are not estimated: {reason}."));

@@ -10,6 +10,7 @@ mod card;
 mod checks;
 mod cohort;
 mod curves;
+mod decided;
 mod decision;
 mod external;
 mod markdown;
@@ -75,7 +76,7 @@ impl Stage for Report {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn about(&self) -> &'static str {

@@ -91,7 +91,7 @@ fn event_tables(metrics: &Metrics) -> Html {
     let sizes = baselines.iter().map(|baseline| size(baseline.n, baseline.events));
     table.push([Cell::from("Rows / events"), size(metrics.n, metrics.events)].into_iter().chain(sizes));
     let cost = &metrics.expected_cost;
-    let costly = cost.value.is_some();
+    let costly = cost.value.or(cost.low).is_some();
     let cost = Estimate {
         value: cost.value,
         low: cost.low,
@@ -129,7 +129,7 @@ fn event_differences(metrics: &Metrics) -> Html {
         ("Plain logistic", &all.logistic),
     ];
     let mut differences = vec!["AUROC", "Brier score", "Net benefit"];
-    if metrics.expected_cost.value.is_some() {
+    if metrics.expected_cost.value.or(metrics.expected_cost.low).is_some() {
         differences.push("Cost per 1,000");
     }
     let mut paired = Table::new(

@@ -1,10 +1,12 @@
 //! The tables of evaluation.json: thresholds, what decisions cost, other prevalences, the plain logistic regression on
 //! the same rows, and the numbers that are often asked for and say little.
 
+use super::decided::{LR_NEGATIVE, LR_POSITIVE, NPV, PPV, SCREENED, SENSITIVITY, SPECIFICITY, cost_per_1000};
 use super::sources::{Detail, Performance, Sources};
 use super::words::{count, estimate, p_value, percent, rows_and_events, sentence, text};
 use crate::common::html::{Cell, Column, Html, Table, fixed};
-use crate::common::privacy::{self, Privacy};
+use crate::common::privacy::Privacy;
+use crate::common::privacy::decisions::Told;
 use crate::evaluate::{Costs, Deployment, Evaluation, ThresholdRow};
 
 /// Rows of the table of thresholds, beside the frozen one.
@@ -13,7 +15,7 @@ const THRESHOLDS: usize = 20;
 /// Tables that belong to the threshold.
 pub(super) fn section(sources: &Sources) -> Html {
     let Some(Detail::Events(evaluation)) = &sources.evaluation else { return Html::new() };
-    let costs = evaluation.costs.as_ref().map(costs).unwrap_or_default();
+    let costs = evaluation.costs.as_ref().map(|one| costs(one, sources.privacy)).unwrap_or_default();
     let others = Html::details("What other thresholds would do", thresholds(evaluation, sources.privacy));
     frozen(evaluation).and(costs).and(others).and(prevalences(evaluation))
 }
@@ -98,36 +100,53 @@ fn thresholds(evaluation: &Evaluation, privacy: Privacy) -> Html {
         [Column::text("Threshold")].into_iter().chain(names.map(Column::number)),
     );
     let step = evaluation.thresholds.len().div_ceil(THRESHOLDS).max(1);
-    for (at, row) in evaluation.thresholds.iter().enumerate() {
-        if row.frozen {
-            let levels = evaluation.threshold.by_level.as_ref();
-            table.push_strong(threshold(row, levels.map(|levels| levels.column.as_str()), privacy));
-        } else if at % step == 0 {
-            table.push(threshold(row, None, privacy));
-        }
+    let rows = evaluation.thresholds.iter().enumerate().filter(|(at, row)| row.frozen || at % step == 0);
+    let rows: Vec<(&ThresholdRow, Told)> =
+        rows.map(|(_, row)| (row, privacy.decisions(&row.counts, !row.small_cells.is_empty()))).collect();
+    for (row, told) in &rows {
+        // What is told exactly must not narrow what is not.
+        let alone = !told.is_exact() || rows.iter().all(|(_, other)| other.admits(&row.counts));
+        let hidden = Told::nothing(privacy);
+        let levels = evaluation.threshold.by_level.as_ref().filter(|_| row.frozen);
+        let by = levels.map(|levels| levels.column.as_str());
+        let cells = threshold(row, by, if alone { told } else { &hidden });
+        if row.frozen { table.push_strong(cells) } else { table.push(cells) }
     }
     table.into()
 }
 
 /// A row of the table; `by` names the column that the frozen decision depends on.
-fn threshold(row: &ThresholdRow, by: Option<&str>, privacy: Privacy) -> Vec<Cell> {
+fn threshold(row: &ThresholdRow, by: Option<&str>, told: &Told) -> Vec<Cell> {
     let name = match by {
         Some(column) => format!("by {column} (frozen)"),
         None if row.frozen => format!("{} (frozen)", fixed(row.threshold, 4)),
         None => fixed(row.threshold, 3),
     };
-    let counts = &row.counts;
-    let matrix = [[counts.true_positive, counts.false_positive], [counts.false_negative, counts.true_negative]];
-    let cells = privacy.suppress_table(&matrix.map(Vec::from));
-    let shares = [(row.sensitivity, 3), (row.specificity, 3), (row.ppv, 3), (row.npv, 3), (row.lr_positive, 2)];
-    let rest = [(row.lr_negative, 3), (row.number_needed_to_screen, 1), (row.net_benefit, 4), (row.cost_per_1000, 0)];
-    let numbers = shares.into_iter().chain(rest).map(|(value, decimals)| Cell::fixed(value, decimals, "–"));
-    let known = |cell: privacy::Cell| cell.known().map_or_else(|| Cell::missing("suppressed"), |n| count(n).into());
-    let counts = cells.into_iter().flatten().map(known);
-    [name.into(), count(row.flagged).into()].into_iter().chain(counts).chain(numbers).collect()
+    let hidden = || Cell::missing("suppressed");
+    let flagged = if told.shows_flagged() { count(row.flagged).into() } else { hidden() };
+    let counts =
+        [row.counts.true_positive, row.counts.false_positive, row.counts.false_negative, row.counts.true_negative];
+    let counts = counts.map(|n| if told.is_exact() { count(n).into() } else { hidden() });
+    let shares = [
+        (row.sensitivity, SENSITIVITY, 3),
+        (row.specificity, SPECIFICITY, 3),
+        (row.ppv, PPV, 3),
+        (row.npv, NPV, 3),
+        (row.lr_positive, LR_POSITIVE, 2),
+        (row.lr_negative, LR_NEGATIVE, 3),
+        (row.number_needed_to_screen, SCREENED, 1),
+    ];
+    let shares = shares.map(|(value, of, decimals)| match (told.is_exact(), told.range(of)) {
+        (true, _) => Cell::fixed(value, decimals, "–"),
+        (false, Some([low, high])) => format!("{} to {}", fixed(low, decimals), fixed(high, decimals)).into(),
+        (false, None) => hidden(),
+    });
+    let rest = [(row.net_benefit, 4), (row.cost_per_1000, 0)];
+    let rest = rest.map(|(value, decimals)| if told.is_exact() { Cell::fixed(value, decimals, "–") } else { hidden() });
+    [name.into(), flagged].into_iter().chain(counts).chain(shares).chain(rest).collect()
 }
 
-fn costs(costs: &Costs) -> Html {
+fn costs(costs: &Costs, privacy: Privacy) -> Html {
     let cells = &costs.table;
     let lead = format!(
         "Per patient: {} for acting in vain, {} for an event that nobody acted on, {} for acting on an event, {} for \
@@ -146,10 +165,16 @@ fn costs(costs: &Costs) -> Html {
         [Column::text("Decision")].into_iter().chain(names.map(Column::number)),
     );
     for one in &costs.strategies {
-        let parts = [one.flagged, one.prevented, one.true_positive, one.failed, one.false_positive];
+        let told = privacy.decisions(&one.counts, !one.small_cells.is_empty());
+        let shown = |value: f64, told: bool| {
+            if told { Cell::from(fixed(value, 0)) } else { Cell::missing("suppressed") }
+        };
+        let parts = [one.prevented, one.true_positive, one.failed, one.false_positive];
         let parts = parts.into_iter().chain([one.false_negative, one.true_negative]);
-        let parts = parts.map(|value| Cell::from(fixed(value, 0)));
-        let ends = [estimate(&one.total, 0), fixed(one.saved, 0).into()];
+        let parts = parts.map(|value| shown(value, told.is_exact()));
+        let parts = [shown(one.flagged, told.shows_flagged())].into_iter().chain(parts);
+        let total = told.estimate(&one.total, cost_per_1000(cells));
+        let ends = [estimate(&total, 0), shown(one.saved, told.is_exact())];
         let row: Vec<Cell> =
             [Cell::from(sentence(&one.name.replace('_', " ")))].into_iter().chain(parts).chain(ends).collect();
         if one.name == "model" { table.push_strong(row) } else { table.push(row) }

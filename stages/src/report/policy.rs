@@ -3,6 +3,7 @@
 
 use super::words::{count, estimate, percent, sentence};
 use crate::common::html::{Cell, Column, Html, Table, Tone, fixed};
+use crate::common::privacy;
 use crate::tune_threshold::{Flat, Source, Strata, Theory, Threshold, Uncertainty};
 
 /// What threshold.json says beyond the choice itself.
@@ -72,6 +73,7 @@ fn alerts(threshold: &Threshold) -> Html {
 }
 
 fn strata(strata: &Strata) -> Html {
+    let cell = |cell: privacy::Cell| cell.known().map_or_else(|| Cell::missing("suppressed"), |n| count(n).into());
     let lead = Html::text("The threshold depends on ").and(Html::code(&strata.column)).and(format!(
         ". Levels with fewer than {} events, or non-events, take the overall threshold, as do missing and unknown ones.",
         count(strata.min_events)
@@ -87,7 +89,7 @@ fn strata(strata: &Strata) -> Html {
         };
         let interval =
             one.uncertainty.as_ref().map_or_else(|| Cell::missing(""), |certain| estimate(&certain.threshold, 4));
-        let counts = [count(one.n).into(), count(one.events).into(), source.into()];
+        let counts = [cell(one.n), cell(one.events), source.into()];
         table.push([level.as_str().into(), fixed(one.value, 4).into(), interval].into_iter().chain(counts));
     }
     Html::paragraph(lead).and(table)

@@ -92,6 +92,11 @@ fn row(slice: &Slice, measure: Measure) -> ForestRow {
 }
 
 fn picture(rows: Vec<ForestRow>, measure: Measure, reference: Option<f64>, of: &str) -> Result<Html, StageError> {
+    if rows.iter().all(|row| row.estimate.value.is_none()) {
+        let text =
+            "is not drawn: every one of them has too few patients, or its value would tell how many events few have.";
+        return Ok(Html::paragraph(format!("{} by {of} {text}", name(measure))));
+    }
     let title = format!("{} by {of}", name(measure));
     let drawing = Forest {
         description: format!("{} of each {of} with its interval.", name(measure)),

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::curves::Curves;
+use super::decided;
 use super::views::{CvView, IngestView, SplitView};
 use crate::bundle::{Bundle, BundleManifest, MANIFEST};
 use crate::cohort::CohortReport;
@@ -202,6 +203,13 @@ pub(super) struct Sources {
 impl Sources {
     /// Reads what is bound.
     pub fn read(context: &StageContext) -> Result<Self, StageError> {
+        let mut sources = Self::exact(context)?;
+        decided::protect(&mut sources);
+        Ok(sources)
+    }
+
+    /// As the documents are.
+    fn exact(context: &StageContext) -> Result<Self, StageError> {
         let bundle = context.input_opt("bundle").map(bundle_manifest).transpose()?;
         Ok(Self {
             performance: Performance::read(context.input("metrics")?)?,

@@ -9,7 +9,7 @@ pub(super) fn estimate(estimate: &Estimate, decimals: usize) -> Cell {
     match said(estimate, decimals) {
         // The interval may go below its number where a table is narrow; neither is broken in itself.
         Ok(text) => match text.split_once(' ') {
-            Some((value, interval)) if estimate.low.is_some() => {
+            Some((value, interval)) if estimate.low.is_some() && estimate.value.is_some() => {
                 let piece = |text: &str| Html::element("span", &[("class", "nb")], text);
                 Cell::new(piece(value).and(" ").and(piece(interval)))
             }
@@ -22,6 +22,10 @@ pub(super) fn estimate(estimate: &Estimate, decimals: usize) -> Cell {
 /// The same as text; the error is why there is no number.
 pub(super) fn said(estimate: &Estimate, decimals: usize) -> Result<String, String> {
     let Some(value) = estimate.value else {
+        // A small cell may only be told as the range that it allows.
+        if let (Some(low), Some(high)) = (estimate.low, estimate.high) {
+            return Ok(format!("between {} and {}", fixed(low, decimals), fixed(high, decimals)));
+        }
         let reason = estimate.reason.as_deref().unwrap_or("no reason given");
         return Err(format!("not estimable: {reason}"));
     };
@@ -76,6 +80,8 @@ mod tests {
         assert_eq!(text(&Estimate::new(0.7156, (0.693, 0.738), "delong"), 2), "0.72 (0.69 to 0.74)");
         assert_eq!(text(&Estimate::undefined("one class only"), 2), "not estimable: one class only");
         assert_eq!(text(&Estimate::without_interval(0.5, "5 rows"), 2), "0.50 (no interval: 5 rows)");
+        let range = Estimate { low: Some(0.95), high: Some(1.0), ..Estimate::undefined("few") };
+        assert_eq!(text(&range, 2), "between 0.95 and 1.00");
         assert_eq!([rows_and_events(1, Some(1)), rows_and_events(2000, None)], ["1 row, 1 event", "2,000 rows"]);
         assert_eq!([p_value(0.0), p_value(0.04)], ["< 0.001", "= 0.040"]);
         assert_eq!([sentence("écoute"), sentence("")], ["Écoute", ""]);

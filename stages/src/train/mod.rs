@@ -38,7 +38,6 @@ pub use new_rows::{RefitRecipe, RefitRows};
 pub use params::{Imbalance, LearnerName, TrainParams};
 pub use preprocess::{
     Block, CombinationsFile, DropReason, Dropped, Encoding, Fingerprint, Matrix, Preprocessor, SeenCombinations, Step,
-    quantile,
 };
 pub(crate) use refit::{FoundSettings, Refitter};
 pub use tuning::{Pruner, Range, TuneMethod, TuneParams};

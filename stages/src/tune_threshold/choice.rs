@@ -90,6 +90,18 @@ pub(super) fn expected(policy: &Policy, threshold: f64, counts: &Counts) -> Expe
     let others = counts.rows() - counts.events();
     let everyone = Counts { true_positive: counts.events(), false_positive: others, ..Counts::default() };
     let no_one = Counts { false_negative: counts.events(), true_negative: others, ..Counts::default() };
+    let net_benefit = counts.net_benefit(threshold);
+    let missing = [
+        (policy.cost.is_none(), "costs: the study declares no cost table (tune_threshold.cost)"),
+        (counts.flagged() + counts.events() == 0, "fbeta: nothing is flagged and nothing happened"),
+        (counts.events() == 0, "sensitivity: there are no events"),
+        (counts.flagged() == 0, "ppv: nothing is flagged"),
+        (
+            net_benefit.is_none(),
+            "net_benefit: the threshold is at or above 1, where a false positive has no finite weight",
+        ),
+    ];
+    let reasons: Vec<&str> = missing.into_iter().filter(|(missing, _)| *missing).map(|(_, reason)| reason).collect();
     Expected {
         flagged_per_1000: 1000.0 * flagged_share(counts).unwrap_or_default(),
         cost_per_1000: per_1000(counts),
@@ -98,7 +110,9 @@ pub(super) fn expected(policy: &Policy, threshold: f64, counts: &Counts) -> Expe
         fbeta: counts.fbeta(policy.reported_beta()),
         sensitivity: sensitivity(counts),
         ppv: (counts.flagged() > 0).then(|| counts.true_positive as f64 / counts.flagged() as f64),
-        net_benefit: counts.net_benefit(threshold),
+        net_benefit,
+        reason: (!reasons.is_empty()).then(|| reasons.join("; ")),
+        small_cells: Vec::new(),
     }
 }
 

@@ -29,6 +29,7 @@ pub use threshold::{
 };
 
 use crate::common::canonical_json;
+use crate::common::privacy::{self, Privacy};
 use crate::{ParamError, ParamSet, Role, Stage, StageContext, StageError};
 use choice::{Choice, alerts, expected, note_by_level};
 use rows::Rows;
@@ -45,7 +46,7 @@ impl Stage for TuneThreshold {
     }
 
     fn version(&self) -> u32 {
-        4
+        5
     }
 
     fn about(&self) -> &'static str {
@@ -76,6 +77,7 @@ impl Stage for TuneThreshold {
                 Role::required("tune_threshold", "policy, limits, strata, resamples"),
                 Role::optional("seed", "the study's seed; without it there are no intervals"),
                 Role::optional("schema", "the columns of the raw table, to check strata against"),
+                Role::optional(privacy::KEY, "the smallest count of a stratum that is published"),
             ]
         }
     }
@@ -84,6 +86,7 @@ impl Stage for TuneThreshold {
         if params.get("seed").is_some() {
             params.parse::<u64>("seed")?;
         }
+        Privacy::parse(params)?;
         Policy::parse(params).map(|_| ())
     }
 
@@ -119,12 +122,15 @@ fn freeze(context: &StageContext, choice: &Choice) -> Result<Threshold, StageErr
     let certain = uncertainty(choice, source);
     let chosen = choice.chosen();
     let (value, mut counts, mut strata) = (chosen.threshold, chosen.counts, None);
+    let privacy = Privacy::parse(context.params())?;
+    let mut small_cells = rows.small_cells(&rows.p.iter().map(|&p| p >= value).collect::<Vec<_>>(), privacy);
     let (mut net_benefit, mut note) = (counts.net_benefit(value), choice.note("training"));
     if let Some(params) = &policy.strata {
         let vouched = context.params().get("schema").is_some();
-        let levels = Levels { policy, strata: params, rows, overall: value, source, vouched };
+        let levels = Levels { policy, strata: params, rows, overall: value, source, vouched, privacy };
         let together = levels.freeze()?;
         (strata, counts, net_benefit) = (Some(together.strata), together.counts, together.net_benefit);
+        small_cells = together.small_cells;
         note = note_by_level(policy, &params.column, &counts);
     }
     Ok(Threshold {
@@ -135,7 +141,7 @@ fn freeze(context: &StageContext, choice: &Choice) -> Result<Threshold, StageErr
         part_used: "cross-fitted training predictions".to_owned(),
         n: counts.rows(),
         events: counts.events(),
-        expected: Expected { net_benefit, ..expected(policy, value, &counts) },
+        expected: Expected { net_benefit, small_cells, ..expected(policy, value, &counts) },
         note,
         theory: Some(theory(choice, &certain)),
         uncertainty: Some(certain),

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::common::folds::number;
+use crate::common::privacy::Privacy;
+use crate::common::privacy::levels::distinct;
 use crate::common::table::Table;
 use crate::{StageContext, StageError, StageFile};
 
@@ -58,6 +60,17 @@ impl Rows {
             }
         }
         rows
+    }
+
+    /// The cells of a confusion matrix that few patients are in, by the name they have in the documents.
+    pub fn small_cells(&self, flagged: &[bool], privacy: Privacy) -> Vec<String> {
+        let few = |flag: bool, event: bool| {
+            let rows: Vec<usize> =
+                (0..self.y.len()).filter(|&row| flagged[row] == flag && self.y[row] == event).collect();
+            privacy.hides(distinct(&rows, &self.patients))
+        };
+        let cells = [("fn", false, true), ("fp", true, false), ("tn", false, false), ("tp", true, true)];
+        cells.into_iter().filter(|&(_, flag, event)| few(flag, event)).map(|(name, ..)| name.to_owned()).collect()
     }
 
     /// How many patients there are.

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use crate::StageError;
 use crate::common::decision::Counts;
 use crate::common::exchange::Exchange;
+use crate::common::privacy::levels::{Decided, LevelRows, publish};
+use crate::common::privacy::{Cell, Privacy};
 
 use super::choice::{Choice, expected};
 use super::params::{Policy, StrataParams};
@@ -27,6 +29,8 @@ pub(super) struct Levels<'a> {
     pub source: uncertainty::Source<'a>,
     /// Whether the schema has vouched for the levels that the parameters name.
     pub vouched: bool,
+    /// Which counts are too small to be published.
+    pub privacy: Privacy,
 }
 
 /// Deciding every row by the threshold of its level.
@@ -37,6 +41,8 @@ pub(super) struct Together {
     pub counts: Counts,
     /// Net benefit per row, each false positive weighed by the threshold of its row.
     pub net_benefit: Option<f64>,
+    /// The cells of few patients.
+    pub small_cells: Vec<String>,
 }
 
 impl Levels<'_> {
@@ -62,13 +68,15 @@ impl Levels<'_> {
         let counts = Counts::of(&flagged, &self.rows.y, &ones);
         let exchange = Exchange::of_rows(&thresholds, self.overall);
         let net_benefit = exchange.net_benefit(&counts, &flagged, &self.rows.y, &ones);
+        let small_cells = self.rows.small_cells(&flagged, self.privacy);
+        self.protect(&mut levels, &by_level, &flagged);
         let strata = Strata {
             column: self.strata.column.clone(),
             min_events: self.strata.min_events,
             without_strata: expected(self.policy, self.overall, &count(self.rows, self.overall)),
             levels,
         };
-        Ok(Together { strata, counts, net_benefit })
+        Ok(Together { strata, counts, net_benefit, small_cells })
     }
 
     fn level(&self, name: &str, index: &[usize], plain: &Policy) -> Stratum {
@@ -77,7 +85,11 @@ impl Levels<'_> {
         let given = |value: f64, source: Source, note: String| {
             let counts = count(&rows, value);
             let expected = (counts.rows() > 0).then(|| expected(policy, value, &counts));
-            Stratum { value, source, n: counts.rows(), events: counts.events(), expected, uncertainty: None, note }
+            let none =
+                if expected.is_none() { "there are no rows" } else { "the threshold was not chosen on these rows" };
+            let (n, events) = (Cell::Known(counts.rows()), Cell::Known(counts.events()));
+            let reason = Some(none.to_owned());
+            Stratum { value, source, n, events, expected, uncertainty: None, note, reason }
         };
         if let Some(&value) = self.strata.thresholds.get(name) {
             return given(value, Source::Given, "given in the parameters".to_owned());
@@ -85,8 +97,8 @@ impl Levels<'_> {
         let (events, least) = (rows.y.iter().filter(|&&y| y).count() as u64, self.strata.min_events);
         let others = rows.y.len() as u64 - events;
         if events.min(others) < least {
-            let (few, what) = if events < least { (events, "events") } else { (others, "rows without the event") };
-            let note = format!("{few} {what} are fewer than {least}: the overall threshold applies");
+            let what = if events < least { "events" } else { "rows without the event" };
+            let note = format!("fewer than {least} {what}: the overall threshold applies");
             return given(self.overall, Source::Overall, note);
         }
         let Some(choice) = Choice::new(policy, &rows) else {
@@ -98,11 +110,40 @@ impl Levels<'_> {
         Stratum {
             value: choice.chosen().threshold,
             source: Source::Chosen,
-            n: rows.y.len() as u64,
-            events,
+            n: Cell::Known(rows.y.len() as u64),
+            events: Cell::Known(events),
             expected: Some(choice.expected()),
             uncertainty: Some(uncertainty),
             note: choice.note(&format!("`{name}`")),
+            reason: None,
+        }
+    }
+
+    /// Hides what tells of few patients: the counts, and everything made of the decisions of a level of which one count
+    /// is hidden. Rows without a level are judged as a level of their own, because the totals are known.
+    fn protect(&self, levels: &mut BTreeMap<String, Stratum>, by_level: &BTreeMap<&str, Vec<usize>>, flagged: &[bool]) {
+        let without: Vec<usize> = (0..flagged.len()).filter(|&row| self.rows.levels[row].is_none()).collect();
+        let rows: Vec<LevelRows> =
+            by_level.values().chain([&without]).map(|rows| LevelRows { rows, printed: true }).collect();
+        let decided = Decided { y: &self.rows.y, flagged };
+        let cells = publish(self.privacy, &rows, Some(decided), &self.rows.patients);
+        for (name, cells) in by_level.keys().zip(&cells) {
+            let Some(stratum) = levels.get_mut(*name) else { continue };
+            (stratum.n, stratum.events) = (cells.n(), cells.events());
+            if !cells.is_open() {
+                let note = std::mem::take(&mut stratum.note);
+                *stratum = Stratum {
+                    expected: None,
+                    uncertainty: None,
+                    note: if stratum.source == Source::Chosen {
+                        "chosen on the rows of the level".to_owned()
+                    } else {
+                        note
+                    },
+                    reason: Some(self.privacy.reason()),
+                    ..stratum.clone()
+                };
+            }
         }
     }
 

@@ -9,6 +9,7 @@ use super::goal::Goal;
 use super::params::Policy;
 use crate::common::decision::Counts;
 use crate::common::interval::Estimate;
+use crate::common::privacy::Cell;
 
 /// Which kind of decision a threshold, or all of them together, makes on the rows it was chosen on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +54,12 @@ pub struct Expected {
     pub ppv: Option<f64>,
     /// Net benefit per row; a false positive weighs the odds of the threshold that applies to its row.
     pub net_benefit: Option<f64>,
+    /// Why something is null.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The cells of 1 to `privacy.min_cell` − 1 patients that these numbers are made of: `tp`, `fp`, `fn`, `tn`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub small_cells: Vec<String>,
 }
 
 /// threshold.json. A row is flagged when its calibrated probability is at least `value`, or at least the threshold of
@@ -114,6 +121,9 @@ pub struct Uncertainty {
     pub optimism: Option<f64>,
     /// The thresholds that are about as good; null for policies that keep a limit instead of looking for an optimum.
     pub flat: Option<Flat>,
+    /// Why `optimism` or `flat` is null.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// The neighbours of the optimum that cannot be told from it, each an unbroken range of candidates `[low, high]`.
@@ -199,15 +209,18 @@ pub struct Stratum {
     /// Where it comes from.
     pub source: Source,
     /// Training rows of the level.
-    pub n: u64,
+    pub n: Cell,
     /// Events among them.
-    pub events: u64,
-    /// What the threshold does on them; null without rows.
+    pub events: Cell,
+    /// What the threshold does on them.
     pub expected: Option<Expected>,
-    /// How certain it is; null unless it was chosen.
+    /// How certain it is.
     pub uncertainty: Option<Uncertainty>,
     /// The choice in one sentence.
     pub note: String,
+    /// Why something is null.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// The threshold that no probability reaches: the next number above 1.
@@ -228,6 +241,8 @@ impl Threshold {
             sensitivity: None,
             ppv: None,
             net_benefit: None,
+            reason: Some("the threshold was given, not chosen on rows".to_owned()),
+            small_cells: Vec::new(),
         };
         Self {
             schema_version: 2,

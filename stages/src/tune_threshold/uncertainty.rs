@@ -56,7 +56,9 @@ pub(super) fn uncertainty(choice: &Choice, source: Source) -> Uncertainty {
         achieved: Estimate::default(),
         optimism: None,
         flat: flat(choice, None),
+        reason: None,
     };
+    let limit = plain.flat.is_none().then_some("flat: a limit that is kept has no optimum");
     let undefined = "the rows the threshold was chosen on do not define it";
     let Some(seed) = source.seed.filter(|_| source.resamples > 0) else {
         let reason = match source.seed {
@@ -66,14 +68,19 @@ pub(super) fn uncertainty(choice: &Choice, source: Source) -> Uncertainty {
         let threshold = Estimate::without_interval(choice.chosen().threshold, reason);
         let achieved =
             achieved.map_or_else(|| Estimate::undefined(undefined), |value| Estimate::without_interval(value, reason));
-        return Uncertainty { threshold, achieved, ..plain };
+        let reasons: Vec<String> =
+            limit.map(str::to_owned).into_iter().chain([format!("optimism: {reason}")]).collect();
+        return Uncertainty { threshold, achieved, reason: Some(reasons.join("; ")), ..plain };
     };
     let parts = resample(choice, seed, source);
     let all = || parts.iter().flat_map(|part| &part.resamples);
     let interval =
         |value: Option<f64>, of: fn(&Resample) -> f64| percentile(value, all().map(of), source.confidence, undefined);
     let optimism: Vec<f64> = all().map(|resample| resample.optimism).filter(|value| value.is_finite()).collect();
+    let without = optimism.is_empty().then_some("optimism: no resample defines it");
+    let reasons: Vec<&str> = [limit, without].into_iter().flatten().collect();
     Uncertainty {
+        reason: (!reasons.is_empty()).then(|| reasons.join("; ")),
         resamples: source.resamples,
         threshold: interval(Some(choice.chosen().threshold), |resample| resample.threshold),
         achieved: interval(achieved, |resample| resample.achieved),

@@ -51,12 +51,13 @@ pub struct Selection {
     /// Highest less lowest share set aside, among levels of `min_cell` rows or more; null when there are fewer than two,
     /// or a share among them is not told.
     pub gap: Option<f64>,
-    /// The chance of such a difference if being set aside had nothing to do with the column; null without a test.
+    /// The chance of such a difference if being set aside had nothing to do with the column; null without a test, and
+    /// where a share is not told.
     pub p_value: Option<f64>,
     /// `chi-square`; `fisher` where it expects fewer than 5 in a cell; `fisher-bonferroni` when there are more than two
     /// levels then, each tested against the rest; null without a test.
     pub method: Option<String>,
-    /// Why there is no test.
+    /// Why something is null.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Whether p is below 0.01 and the gap wider than 2 points.
@@ -75,6 +76,9 @@ pub struct LevelCount {
     pub quarantined: Cell,
     /// Their share.
     pub rate: Option<f64>,
+    /// Why something is null.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// What a rule found in a column.

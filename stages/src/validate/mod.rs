@@ -45,7 +45,7 @@ impl Stage for Validate {
     }
 
     fn version(&self) -> u32 {
-        3
+        4
     }
 
     fn about(&self) -> &'static str {

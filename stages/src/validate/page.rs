@@ -159,6 +159,9 @@ fn one_selection(selection: &Selection, privacy: Privacy) -> Html {
             if p < 0.0001 { "< 0.0001".to_owned() } else { format!("= {p:.4}") },
             selection.method.as_deref().unwrap_or_default()
         ),
+        _ if selection.selective => {
+            "The shares lie more than 2 points apart; p < 0.01. The numbers would tell of few patients.".to_owned()
+        }
         _ => selection.reason.clone().unwrap_or_else(|| "No two levels are large enough to compare.".to_owned()),
     };
     Html::from(table).and(Html::paragraph(verdict))

@@ -42,15 +42,24 @@ pub(super) fn selection(column: &str, labels: &[Option<String>], aside: &[bool],
     let selective = tested.is_some_and(|(p, _)| p < LEVEL) && gap.is_some_and(|gap| gap > GAP);
     let all: Vec<(&str, [u64; 2])> = known.into_iter().chain(absent.map(|count| (MISSING, count))).collect();
     let levels = levels(&all, privacy);
-    // A difference between shares is told where the shares are.
+    // A difference between shares, and its p-value, are told where the shares are: with all its digits a p-value leaves
+    // few tables.
     let told = levels.iter().filter(|level| level.level != MISSING).all(|level| level.rate.is_some());
+    let reason = if tested.is_none() {
+        Some("there is nothing to compare: one level, or no row set aside".to_owned())
+    } else if !told {
+        Some(privacy.reason())
+    } else {
+        gap.is_none().then(|| "gap: fewer than two levels are large enough to be told".to_owned())
+    };
+    let shown = tested.filter(|_| told);
     Selection {
         column: column.to_owned(),
         levels,
         gap: gap.filter(|_| told),
-        p_value: tested.map(|(p, _)| p),
-        method: tested.map(|(_, method)| method.to_owned()),
-        reason: tested.is_none().then(|| "there is nothing to compare: one level, or no row set aside".to_owned()),
+        p_value: shown.map(|(p, _)| p),
+        method: shown.map(|(_, method)| method.to_owned()),
+        reason,
         selective,
     }
 }
@@ -58,12 +67,15 @@ pub(super) fn selection(column: &str, labels: &[Option<String>], aside: &[bool],
 /// The sentence of a selection that needs one.
 pub(super) fn warning(selection: &Selection) -> Option<String> {
     let Selection { column, gap, p_value, .. } = selection;
-    let p = (*p_value)?;
     let gap = match gap {
         Some(gap) => format!("{:.1}", 100.0 * gap),
         None => format!("more than {:.0}", 100.0 * GAP),
     };
-    let p = if p < 0.0001 { "< 0.0001".to_owned() } else { format!("{p:.4}") };
+    let p = match p_value {
+        Some(p) if *p >= 0.0001 => format!("{p:.4}"),
+        Some(_) => "< 0.0001".to_owned(),
+        None => format!("< {LEVEL}"),
+    };
     selection.selective.then(|| {
         format!(
             "rows are set aside unequally by {column}: the shares lie {gap} points apart (p {p}); what is learned \
@@ -109,6 +121,11 @@ fn levels(all: &[(&str, [u64; 2])], privacy: Privacy) -> Vec<LevelCount> {
             read,
             quarantined: aside,
             rate: rate.map(|(aside, read)| aside as f64 / read as f64),
+            reason: match rate {
+                Some(_) => None,
+                None if read.known() == Some(0) => Some("no row has this level".to_owned()),
+                None => Some(privacy.reason()),
+            },
         }
     };
     all.iter().enumerate().map(told).collect()
@@ -142,12 +159,15 @@ mod tests {
         let small = select(&[("F", 98_000, 2000), ("M", 99_000, 1000)]);
         assert!(!small.selective && small.p_value.is_some_and(|p| p < 0.01), "{small:?}");
         // Far apart, but by chance.
-        let chance = select(&[("F", 18, 2), ("M", 20, 0)]);
+        let (labels, aside) = rows(&[("F", 18, 2), ("M", 20, 0)]);
+        let chance = selection("sex", &labels, &aside, Privacy { min_cell: 0 });
         assert!(!chance.selective && chance.method.as_deref() == Some("fisher"), "{chance:?}");
         // A single row of a rare level would be highly significant to chi-square, which must not be asked here.
-        let rare = select(&[("F", 5000, 5), ("M", 5000, 5), ("X", 0, 1)]);
+        let (labels, aside) = rows(&[("F", 5000, 5), ("M", 5000, 5), ("X", 0, 1)]);
+        let rare = selection("sex", &labels, &aside, Privacy { min_cell: 0 });
         assert_eq!(rare.method.as_deref(), Some("fisher-bonferroni"));
-        assert!(!rare.selective, "one row is no gap: {rare:?}");
+        let rare = selection("sex", &labels, &aside, Privacy { min_cell: 10 });
+        assert!(!rare.selective && rare.method.is_none(), "one row is no gap: {rare:?}");
         let none = select(&[("F", 10, 0), ("M", 10, 0)]);
         assert!(none.p_value.is_none() && none.reason.is_some());
     }
@@ -156,7 +176,8 @@ mod tests {
     fn small_counts_are_not_told_nor_to_be_computed() {
         let told = select(&[("F", 500, 3), ("M", 400, 40), ("", 0, 12)]);
         assert!(told.selective && told.gap.is_none(), "a difference of shares that are not told: {told:?}");
-        assert!(warning(&told).expect("selective").contains("more than 2 points apart"));
+        assert!(warning(&told).expect("selective").contains("more than 2 points apart (p < 0.01)"));
+        assert!(told.p_value.is_none() && told.method.is_none() && told.reason.is_some());
         let level = |name: &str| told.levels.iter().find(|level| level.level == name).expect("a level");
         assert!(level("F").quarantined.is_suppressed() && level("F").rate.is_none());
         // 55 were set aside in all: with both others told, the three would follow.

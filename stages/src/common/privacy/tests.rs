@@ -86,6 +86,37 @@ fn a_count_squeezed_by_bounds_is_not_published_as_hidden() {
 }
 
 #[test]
+fn neighbours_are_joined_until_no_class_is_small() {
+    let pieces = [[50, 0], [40, 3], [30, 8], [20, 4], [10, 30], [3, 12]];
+    let people =
+        |range: Range<usize>| pieces[range].iter().fold([0, 0], |sum, piece| [sum[0] + piece[0], sum[1] + piece[1]]);
+    assert_eq!(TEN.joined(6, people), [0..1, 1..3, 3..6]);
+    assert_eq!(TEN.joined(2, |range| [range.len() as u64, 0]), std::iter::once(0..2).collect::<Vec<_>>());
+    assert_eq!(Privacy { min_cell: 0 }.joined(6, people).len(), 6);
+}
+
+#[test]
+fn an_auroc_to_two_digits_fits_every_number_of_events() {
+    let coarse = TEN.coarse(Estimate::new(0.714_285_7, (0.655_1, 0.773), "delong"));
+    assert_eq!((coarse.value, coarse.low, coarse.high), (Some(0.71), Some(0.66), Some(0.77)));
+    assert!(coarse.reason.is_some());
+    // Twenty of each class are the fewest that are told of: some number of pairs comes near enough.
+    for (n, events) in (40..200_u64).flat_map(|n| (20..=n - 20).map(move |events| (n, events))) {
+        let pairs = (2 * events * (n - events)) as f64;
+        let near = (0.71 * pairs).round() / pairs;
+        assert_eq!(TEN.coarse(Estimate::without_interval(near, "")).value, Some(0.71), "{events} of {n}");
+    }
+}
+
+#[test]
+fn a_unit_stands_for_enough_rows() {
+    assert_eq!([10, 100, 900, 1000, 100_000].map(|rows| TEN.unit(rows)), [1.0, 0.1, 0.02, 0.01, 0.0001]);
+    for rows in 10..3000 {
+        assert!(TEN.unit(rows) * rows as f64 >= 10.0 - 1e-9);
+    }
+}
+
+#[test]
 fn json_has_a_number_or_null_and_reads_it_back() {
     let cells = vec![Cell::Known(12), Cell::Suppressed];
     let text = serde_json::to_value(&cells).expect("JSON");

@@ -3,13 +3,10 @@
 use crate::common::decision::Counts;
 use crate::common::interval::{Estimate, finite};
 use crate::evaluate::EvaluateParams;
-use crate::evaluate::assemble::{Evidence, NO_ODDS};
+use crate::evaluate::assemble::{Evidence, LOGISTIC, NO_ODDS};
 use crate::evaluate::measures::{DECISION_GRID, decision_threshold};
 
 use super::document::{AtThresholdDetail, DecisionCurve, DecisionPoint, ThresholdRow};
-
-/// Where the plain logistic regression stands among the rivals.
-pub const LOGISTIC: usize = 3;
 
 pub(super) fn share(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
@@ -66,6 +63,8 @@ pub(super) fn thresholds(evidence: &Evidence, params: &EvaluateParams) -> Vec<Th
 
 fn threshold_row(evidence: &Evidence, threshold: f64, frozen: bool) -> ThresholdRow {
     let sample = evidence.sample;
+    let above = || sample.p.iter().map(|&p| p >= threshold).collect();
+    let flagged = if frozen { sample.flagged.clone() } else { above() };
     let counts = if frozen { evidence.point.counts } else { sample.counts_at(threshold) };
     let rates = Rates::of(&counts);
     let net_benefit = if frozen { finite(evidence.point.model.net_benefit) } else { counts.net_benefit(threshold) };
@@ -91,6 +90,7 @@ fn threshold_row(evidence: &Evidence, threshold: f64, frozen: bool) -> Threshold
         events: counts.events(),
         flagged: counts.flagged(),
         counts,
+        small_cells: evidence.small(&flagged).into_iter().map(str::to_owned).collect(),
         sensitivity: rates.sensitivity,
         specificity: rates.specificity,
         ppv: rates.ppv,

@@ -4,10 +4,10 @@ use crate::common::decision::Counts;
 use crate::common::interval::{Estimate, finite};
 use crate::common::link;
 use crate::evaluate::EvaluateParams;
-use crate::evaluate::assemble::Evidence;
+use crate::evaluate::assemble::{Evidence, LOGISTIC};
 use crate::evaluate::measures::Measures;
 
-use super::decisions::{LOGISTIC, Rates};
+use super::decisions::Rates;
 use super::document::{Costs, Deployment, PrevalenceRow, Prevalences, Strategy};
 
 const PER: f64 = 1000.0;
@@ -19,13 +19,13 @@ pub(super) fn costs(evidence: &Evidence) -> Option<Costs> {
     let table = evidence.sample.cost?;
     let (sample, y) = (evidence.sample, &evidence.sample.y);
     let ones = vec![1; y.len()];
-    let rival = |index: usize| {
-        sample.rivals.get(index).map_or(evidence.point.counts, |rival| Counts::of(&rival.flagged, y, &ones))
-    };
+    let flags = |index: usize| sample.rivals.get(index).map_or(&sample.flagged, |rival| &rival.flagged);
+    let rival = |index: usize| Counts::of(flags(index), y, &ones);
     let total = |of: &dyn Fn(&Measures) -> f64| evidence.interval("there are no rows", |measures| PER * of(measures));
     let of_rival = |index: usize| total(&move |m: &Measures| m.rivals.get(index).map_or(f64::NAN, |worth| worth.cost));
     let nothing = table.mean(&rival(1)).unwrap_or(0.0);
-    let strategy = |name: &str, counts: Counts, total: Estimate| {
+    let strategy = |name: &str, flagged: &[bool], total: Estimate| {
+        let counts = Counts::of(flagged, y, &ones);
         let per = |count: u64| PER * count as f64 / counts.rows() as f64;
         Strategy {
             name: name.to_owned(),
@@ -37,6 +37,7 @@ pub(super) fn costs(evidence: &Evidence) -> Option<Costs> {
             false_negative: table.false_negative * per(counts.false_negative),
             true_negative: table.true_negative * per(counts.true_negative),
             saved: PER * (nothing - table.mean(&counts).unwrap_or(nothing)),
+            small_cells: evidence.small(flagged).into_iter().map(str::to_owned).collect(),
             counts,
             total,
         }
@@ -45,10 +46,10 @@ pub(super) fn costs(evidence: &Evidence) -> Option<Costs> {
         flagged_event: table.flagged_event(),
         calibrated_optimum: table.calibrated_optimum(),
         strategies: vec![
-            strategy("model", evidence.point.counts, total(&|m: &Measures| m.model.cost)),
-            strategy("flag_all", rival(0), of_rival(0)),
-            strategy("flag_none", rival(1), of_rival(1)),
-            strategy("logistic", rival(LOGISTIC), of_rival(LOGISTIC)),
+            strategy("model", &sample.flagged, total(&|m: &Measures| m.model.cost)),
+            strategy("flag_all", flags(0), of_rival(0)),
+            strategy("flag_none", flags(1), of_rival(1)),
+            strategy("logistic", flags(LOGISTIC), of_rival(LOGISTIC)),
         ],
         assumption: format!(
             "Acting on a flagged patient prevents the event in {} % of those who would have had it, whoever flagged \

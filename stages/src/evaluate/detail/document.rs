@@ -166,6 +166,9 @@ pub struct ThresholdRow {
     pub flagged: u64,
     /// The confusion matrix.
     pub counts: Counts,
+    /// Its cells of 1 to `privacy.min_cell` − 1 patients.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub small_cells: Vec<String>,
     /// Flagged events among events.
     pub sensitivity: Option<f64>,
     /// Unflagged non-events among non-events.
@@ -248,6 +251,9 @@ pub struct Strategy {
     pub name: String,
     /// The confusion matrix of the test rows.
     pub counts: Counts,
+    /// Its cells of 1 to `privacy.min_cell` − 1 patients.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub small_cells: Vec<String>,
     /// Flagged rows per 1,000.
     pub flagged: f64,
     /// Events per 1,000 that acting prevents.

@@ -15,13 +15,14 @@ pub use number::{NumberComparison, NumberEvaluation, NumberGroup, Residuals, Str
 
 pub(super) use number::{Shaped, detail as number_detail};
 
+use std::ops::Range;
+
 use crate::common::decision::Counts;
 use crate::common::delong::Paired;
 use crate::common::interval::{Estimate, finite, quantile, wilson};
 
-use self::decisions::LOGISTIC;
 use super::EvaluateParams;
-use super::assemble::{Evidence, NO_COST, NOTHING};
+use super::assemble::{Evidence, LOGISTIC, NO_COST, NOTHING};
 use super::document::ZTest;
 use super::measures::{Measures, Sample, Worth};
 
@@ -75,28 +76,28 @@ fn calibration(evidence: &Evidence) -> CalibrationDetail {
     }
 }
 
-/// Tenths of the rows by rank: mean prediction, observed share with its interval.
+/// Tenths of the rows by rank: mean prediction, observed share with its interval. Neighbouring tenths are one group
+/// until neither the patients with the event nor those without are few enough to be protected.
 pub(super) fn groups(evidence: &Evidence) -> Vec<CalibrationGroup> {
+    let order = evidence.sample.ranking.order();
+    let tenth = |k: usize| k * order.len() / GROUPS;
+    let rows = |tenths: Range<usize>| &order[tenth(tenths.start)..tenth(tenths.end)];
+    let joined = evidence.privacy.joined(GROUPS, |tenths| evidence.people(rows(tenths)));
+    joined.into_iter().filter_map(|tenths| group(evidence, rows(tenths))).collect()
+}
+
+fn group(evidence: &Evidence, rows: &[usize]) -> Option<CalibrationGroup> {
     let sample = evidence.sample;
-    let order = sample.ranking.order();
-    let parts = (0..GROUPS).map(|k| &order[k * order.len() / GROUPS..(k + 1) * order.len() / GROUPS]);
-    let group = |rows: &[usize]| {
-        let (n, events) = (rows.len() as u64, rows.iter().filter(|&&row| sample.y[row]).count() as u64);
-        let ends = wilson(events, n, evidence.confidence)?;
-        let share = events as f64 / n as f64;
-        let observed = if evidence.clusters.single_rows() {
-            Estimate::new(share, ends, "wilson")
-        } else {
-            Estimate::without_interval(share, "rows of one patient are not independent: see the band of the curve")
-        };
-        Some(CalibrationGroup {
-            n,
-            events,
-            predicted: rows.iter().map(|&row| sample.p[row]).sum::<f64>() / n as f64,
-            observed,
-        })
+    let (n, events) = (rows.len() as u64, rows.iter().filter(|&&row| sample.y[row]).count() as u64);
+    let ends = wilson(events, n, evidence.confidence)?;
+    let share = events as f64 / n as f64;
+    let observed = if evidence.clusters.single_rows() {
+        Estimate::new(share, ends, "wilson")
+    } else {
+        Estimate::without_interval(share, "rows of one patient are not independent: see the band of the curve")
     };
-    parts.filter_map(group).collect()
+    let predicted = rows.iter().map(|&row| sample.p[row]).sum::<f64>() / n as f64;
+    Some(CalibrationGroup { n, events, predicted, observed })
 }
 
 fn risk(sample: &Sample, event: bool) -> RiskOfClass {

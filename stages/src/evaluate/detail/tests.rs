@@ -118,6 +118,21 @@ fn patients_with_several_rows_get_no_test_for_independent_ones() {
     assert!(evaluation.comparison.auroc_test.reason.is_some());
 }
 
+/// Of 400 rows 30 have the event, nearly all at high risk.
+#[test]
+fn no_calibration_group_tells_of_a_few_patients() {
+    let p: Vec<f64> = (0..400).map(|row| f64::from(row) / 400.0).collect();
+    for every in [1_usize, 2, 7] {
+        let y: Vec<bool> = (0..400).map(|row| row >= 400 - 30 * every && row % every == 0 || row == 100).collect();
+        let patients: Vec<String> = (0..400).map(|row| row.to_string()).collect();
+        let groups = with_evidence((y, p.clone(), patients), 0.2, None, 1, groups);
+        let few = |count: u64| (1..10).contains(&count);
+        assert!(groups.len() > 1 || every == 1, "{every}: {groups:?}");
+        assert!(groups.iter().all(|group| !few(group.events) && !few(group.n - group.events)), "{groups:?}");
+        assert_eq!(groups.iter().map(|group| group.n).sum::<u64>(), 400);
+    }
+}
+
 #[test]
 fn every_null_has_its_reason_and_the_file_can_be_read_back() {
     for (index, part) in degenerate().into_iter().enumerate() {

@@ -11,9 +11,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::slices::levels::{Level, of_slice};
-use super::slices::{Answers, Setting, SliceBy, distinct};
+use super::slices::{Answers, Setting, SliceBy};
 use crate::common::frame::{Column, Frame};
 use crate::common::interval::quantile;
+use crate::common::privacy::levels::distinct;
 use crate::common::privacy::{Cell, Counts, Privacy, Sum};
 use crate::common::schema::{AvailableAt, ColumnType, Schema};
 
@@ -30,6 +31,9 @@ pub struct Profiles {
     pub columns: Vec<ColumnProfile>,
     /// The columns that differ most, by absolute standardised difference.
     pub most_different: MostDifferent,
+    /// Why `groups` has nulls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// A kind of decision.
@@ -114,10 +118,12 @@ pub struct MostDifferent {
     pub fp_vs_tn: Vec<String>,
 }
 
-/// The rows of each group, and whether they are too few patients to be described.
+/// The rows of each group, whether they are too few patients to be described, and whether their number is hidden: then
+/// nothing is shown that depends on it, quartiles between two rows included.
 struct Groups<'a> {
     rows: [Vec<usize>; 4],
     few: [bool; 4],
+    hidden: [bool; 4],
     patient: &'a [usize],
     privacy: Privacy,
 }
@@ -132,9 +138,12 @@ pub(super) fn of(setting: &Setting, schema: &Schema, raw: &Frame, slices: &[Slic
     // Flagged: with the event 0, without 1. Not flagged: with the event 2, without 3.
     let people: Vec<u64> = rows.iter().map(|rows| distinct(rows, setting.patient)).collect();
     let counts: Vec<u64> = rows.iter().map(|rows| rows.len() as u64).collect();
-    let cells = setting.privacy.suppress_rows(&counts, &people, &[Sum::published(0..4)]);
-    let few = std::array::from_fn(|group| cells[group].is_suppressed());
-    let groups = Groups { rows, few, patient: setting.patient, privacy: setting.privacy };
+    // Rows, events and flagged rows are known from what is printed beside this.
+    let sums = [[0, 2], [1, 3], [0, 1], [2, 3]].map(Sum::published);
+    let cells = setting.privacy.suppress_rows(&counts, &people, &sums);
+    let few = std::array::from_fn(|group| people[group] < setting.privacy.min_cell);
+    let hidden = std::array::from_fn(|group| cells[group].is_suppressed());
+    let groups = Groups { rows, few, hidden, patient: setting.patient, privacy: setting.privacy };
     let columns: Vec<ColumnProfile> = schema
         .columns
         .iter()
@@ -160,7 +169,9 @@ pub(super) fn of(setting: &Setting, schema: &Schema, raw: &Frame, slices: &[Slic
         fn_vs_tp: most_different(&columns, |difference| difference.fn_vs_tp),
         fp_vs_tn: most_different(&columns, |difference| difference.fp_vs_tn),
     };
-    Some(Profiles { groups: GROUPS.into_iter().zip(cells).collect(), columns, most_different })
+    let hidden = cells.iter().any(|cell| cell.is_suppressed());
+    let reason = hidden.then(|| setting.privacy.reason());
+    Some(Profiles { groups: GROUPS.into_iter().zip(cells).collect(), columns, most_different, reason })
 }
 
 /// The names of the columns that differ most; ties by name.
@@ -191,7 +202,7 @@ impl Groups<'_> {
         };
         let profile = |group: usize| GroupProfile::Number {
             missing: cells[1][group],
-            quartiles: enough(group)
+            quartiles: (enough(group) && !self.hidden[group])
                 .then(|| sorted(group))
                 .and_then(|values| Some([quantile(&values, 0.25)?, quantile(&values, 0.5)?, quantile(&values, 0.75)?])),
         };
@@ -200,7 +211,7 @@ impl Groups<'_> {
         };
         let difference = Differences { fn_vs_tp: difference(2, 0), fp_vs_tn: difference(1, 3) };
         let few = |group: usize| !with[group].is_empty() && !enough(group);
-        let hidden = cells[1].iter().any(|cell| cell.is_suppressed()) || (0..4).any(few);
+        let hidden = cells[1].iter().any(|cell| cell.is_suppressed()) || (0..4).any(few) || self.hidden.contains(&true);
         self.column(name, profile, difference, hidden)
     }
 
@@ -256,19 +267,20 @@ impl Groups<'_> {
         }
     }
 
-    /// The published counts of a table: one row a level, one column a group. A group of few patients shows none. The
+    /// The published counts of a table: one row a level, one column a group. A group whose rows are hidden shows none. The
     /// rows of a group are known, those of a level when there are slices by it.
     fn publish(&self, table: &[[Vec<usize>; 4]], sliced: bool) -> Vec<[Cell; 4]> {
         let cells = || table.iter().flatten();
         let counts: Vec<u64> = cells().map(|rows| rows.len() as u64).collect();
         let people: Vec<u64> = cells().map(|rows| distinct(rows, self.patient)).collect();
-        let printed: Vec<bool> = table.iter().flat_map(|_| self.few.map(|few| !few)).collect();
+        let printed: Vec<bool> = table.iter().flat_map(|_| self.hidden.map(|hidden| !hidden)).collect();
         let across = (0..table.len()).filter(|_| sliced).map(|level| Sum::published(4 * level..4 * level + 4));
         let down = (0..4).map(|group| Sum::published((0..table.len()).map(move |level| 4 * level + group)));
         let sums: Vec<Sum> = across.chain(down).collect();
         let all = Counts { counts: &counts, people: &people, printed: &printed, sums: &sums };
-        let row =
-            |cells: &[Cell]| std::array::from_fn(|group| if self.few[group] { Cell::Suppressed } else { cells[group] });
+        let row = |cells: &[Cell]| {
+            std::array::from_fn(|group| if self.hidden[group] { Cell::Suppressed } else { cells[group] })
+        };
         self.privacy.judge(&all).chunks(4).map(row).collect()
     }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::cells::{LevelCells, Shown};
 use super::document::{Gap, Measure, Slice, Status};
 use super::levels::Level;
 use super::part::{Answers, Part};
@@ -10,6 +9,7 @@ use super::{Setting, gaps};
 use crate::common::delong;
 use crate::common::interval::{Estimate, finite, percentile, wilson};
 use crate::common::privacy::Cell;
+use crate::common::privacy::levels::{LevelCells, Shown};
 
 /// The measures whose gaps are tested.
 const TESTED: [Measure; 8] = [
@@ -124,10 +124,11 @@ impl CutLevel {
     fn measures(&self, setting: &Setting, point: &Draw, draws: &[&Draw]) -> BTreeMap<Measure, Estimate> {
         let shown = self.cells.shows();
         let estimate = |(at, &measure): (usize, &Measure)| {
-            let estimate = if is_shown(measure, shown) {
-                self.estimate(setting, measure, point.0[at], draws.iter().map(|draw| draw.0[at]))
-            } else {
-                Estimate::undefined(setting.privacy.reason())
+            let value = || self.estimate(setting, measure, point.0[at], draws.iter().map(|draw| draw.0[at]));
+            let estimate = match tell(measure, shown) {
+                Tell::Exactly => value(),
+                Tell::Coarsely => setting.privacy.coarse(value()),
+                Tell::Nothing => Estimate::undefined(setting.privacy.reason()),
             };
             (measure, estimate)
         };
@@ -166,30 +167,47 @@ impl CutLevel {
         let shown = self.cells.shows();
         let measures = setting.answers.measures().iter().enumerate().filter(|(_, measure)| TESTED.contains(measure));
         let gap = |(at, &measure): (usize, &Measure)| {
-            if !is_shown(measure, shown) {
+            let tell = tell(measure, shown);
+            if tell == Tell::Nothing {
                 let difference = Estimate::undefined(setting.privacy.reason());
-                return (measure, Gap { difference, p: None, p_holm: None });
+                return (measure, Gap { difference, p: None, p_holm: None, reason: Some(setting.privacy.reason()) });
             }
             let differences: Vec<f64> = draws.iter().map(|draw| draw.0[at] - draw.1[at]).collect();
             let value = finite(point.0[at] - point.1[at]);
             let difference = percentile(value, differences.iter().copied(), setting.confidence, undefined(measure));
+            let difference = if tell == Tell::Coarsely { setting.privacy.coarse(difference) } else { difference };
             let p = difference.low.and(gaps::two_sided(point.0[at] - point.1[at], &differences));
-            (measure, Gap { difference, p, p_holm: None })
+            let untested =
+                || difference.reason.clone().unwrap_or_else(|| "no resample changes the difference".to_owned());
+            let reason = p.is_none().then(untested);
+            (measure, Gap { difference, p, p_holm: None, reason })
         };
         measures.map(gap).collect()
     }
 }
 
-/// Whether a measure may be known, given the counts behind it.
-fn is_shown(measure: Measure, shown: Shown) -> bool {
-    match measure {
+/// How much may be known of a measure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tell {
+    Exactly,
+    Coarsely,
+    Nothing,
+}
+
+/// What may be told of a measure, given the counts behind it.
+fn tell(measure: Measure, shown: Shown) -> Tell {
+    let rate = match measure {
+        // An AUROC is a whole number over twice the product of events and non-events, so all its digits tell both. To two
+        // digits it fits every number of events. The fits hang on the same counts.
+        Measure::Auroc | Measure::Intercept | Measure::Slope if !shown.events => return Tell::Coarsely,
+        Measure::ObservedExpected => shown.events,
         Measure::Sensitivity => shown.sensitivity,
         Measure::FalsePositiveRate => shown.false_positive_rate,
         Measure::Ppv => shown.ppv,
         Measure::FlaggedPer1000 => shown.flagged,
-        Measure::ObservedExpected => shown.events,
         _ => true,
-    }
+    };
+    if rate { Tell::Exactly } else { Tell::Nothing }
 }
 
 /// Why a measure can be undefined in a part that is enough.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::super::document::Intervals;
 use crate::common::interval::Estimate;
 use crate::common::privacy::Cell;
+pub use crate::common::privacy::levels::DecisionCells;
 
 /// slices.json: the test rows by levels of declared columns, by kind of decision, and by time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -116,21 +117,6 @@ pub struct Slice {
     pub reason: Option<String>,
 }
 
-/// The confusion matrix at the threshold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DecisionCells {
-    /// Flagged, with the event.
-    pub tp: Cell,
-    /// Flagged, without the event.
-    pub fp: Cell,
-    /// Not flagged, with the event.
-    #[serde(rename = "fn")]
-    pub missed: Cell,
-    /// Not flagged, without the event.
-    pub tn: Cell,
-}
-
 /// A measure of a slice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -166,8 +152,11 @@ pub enum Measure {
 pub struct Gap {
     /// The difference, both taken on the same resamples.
     pub difference: Estimate,
-    /// Two-sided p-value of no difference; null without an interval, and where no resample differs from another.
+    /// Two-sided p-value of no difference.
     pub p: Option<f64>,
     /// The same, adjusted for all tests of the file.
     pub p_holm: Option<f64>,
+    /// Why there is no test.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }

@@ -5,16 +5,15 @@
 //! `insufficient` and shows no number but n; no count of few patients is published or can be worked out; the order of
 //! levels is never that of a result; all gaps are paired, tested and adjusted together. Nothing here fits or chooses.
 
-mod cells;
 pub(super) mod cut;
 mod document;
 mod gaps;
 pub(super) mod levels;
 mod params;
 mod part;
-pub(super) mod refit;
 #[cfg(test)]
 mod tests;
+pub(super) mod trend;
 
 use std::path::Path;
 
@@ -22,11 +21,9 @@ pub use document::{DecisionCells, Gap, Measure, Slice, SliceReport, SliceRules, 
 pub use params::{Calendar, OverTime, SliceBins, SliceBy, TimeBins};
 pub(super) use params::{check, check_columns};
 
-pub(super) use cells::distinct;
 pub(super) use gaps::two_sided;
 pub(super) use part::Answers;
 
-use self::cells::LevelCells;
 use self::cut::{Cut, Draw};
 use self::levels::Level;
 use super::bootstrap::{Clusters, resample};
@@ -38,6 +35,7 @@ use crate::common::canonical_json;
 use crate::common::folds::number;
 use crate::common::frame::Frame;
 use crate::common::privacy::Privacy;
+use crate::common::privacy::levels::{Decided, LevelCells, LevelRows, distinct, publish};
 use crate::{StageContext, StageError};
 
 /// Fewer events, non-events or patients than this are not enough for a conclusion.
@@ -67,7 +65,13 @@ pub(super) struct Setting<'a> {
 impl Setting<'_> {
     /// The published counts of levels.
     pub fn publish(&self, levels: &[Level]) -> Vec<LevelCells> {
-        cells::publish(self.privacy, levels, |level| self.is_enough(&level.rows), self.answers, self.patient)
+        let decided = match self.answers {
+            Answers::Events { y, flagged, .. } => Some(Decided { y, flagged }),
+            Answers::Numbers { .. } => None,
+        };
+        let rows: Vec<LevelRows> =
+            levels.iter().map(|level| LevelRows { rows: &level.rows, printed: self.is_enough(&level.rows) }).collect();
+        publish(self.privacy, &rows, decided, self.patient)
     }
 
     /// From how many events, non-events and patients on rows are enough.

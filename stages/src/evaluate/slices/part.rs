@@ -4,7 +4,7 @@
 //! what may be published.
 
 use super::document::Measure;
-use super::refit::Design;
+use crate::common::calibration::CalibrationData;
 use crate::common::decision::Counts;
 use crate::common::scores::{self, Ranking};
 
@@ -91,10 +91,7 @@ struct Events {
     p: Vec<f64>,
     flagged: Vec<bool>,
     ranking: Ranking,
-    design: Design,
-    /// The fits of the rows as they are, from which those of resamples start.
-    intercept: f64,
-    line: [f64; 2],
+    calibration: CalibrationData,
     with_slope: bool,
 }
 
@@ -105,13 +102,10 @@ impl Part {
             Answers::Events { y, p, flagged } => {
                 let y: Vec<bool> = rows.iter().map(|&row| y[row]).collect();
                 let p: Vec<f64> = rows.iter().map(|&row| p[row]).collect();
-                let design = Design::of_predictions(&y, &p);
-                let ones = vec![1; y.len()];
-                let intercept = design.intercept(&ones, 0.0).unwrap_or_default();
-                let line = if with_slope { design.line(&ones, [0.0; 2]) } else { None }.unwrap_or_default();
+                let calibration = CalibrationData::new(&y, &p);
                 let flagged = rows.iter().map(|&row| flagged[row]).collect();
                 let ranking = Ranking::new(&p);
-                Kind::Events(Box::new(Events { y, p, flagged, ranking, design, intercept, line, with_slope }))
+                Kind::Events(Box::new(Events { y, p, flagged, ranking, calibration, with_slope }))
             }
             Answers::Numbers { y, predicted } => {
                 Kind::Numbers(rows.iter().map(|&row| predicted[row] - y[row]).collect())
@@ -143,11 +137,12 @@ impl Events {
         let counts = Counts::of(&self.flagged, &self.y, weights);
         let or_nan = |value: Option<f64>| value.unwrap_or(f64::NAN);
         let expected: f64 = self.p.iter().zip(weights).map(|(p, &weight)| p * f64::from(weight)).sum();
-        let line = if self.with_slope { self.design.line(weights, self.line) } else { None };
+        let observed = self.calibration.observed(weights);
+        let slope = if self.with_slope { observed.slope() } else { None };
         [
             or_nan(scores::weighted_auroc(&self.ranking, &self.y, weights)),
-            or_nan(self.design.intercept(weights, self.intercept)),
-            or_nan(line.map(|line| 1.0 + line[1])),
+            or_nan(observed.intercept()),
+            or_nan(slope),
             if expected > 0.0 { counts.events() as f64 / expected } else { f64::NAN },
             share(counts.true_positive, counts.events()),
             share(counts.false_positive, counts.rows() - counts.events()),

@@ -24,7 +24,6 @@ pub use combinations::{CombinationsFile, SeenCombinations};
 pub use fingerprint::Fingerprint;
 pub use fit::FitRows;
 pub use matrix::{Matrix, to_single};
-pub use numbers::quantile;
 pub use step::{Encoding, Step};
 
 use crate::common::frame::Frame;

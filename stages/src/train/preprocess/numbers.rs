@@ -3,6 +3,7 @@
 //! Definitions are those of scikit-learn's SimpleImputer, StandardScaler, RobustScaler and MinMaxScaler; the reference
 //! tests hold them to it. Values are those of 32-bit range that `bounded` leaves, so that no sum or square overflows.
 
+use crate::common::interval::quantile;
 use crate::train::params::{ImputeNumeric, Scale};
 
 /// The value that fills gaps; 0 without values. `present` are the finite values in row order.
@@ -13,7 +14,7 @@ pub(super) fn fill(present: &[f64], how: ImputeNumeric, constant: f64) -> f64 {
         sorted
     };
     match how {
-        ImputeNumeric::Median => quantile(&sorted(), 0.5),
+        ImputeNumeric::Median => quantile(&sorted(), 0.5).unwrap_or(0.0),
         ImputeNumeric::Mean => mean(present),
         ImputeNumeric::Mode => mode(&sorted()),
         ImputeNumeric::Constant => constant,
@@ -46,17 +47,11 @@ pub(super) fn fit_scale(mut values: Vec<f64>, scale: Scale) -> (f64, f64) {
             let squares = values.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>();
             (mean, libm::sqrt(squares / values.len() as f64))
         }
-        Scale::Robust => (quantile(&values, 0.5), quantile(&values, 0.75) - quantile(&values, 0.25)),
+        Scale::Robust => {
+            let at = |q: f64| quantile(&values, q).unwrap_or(0.0);
+            (at(0.5), at(0.75) - at(0.25))
+        }
         Scale::Minmax => (first, last - first),
     };
     (center, if spread > 1e-12 * center.abs().max(1e-300) && spread.is_finite() { spread } else { 1.0 })
-}
-
-/// The quantile of sorted values by linear interpolation (type 7); 0 without values.
-pub fn quantile(sorted: &[f64], q: f64) -> f64 {
-    let Some(last) = sorted.len().checked_sub(1) else { return 0.0 };
-    let place = q * last as f64;
-    let low = libm::floor(place) as usize;
-    let (a, b) = (sorted[low], sorted[(low + 1).min(last)]);
-    a + (place - low as f64) * (b - a)
 }

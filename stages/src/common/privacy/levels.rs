@@ -1,13 +1,12 @@
-//! Which counts of a column's levels are published.
+//! Which counts of a column's levels are published: rows, events, flagged rows and the confusion matrix of each.
 //!
 //! Readers know the counts of all rows from metrics.json, and that events and non-events, flagged and unflagged rows
 //! add up. So all nine counts of every level are judged together, those that are not printed as well: non-events,
 //! unflagged rows, and all but n of a level that is not enough for numbers.
 
-use super::document::DecisionCells;
-use super::levels::Level;
-use super::part::Answers;
-use crate::common::privacy::{Cell, Counts, Privacy, Sum};
+use serde::{Deserialize, Serialize};
+
+use super::{Cell, Counts, Privacy, Sum};
 
 const N: usize = 0;
 const EVENTS: usize = 1;
@@ -29,6 +28,39 @@ const WITHIN: [(usize, [usize; 2]); 6] = [
     (FLAGGED, [TP, FP]),
     (UNFLAGGED, [FN, TN]),
 ];
+
+/// The confusion matrix at the threshold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DecisionCells {
+    /// Flagged, with the event.
+    pub tp: Cell,
+    /// Flagged, without the event.
+    pub fp: Cell,
+    /// Not flagged, with the event.
+    #[serde(rename = "fn")]
+    pub missed: Cell,
+    /// Not flagged, without the event.
+    pub tn: Cell,
+}
+
+/// The rows of a level, and whether more than their number is to be printed.
+#[derive(Debug, Clone, Copy)]
+pub struct LevelRows<'a> {
+    /// Places of its rows.
+    pub rows: &'a [usize],
+    /// Whether events and decisions are printed, as far as they may be.
+    pub printed: bool,
+}
+
+/// Outcomes and decisions of all rows.
+#[derive(Debug, Clone, Copy)]
+pub struct Decided<'a> {
+    /// Whether each row has the event.
+    pub y: &'a [bool],
+    /// Whether each row is flagged.
+    pub flagged: &'a [bool],
+}
 
 /// The published counts of a level. Where the outcome is a number only `n` and `patients` mean anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +88,12 @@ impl LevelCells {
         DecisionCells { tp: self.cells[TP], fp: self.cells[FP], missed: self.cells[FN], tn: self.cells[TN] }
     }
 
+    /// Whether all that is printed of a level may be known.
+    pub fn is_open(&self) -> bool {
+        let Shown { events, sensitivity, false_positive_rate, ppv, flagged } = self.shows();
+        events && sensitivity && false_positive_rate && ppv && flagged
+    }
+
     /// Whether every count behind the events, sensitivity, false-positive rate, PPV and flagged rows may be known.
     pub fn shows(&self) -> Shown {
         let all = |kinds: &[usize]| kinds.iter().all(|&kind| !self.cells[kind].is_suppressed());
@@ -72,30 +110,29 @@ impl LevelCells {
 /// Which rates may be known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shown {
+    /// Events and O:E, AUROC and fits.
     pub events: bool,
+    /// Flagged events among events.
     pub sensitivity: bool,
+    /// Flagged non-events among non-events.
     pub false_positive_rate: bool,
+    /// Events among flagged rows.
     pub ppv: bool,
+    /// Flagged rows among all.
     pub flagged: bool,
 }
 
-/// Judges the levels of one column together. `patient` numbers the patient of each row.
-pub fn publish(
-    privacy: Privacy,
-    levels: &[Level],
-    is_enough: impl Fn(&Level) -> bool,
-    answers: &Answers,
-    patient: &[usize],
-) -> Vec<LevelCells> {
-    let kinds = if matches!(answers, Answers::Events { .. }) { KINDS } else { 1 };
+/// Judges the levels of one column together, whose totals over all levels are taken to be known. `patient` numbers the
+/// patient of each row; without `decided` the outcome is a number and only rows are counted.
+pub fn publish(privacy: Privacy, levels: &[LevelRows], decided: Option<Decided>, patient: &[usize]) -> Vec<LevelCells> {
+    let kinds = if decided.is_some() { KINDS } else { 1 };
     let (mut counts, mut people, mut printed) = (Vec::new(), Vec::new(), Vec::new());
     for level in levels {
-        let enough = is_enough(level);
         for kind in 0..kinds {
-            let rows: Vec<usize> = level.rows.iter().copied().filter(|&row| is(answers, kind, row)).collect();
+            let rows: Vec<usize> = level.rows.iter().copied().filter(|&row| is(decided, kind, row)).collect();
             counts.push(rows.len() as u64);
             people.push(distinct(&rows, patient));
-            printed.push(kind == N || enough && kind != OTHERS && kind != UNFLAGGED);
+            printed.push(kind == N || level.printed && kind != OTHERS && kind != UNFLAGGED);
         }
     }
     let down = (0..kinds).map(|kind| Sum::published((0..levels.len()).map(move |level| level * kinds + kind)));
@@ -117,8 +154,8 @@ pub fn publish(
 }
 
 /// Whether a row is counted by a kind.
-fn is(answers: &Answers, kind: usize, row: usize) -> bool {
-    let Answers::Events { y, flagged, .. } = answers else { return true };
+fn is(decided: Option<Decided>, kind: usize, row: usize) -> bool {
+    let Some(Decided { y, flagged }) = decided else { return true };
     match kind {
         EVENTS => y[row],
         OTHERS => !y[row],
@@ -153,11 +190,11 @@ mod tests {
                 y.extend(vec![kind == 0 || kind == 2; count]);
                 flagged.extend(vec![kind < 2; count]);
             }
-            parts.push(Level { name: String::new(), rows: (start..y.len()).collect() });
+            parts.push((start..y.len()).collect::<Vec<usize>>());
         }
         let patient: Vec<usize> = (0..y.len()).collect();
-        let answers = Answers::Events { p: vec![0.5; y.len()], y, flagged };
-        publish(Privacy::default(), &parts, |_| true, &answers, &patient)
+        let parts: Vec<LevelRows> = parts.iter().map(|rows| LevelRows { rows, printed: true }).collect();
+        publish(Privacy::default(), &parts, Some(Decided { y: &y, flagged: &flagged }), &patient)
     }
 
     fn known(cells: &LevelCells) -> [Option<u64>; 4] {
@@ -194,9 +231,9 @@ mod tests {
 
     #[test]
     fn numbers_have_rows_only() {
-        let parts = [vec![0, 1, 2], (3..40).collect()].map(|rows| Level { name: String::new(), rows });
-        let answers = Answers::Numbers { y: vec![0.0; 40], predicted: vec![0.0; 40] };
-        let levels = publish(Privacy::default(), &parts, |_| true, &answers, &(0..40).collect::<Vec<_>>());
+        let parts = [vec![0, 1, 2], (3..40).collect()];
+        let parts: Vec<LevelRows> = parts.iter().map(|rows| LevelRows { rows, printed: true }).collect();
+        let levels = publish(Privacy::default(), &parts, None, &(0..40).collect::<Vec<_>>());
         assert!(levels.iter().all(|level| level.n().is_suppressed() && level.patients.is_suppressed()));
     }
 }
