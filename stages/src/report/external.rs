@@ -37,8 +37,8 @@ fn events(report: &ExternalReport) -> Html {
     };
     Html::paragraph(lead)
         .and(table)
-        .and(Html::list(steps.map(|about| Html::text(sentence(about)))))
-        .and(Html::paragraph(format!("{} {flagged}", sentence(&report.note))))
+        .and(Html::list(steps.map(|about| Html::prose(sentence(about)))))
+        .and(Html::paragraph(Html::prose(format!("{} {flagged}", sentence(&report.note)))))
         .and(case_mix(&report.case_mix, "Log odds of the predictions"))
 }
 
@@ -61,8 +61,8 @@ fn numbers(report: &NumberExternal) -> Html {
     let steps = report.ladder.iter().map(|rung| rung.about.as_str());
     Html::paragraph(lead)
         .and(table)
-        .and(Html::list(steps.map(|about| Html::text(sentence(about)))))
-        .and(Html::paragraph(sentence(&report.note)))
+        .and(Html::list(steps.map(|about| Html::prose(sentence(about)))))
+        .and(Html::paragraph(Html::prose(sentence(&report.note))))
         .and(case_mix(&report.case_mix, "Predictions"))
 }
 

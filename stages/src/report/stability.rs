@@ -2,7 +2,7 @@
 //! patients would help.
 
 use super::sources::Sources;
-use super::words::{count, percent, rows_and_events};
+use super::words::{count, metric_name, percent, rows_and_events};
 use crate::StageError;
 use crate::common::figure::{Axis, Mark, Measured, Plot, Tone};
 use crate::common::html::{Cell, Column, Html, Table, Tone as Said, fixed};
@@ -85,7 +85,8 @@ fn learning(curve: &[CurvePoint]) -> Result<Html, StageError> {
     scores.sort();
     scores.dedup();
     let columns = [Column::text("Share of the patients"), Column::number("Rows"), Column::number("Events")];
-    let columns = columns.into_iter().chain(scores.iter().map(|score| Column::number(format!("{score} (SD)"))));
+    let columns =
+        columns.into_iter().chain(scores.iter().map(|score| Column::number(format!("{} (SD)", metric_name(score)))));
     let mut table = Table::new("Performance by the number of training patients", columns);
     for point in curve {
         let number = |value: Option<f64>| Cell::fixed(value, 0, "");

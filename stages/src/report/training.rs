@@ -1,7 +1,7 @@
 //! How the model came about: the candidates and why one was kept, and what it attends to.
 
 use super::sources::Sources;
-use super::words::{count, p_value, rows_and_events, said, sentence};
+use super::words::{count, metric_name, p_value, rows_and_events, said, sentence};
 use crate::common::figure::taken;
 use crate::common::html::{Cell, Column, Html, Table, fixed};
 use crate::explain::{Direction, MemberReport};
@@ -99,17 +99,6 @@ fn pairs(report: &CandidateComparison) -> Html {
     let caution =
         "The kept candidate was chosen on these rows, so its advantages are flattered; the test part decides.";
     Html::details("Candidates pair by pair", Html::paragraph(caution).and(table))
-}
-
-fn metric_name(key: &str) -> String {
-    match key {
-        "log_loss" => "log loss".to_owned(),
-        "auroc" => "AUROC".to_owned(),
-        "brier" => "Brier score".to_owned(),
-        "rmse" | "mae" => key.to_uppercase(),
-        "r2" => "R²".to_owned(),
-        other => other.replace('_', " "),
-    }
 }
 
 /// What the model attends to.

@@ -65,6 +65,17 @@ pub(super) fn p_value(p: f64) -> String {
     if p < 0.001 { "< 0.001".to_owned() } else { format!("= {}", fixed(p, 3)) }
 }
 
+/// What people call the score of that key.
+pub(super) fn metric_name(key: &str) -> String {
+    match key {
+        "log_loss" => "log loss".to_owned(),
+        "auroc" | "auprc" | "rmse" | "mae" => key.to_uppercase(),
+        "brier" => "Brier score".to_owned(),
+        "r2" => "R²".to_owned(),
+        other => other.replace('_', " "),
+    }
+}
+
 /// The first letter of a sentence made large.
 pub(super) fn sentence(text: &str) -> String {
     let mut letters = text.chars();

@@ -75,6 +75,15 @@ impl Html {
         Self(escaped)
     }
 
+    /// Text in which what stands between backticks is code.
+    pub fn prose(text: impl AsRef<str>) -> Self {
+        let mut html = Self::new();
+        for (index, piece) in text.as_ref().split('`').enumerate() {
+            html.push(if index % 2 == 1 { Self::code(piece) } else { Self::text(piece) });
+        }
+        html
+    }
+
     /// An element: name and names of attributes are those of the program, values are escaped.
     pub fn element(name: &'static str, attributes: &[(&'static str, &str)], content: impl Into<Html>) -> Self {
         let mut open = format!("<{name}");
