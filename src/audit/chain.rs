@@ -20,7 +20,7 @@ use crate::util::atomic_write;
 /// Where the chain of a project is, below its root.
 const PATH: &str = "lockfiles/audit.jsonl";
 /// What the ledger is kept under in the store.
-const KEPT: &str = "audit-ledger-2";
+const KEPT: &str = "audit-ledger-3";
 /// From so many bytes on, a chain takes long enough to read to keep what was read.
 const KEPT_FROM: u64 = 1 << 16;
 /// Up to so many bytes, some hundred records, a chain is read through whenever it is continued.
@@ -61,6 +61,9 @@ pub struct State {
     /// The first thing that is wrong before the records that were appended. Only looked for when something is appended
     /// to a chain that is short enough to be read through at once.
     pub fault: Option<Fault>,
+    /// Whether the chain ended in bytes that are no record, before anything was appended: what a write left that was cut
+    /// short, or somebody who cut.
+    pub torn: bool,
 }
 
 /// Why the chain cannot be read or continued.
@@ -131,8 +134,9 @@ impl Chain {
         let tail = tail::read(&file).map_err(|error| AuditError::from((error, "read")))?;
         let mut ledger = self.ledger_at(&file, &tail)?;
         let records = chained(&tail, origin, entries, &mut ledger)?;
+        let torn = tail.damage.is_some();
         let Some(head) = records.last().map(|record| Head { seq: record.seq, hash: record.hash }) else {
-            return Ok(State { head: tail.last.as_ref().map(head_of), ledger, fault: None });
+            return Ok(State { head: tail.last.as_ref().map(head_of), ledger, fault: None, torn });
         };
         let fault = read_through(&file, tail.sound)?;
         let mut text = if tail.is_open { "\n".to_owned() } else { String::new() };
@@ -150,7 +154,7 @@ impl Chain {
         if tail.sound + text.len() as u64 >= KEPT_FROM {
             self.store.keep_derived(KEPT, head.hash, &ledger);
         }
-        Ok(State { head: Some(head), ledger, fault })
+        Ok(State { head: Some(head), ledger, fault, torn })
     }
 
     /// Opens the file for appending and holds its lock, which ends with the file's handle. Whoever holds the lock of a
@@ -182,7 +186,7 @@ impl Chain {
         let Some(file) = self.read()? else { return Ok(State::default()) };
         let tail = tail::read(&file).map_err(|error| AuditError::from((error, "read")))?;
         let ledger = self.ledger_at(&file, &tail)?;
-        Ok(State { head: tail.last.as_ref().map(head_of), ledger, fault: None })
+        Ok(State { head: tail.last.as_ref().map(head_of), ledger, fault: None, torn: tail.damage.is_some() })
     }
 
     /// The file for reading; nothing when there is none.

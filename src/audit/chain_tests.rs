@@ -4,7 +4,7 @@ use std::fs;
 
 use super::AuditError;
 use super::chain::{Chain, Origin, State};
-use super::ledger::{Ledger, TestRows};
+use super::ledger::{Evaluation, TestRows};
 use super::record::{Action, Entry};
 use crate::key::Digest;
 use crate::store::Store;
@@ -34,8 +34,13 @@ fn rows_of(ids: &str, content: &str) -> TestRows {
     TestRows { ids: ids.to_owned(), content: content.to_owned() }
 }
 
-fn test(rows: &str, model: &str) -> Entry {
-    Ledger::test_entry("artifacts/metrics.json", &rows_of(rows, "1"), model)
+fn evaluation(rows: TestRows, bundle: &str, model: Option<&str>) -> Entry {
+    let (file, bundle, model) = ("artifacts/metrics.json".to_owned(), bundle.to_owned(), model.map(str::to_owned));
+    Evaluation { file, rows, bundle, model, recovered: None }.entry()
+}
+
+fn test(rows: &str, bundle: &str) -> Entry {
+    evaluation(rows_of(rows, "1"), bundle, None)
 }
 
 #[test]
@@ -73,7 +78,7 @@ fn appending_does_not_read_the_whole_chain() {
     let mut bytes = fs::read(&path).expect("readable");
     bytes[..100_000].fill(b'x');
     fs::write(&path, bytes).expect("written");
-    let State { head, ledger, fault } = place.append(vec![test("r", "7"), test("r", "new")]);
+    let State { head, ledger, fault, .. } = place.append(vec![test("r", "7"), test("r", "new")]);
     assert_eq!(fault, None, "a chain of this length is not read through");
     assert_eq!(head.map(|head| head.seq), Some(2000));
     assert_eq!(ledger.test_use(&rows_of("r", "1")).map(|used| used.models), Some(2001));
@@ -111,7 +116,7 @@ fn a_waiver_is_recorded_when_it_is_new_or_changed() {
 #[test]
 fn the_same_ids_with_other_values_are_other_rows_and_said_to_be() {
     let place = Place::new();
-    let on = |content: &str, model: &str| Ledger::test_entry("m.json", &rows_of("r", content), model);
+    let on = |content: &str, model: &str| evaluation(rows_of("r", content), model, None);
     let ledger = place.append(vec![on("1", "a"), on("2", "b"), on("2", "c")]).ledger;
     let used = |content: &str| ledger.test_use(&rows_of("r", content)).expect("used");
     assert_eq!((used("1").models, used("1").label, used("1").elsewhere), (1, "test", 2));
@@ -124,11 +129,33 @@ fn the_same_ids_with_other_values_are_other_rows_and_said_to_be() {
     assert_eq!(ledger.test_use(&rows_of("r", "1")).map(|used| used.elsewhere), Some(3));
 }
 
+/// Two bundles that answer alike are one model, also after records that named bundles only.
+#[test]
+fn bundles_of_one_model_are_counted_once() {
+    let place = Place::new();
+    let on = |bundle: &str, model| evaluation(rows_of("r", "1"), bundle, model);
+    let append = |entry| {
+        let State { head, ledger, .. } = place.append(vec![entry]);
+        let used = ledger.test_use(&rows_of("r", "1")).expect("used");
+        (head.expect("a record").seq, used.models)
+    };
+    assert_eq!(append(on("b1", None)), (0, 1));
+    assert_eq!(append(on("b1", Some("m"))), (1, 1), "the model of a known bundle is worth a record");
+    assert_eq!(append(on("b2", Some("m"))), (1, 1), "another bundle of it is not");
+    assert_eq!(append(on("b1", None)), (1, 1), "the bundle's manifest is gone, its model is known");
+    assert_eq!(append(on("b3", Some("n"))), (2, 2));
+    assert_eq!(append(on("b4", None)), (3, 3), "what is not known to be the same is another");
+    let read_again = place.chain().records().expect("readable");
+    let ledger = super::ledger::Ledger::of(&read_again);
+    assert_eq!(ledger.test_uses().first().map(|used| used.models), Some(3));
+}
+
 #[test]
 fn results_are_known_by_stage_and_key() {
     let mut run = Entry::new(Action::Run, "pipeline.yaml");
     run.details.insert("ran".to_owned(), serde_json::json!({"train": "k1"}));
     run.details.insert("unrecorded".to_owned(), serde_json::json!({"split": "k2"}));
+    run.details.insert("evaluations_lost".to_owned(), serde_json::json!({"evaluate": ["k4", "k5"]}));
     let mut commit = Entry::new(Action::Commit, "pipeline.yaml");
     commit.details.insert("keys".to_owned(), serde_json::json!({"gate": "k3"}));
     commit.details.insert("accepted".to_owned(), serde_json::json!({"gate": []}));
@@ -137,6 +164,7 @@ fn results_are_known_by_stage_and_key() {
     let ledger = Place::new().append(vec![run, commit, old]).ledger;
     let knows = |stage: &str, key: &str| ledger.has_result(stage, key);
     assert!(knows("train", "k1") && knows("split", "k2") && knows("gate", "k3") && knows("old", "any"));
+    assert!(knows("evaluate", "k4") && knows("evaluate", "k5"));
     assert!(!knows("train", "k2") && !knows("split", "k1") && !knows("gate", "k1"));
 }
 

@@ -16,6 +16,8 @@ use crate::key::Digest;
 pub struct Ledger {
     /// Digest of the test rows' ids → digest of what they say → digests of the models evaluated on them.
     tests: BTreeMap<String, BTreeMap<String, BTreeSet<String>>>,
+    /// Digest of a bundle → that of its model, where a record tells it.
+    models: BTreeMap<String, String>,
     /// Finding → digest of its waiver.
     waivers: BTreeMap<String, [u8; 32]>,
     /// Marks of stages with the key of a result.
@@ -29,6 +31,42 @@ pub struct TestRows {
     pub ids: String,
     /// The digest of what they say; empty when it is not told.
     pub content: String,
+}
+
+/// A model met test rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evaluation {
+    /// The file that says so.
+    pub file: String,
+    /// The rows.
+    pub rows: TestRows,
+    /// The digest of the bundle.
+    pub bundle: String,
+    /// The digest of what in the bundle can change an answer; none when the bundle's manifest is gone.
+    pub model: Option<String>,
+    /// The key of the result that tells of it, when the run that made it left no record.
+    pub recovered: Option<String>,
+}
+
+impl Evaluation {
+    /// Its entry.
+    pub fn entry(&self) -> Entry {
+        let mut entry = Entry::new(Action::TestEvaluation, self.file.as_str());
+        let content = Some(&self.rows.content).filter(|content| !content.is_empty());
+        let told = [
+            (ROWS, Some(&self.rows.ids)),
+            (CONTENT, content),
+            (BUNDLE, Some(&self.bundle)),
+            (MODEL, self.model.as_ref()),
+            (RECOVERED, self.recovered.as_ref()),
+        ];
+        for (name, value) in told {
+            if let Some(value) = value {
+                entry.details.insert(name.to_owned(), Value::from(value.as_str()));
+            }
+        }
+        entry
+    }
 }
 
 /// How often a set of test rows was used.
@@ -76,10 +114,14 @@ impl TestUse {
     }
 }
 
-/// The names of a test evaluation's two digests in the details.
+/// The names in the details of a test evaluation.
 const ROWS: &str = "rows";
 const CONTENT: &str = "content";
-const MODEL: &str = "bundle";
+const BUNDLE: &str = "bundle";
+const MODEL: &str = "model";
+const RECOVERED: &str = "recovered";
+/// The name of a run's evaluations whose bytes are gone.
+pub const LOST: &str = "evaluations_lost";
 
 impl Ledger {
     /// What these records tell.
@@ -91,22 +133,12 @@ impl Ledger {
         ledger
     }
 
-    /// The entry of a test evaluation: these rows, this model, as told by that file.
-    pub fn test_entry(file: &str, rows: &TestRows, bundle: &str) -> Entry {
-        let mut entry = Entry::new(Action::TestEvaluation, file);
-        entry.details.insert(ROWS.to_owned(), Value::from(rows.ids.as_str()));
-        if !rows.content.is_empty() {
-            entry.details.insert(CONTENT.to_owned(), Value::from(rows.content.as_str()));
-        }
-        entry.details.insert(MODEL.to_owned(), Value::from(bundle));
-        entry
-    }
-
     /// Whether a record of this entry would say nothing new. Only test evaluations and waivers can be known.
     pub fn knows(&self, entry: &Entry) -> bool {
         match entry.action {
-            Action::TestEvaluation => pair(&entry.details).is_some_and(|(ids, content, model)| {
-                self.tests.get(ids).and_then(|all| all.get(content)).is_some_and(|models| models.contains(model))
+            Action::TestEvaluation => told(&entry.details).is_some_and(|told| {
+                let models = self.tests.get(told.ids).and_then(|all| all.get(told.content));
+                models.is_some_and(|models| models.contains(self.model_of(&told)))
             }),
             Action::Waiver => {
                 entry.after.is_some_and(|after| self.waivers.get(&entry.object) == Some(after.as_bytes()))
@@ -126,9 +158,8 @@ impl Ledger {
     fn take(&mut self, action: Action, object: &str, after: Option<Digest>, details: &Map<String, Value>) {
         match action {
             Action::TestEvaluation => {
-                if let Some((ids, content, model)) = pair(details) {
-                    let all = self.tests.entry(ids.to_owned()).or_default();
-                    all.entry(content.to_owned()).or_default().insert(model.to_owned());
+                if let Some(told) = told(details) {
+                    self.take_test(&told);
                 }
             }
             Action::Waiver => {
@@ -139,6 +170,10 @@ impl Ledger {
             Action::Run => {
                 for kind in ["ran", "restored", "recovered", "unrecorded"] {
                     self.take_results(details, kind);
+                }
+                for (stage, keys) in details.get(LOST).and_then(Value::as_object).into_iter().flatten() {
+                    let keys = keys.as_array().into_iter().flatten().filter_map(Value::as_str);
+                    self.results.extend(keys.map(|key| mark(stage, key)));
                 }
             }
             Action::Commit => {
@@ -151,6 +186,27 @@ impl Ledger {
             }
             _ => {}
         }
+    }
+
+    /// Takes an evaluation in. What is known under the digest of the bundle, from records that told no model, is from
+    /// now on known under that of its model.
+    fn take_test(&mut self, told: &Told<'_>) {
+        if let Some(model) = told.model
+            && self.models.insert(told.bundle.to_owned(), model.to_owned()).is_none()
+        {
+            for models in self.tests.values_mut().flat_map(BTreeMap::values_mut) {
+                if models.remove(told.bundle) {
+                    models.insert(model.to_owned());
+                }
+            }
+        }
+        let model = self.model_of(told).to_owned();
+        let all = self.tests.entry(told.ids.to_owned()).or_default();
+        all.entry(told.content.to_owned()).or_default().insert(model);
+    }
+
+    fn model_of<'a>(&'a self, told: &Told<'a>) -> &'a str {
+        told.model.or_else(|| self.models.get(told.bundle).map(String::as_str)).unwrap_or(told.bundle)
     }
 
     fn take_results(&mut self, details: &Map<String, Value>, kind: &str) {
@@ -188,7 +244,16 @@ fn mark(stage: &str, key: &str) -> u64 {
     digest.as_bytes().iter().take(8).fold(0, |mark, byte| mark << 8 | u64::from(*byte))
 }
 
-fn pair(details: &Map<String, Value>) -> Option<(&str, &str, &str)> {
-    let content = details.get(CONTENT).and_then(Value::as_str).unwrap_or_default();
-    Some((details.get(ROWS)?.as_str()?, content, details.get(MODEL)?.as_str()?))
+/// What the details of a test evaluation say.
+struct Told<'a> {
+    ids: &'a str,
+    content: &'a str,
+    bundle: &'a str,
+    model: Option<&'a str>,
+}
+
+fn told(details: &Map<String, Value>) -> Option<Told<'_>> {
+    let text = |name: &str| details.get(name).and_then(Value::as_str);
+    let content = text(CONTENT).unwrap_or_default();
+    Some(Told { ids: text(ROWS)?, content, bundle: text(BUNDLE)?, model: text(MODEL) })
 }

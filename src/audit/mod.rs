@@ -20,7 +20,7 @@ mod verify;
 
 pub use chain::{AuditError, Chain, Head, Origin, State};
 pub use export::{to_csv, to_jsonl};
-pub use ledger::{Ledger, TestRows, TestUse};
+pub use ledger::{Evaluation, LOST, Ledger, TestRows, TestUse};
 pub use record::{Action, Damage, Entry, Record};
 pub use verify::{Anchor, Fault, Verdict, verify};
 

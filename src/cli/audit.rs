@@ -156,7 +156,9 @@ fn what(record: &Record) -> String {
         parts.map(|(key, names)| format!("{key} {names}")).collect::<Vec<_>>().join("; ")
     };
     match record.action {
-        Action::Run => list(&["failed", "interrupted", "ran", "restored", "recovered", "unrecorded"]),
+        Action::Run => {
+            list(&["evaluations_lost", "failed", "interrupted", "ran", "restored", "recovered", "unrecorded"])
+        }
         Action::Commit => list(&["accepted"]),
         Action::Gate | Action::MetricsGate => match details.get("passed") {
             Some(Value::Bool(true)) => "passed".to_owned(),
@@ -169,7 +171,9 @@ fn what(record: &Record) -> String {
         Action::TestEvaluation => {
             let short = |key: &str| human::brief(details.get(key).and_then(Value::as_str).unwrap_or_default(), 13);
             let rows = if details.contains_key("content") { "content" } else { "rows" };
-            format!("bundle {} on rows {}", short("bundle"), short(rows))
+            let model = if details.contains_key("model") { "model" } else { "bundle" };
+            let left = if details.contains_key("recovered") { ", left by a run without a record" } else { "" };
+            format!("{model} {} on rows {}{left}", short(model), short(rows))
         }
         Action::Recovery => {
             format!("{} bytes of a write that was cut short", details.get("bytes").unwrap_or(&Value::Null))

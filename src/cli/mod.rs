@@ -10,6 +10,7 @@ mod compare;
 mod completions;
 mod dag;
 mod error;
+mod evaluations;
 mod exit;
 mod export;
 mod freeze;

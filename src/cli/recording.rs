@@ -13,10 +13,11 @@ use std::time::SystemTime;
 use serde_json::{Map, Value, json};
 
 use super::args::ReproArgs;
+use super::evaluations::{self, Earlier};
 use super::exit::Exit;
 use super::output::Output;
 use super::project::Opened;
-use crate::audit::{Action, AuditError, Chain, Entry, Head, Ledger, Origin, TestRows};
+use crate::audit::{Action, AuditError, Chain, Entry, Evaluation, Head, LOST, Ledger, Origin};
 use crate::config::{StageDef, Work};
 use crate::key::Digest;
 use crate::metrics::GateReport;
@@ -70,26 +71,34 @@ pub(super) fn record_run(
     report: &RunReport,
     args: &ReproArgs,
     asked: bool,
+    earlier: &Earlier,
 ) -> Result<Known, AuditError> {
     let run = run_entry(opened, report, args);
     if run.is_none() && !asked {
         return Ok(Known::default());
     }
     let chain = chain(opened);
-    let evaluated = evaluated(opened, report);
+    let evaluated = evaluations::of_run(opened, report);
     let state = match run {
         None if evaluated.is_empty() => return Ok(Known::default()),
         None => chain.state()?,
         Some(mut run) => {
             // A chain that cannot be read cannot be continued either, which appending says better.
-            let unrecorded = chain.state().map(|state| unrecorded(report, &run, &state.ledger)).unwrap_or_default();
-            if !unrecorded.is_empty() {
-                run.details.insert("unrecorded".to_owned(), Value::from(unrecorded));
+            let before = chain.state().unwrap_or_default();
+            let unrecorded = unrecorded(report, &run, &before.ledger);
+            let found = evaluations::left(opened, report, earlier, &before);
+            for (name, value) in [("unrecorded", Value::from(unrecorded)), (LOST, json!(found.lost))] {
+                if value.as_object().is_some_and(|stages| !stages.is_empty()) {
+                    run.details.insert(name.to_owned(), value);
+                }
             }
             let mut entries = vec![run];
             entries.extend(gate_entries(opened, report));
             entries.extend(waiver_entries(opened, report));
-            entries.extend(evaluated.iter().map(|test| Ledger::test_entry(&test.file, &test.rows, &test.bundle)));
+            let own =
+                |left: &&Evaluation| evaluated.iter().any(|own| (&own.rows, &own.bundle) == (&left.rows, &left.bundle));
+            entries.extend(found.evaluations.iter().filter(|left| !own(left)).map(Evaluation::entry));
+            entries.extend(evaluated.iter().map(Evaluation::entry));
             chain.append(&origin(opened), entries)?
         }
     };
@@ -179,7 +188,7 @@ fn unrecorded(report: &RunReport, run: &Entry, known: &Ledger) -> Map<String, Va
 }
 
 /// The stages of a built-in that are up to date after this run, with how they ended.
-fn stages_of<'a>(
+pub(super) fn stages_of<'a>(
     opened: &'a Opened,
     report: &'a RunReport,
     uses: &'a str,
@@ -193,13 +202,13 @@ fn stages_of<'a>(
 }
 
 /// The documents that a stage writes: those of its outputs that are JSON.
-fn documents<'a>(opened: &'a Opened, stage: &'a StageDef) -> impl Iterator<Item = (&'a RelPath, Value)> {
+pub(super) fn documents<'a>(opened: &'a Opened, stage: &'a StageDef) -> impl Iterator<Item = (&'a RelPath, Value)> {
     let root = &opened.project.pipeline.root;
     let paths = stage.outs.iter().map(|out| &out.path).filter(|path| is_json(path));
     paths.filter_map(move |path| Some((path, serde_json::from_slice(&fs::read(path.under(root)).ok()?).ok()?)))
 }
 
-fn is_json(path: &RelPath) -> bool {
+pub(super) fn is_json(path: &RelPath) -> bool {
     Path::new(path.as_str()).extension().is_some_and(|extension| extension == "json")
 }
 
@@ -243,32 +252,6 @@ fn waiver(finding: &Value) -> Option<Entry> {
     entry.reason.get_or_insert_with(|| "none was given".to_owned());
     entry.details.insert("who".to_owned(), waived["who"].clone());
     Some(entry)
-}
-
-/// A model evaluated on rows.
-struct Evaluated {
-    /// The file that says so.
-    file: String,
-    /// The rows.
-    rows: TestRows,
-    /// The digest of the model.
-    bundle: String,
-}
-
-fn evaluated(opened: &Opened, report: &RunReport) -> Vec<Evaluated> {
-    let stages = stages_of(opened, report, "evaluate");
-    stages
-        .flat_map(|(stage, _)| documents(opened, stage))
-        .filter_map(|(path, metrics)| evaluation(path, &metrics))
-        .collect()
-}
-
-fn evaluation(path: &RelPath, metrics: &Value) -> Option<Evaluated> {
-    let evaluated = metrics.get("evaluated")?;
-    let ids = evaluated["rows"].as_str().or_else(|| evaluated["rows"]["row_ids"].as_str())?;
-    let rows = TestRows { ids: ids.to_owned(), content: evaluated["content"].as_str().unwrap_or_default().to_owned() };
-    let bundle = evaluated["bundle"].as_str()?;
-    Some(Evaluated { file: path.to_string(), rows, bundle: bundle.to_owned() })
 }
 
 /// Records what `metrics diff --gate` decided about two states.

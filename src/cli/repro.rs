@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::args::{Global, ReproArgs};
 use super::error::UsageError;
+use super::evaluations::Earlier;
 use super::exit::Exit;
 use super::output::Output;
 use super::project::{Opened, jobs, memory};
@@ -48,8 +49,9 @@ pub(super) fn run(global: &Global, args: &ReproArgs, output: &Output) -> anyhow:
     if args.strict {
         check_strict()?;
     }
+    let earlier = Earlier::read(&opened);
     let report = execute(&opened, &selected, args, output)?;
-    let recorded = recording::record_run(&opened, &report, args, !args.json && !output.is_quiet());
+    let recorded = recording::record_run(&opened, &report, args, !args.json && !output.is_quiet(), &earlier);
     if let Ok(Known { warning: Some(warning), .. }) = &recorded {
         output.talk(&format!("warning: {warning}"));
     }

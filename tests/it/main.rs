@@ -26,6 +26,7 @@ mod kept;
 mod layering;
 mod leakage;
 mod lineage;
+mod looks;
 mod metrics;
 mod model;
 mod names;
