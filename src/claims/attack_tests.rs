@@ -82,6 +82,86 @@ fn nothing_of_what_is_flagged_rises_with_the_threshold() {
 }
 
 #[test]
+fn a_part_has_no_more_of_either_sort_of_rows_than_the_whole() {
+    let part = |whole: &str, part: &str| impossible(&format!("samples: {{c: {whole}, t: {{part_of: c, {part}}}}}\n"));
+    let whole = "{n: 100, events: 30}";
+    assert_eq!(part(whole, "n: 90, events: 5"), ["sample"], "85 of 70 rows without the event");
+    assert_eq!(part(whole, "n: 90, events: 19"), ["sample"]);
+    assert!(part(whole, "n: 90, events: 20").is_empty());
+    assert_eq!(part(whole, "n: 90, prevalence: 5%"), ["sample"]);
+    assert!(part("{n: 100, prevalence: 30%}", "n: 90, events: 20").is_empty());
+    assert_eq!(part("{n: 100, prevalence: 30%}", "n: 90, events: 18"), ["sample"]);
+    // What the whole leaves is known to the search for whole patients: 20 to 30 events, and no 15.
+    let model = "models: [{name: m, sample: t, points: [{tp: 1, recall: 0.067}]}]\n";
+    assert_eq!(impossible(&format!("samples: {{c: {whole}, t: {{part_of: c, n: 90}}}}\n{model}")), ["whole patients"]);
+}
+
+#[test]
+fn rates_alone_are_held_against_each_other() {
+    let refuted = |sample: &str, point: &str| impossible(&one_point(sample, point)) == ["rates"];
+    for (point, honest) in [
+        // True positives alone are 10 % of all rows.
+        ("recall: 0.50, flagged_share: 5.0%", "recall: 0.50, flagged_share: 10.0%"),
+        // 2 of 100 rows are missed events, 48 are rightly left alone.
+        ("recall: 0.90, flagged_share: 50.0%, npv: 0.70", "recall: 0.90, flagged_share: 50.0%, npv: 0.96"),
+        ("recall: 0.90, flagged_share: 50.0%, precision: 0.60", "recall: 0.90, flagged_share: 50.0%, precision: 0.36"),
+        ("specificity: 0.90, precision: 0.50, accuracy: 0.60", "specificity: 0.90, precision: 0.50, accuracy: 0.80"),
+        ("npv: 0.90, precision: 0.50, recall: 0.90", "npv: 0.90, precision: 0.50, recall: 0.62"),
+        ("accuracy: 0.80, recall: 0.50, f1: 0.30", "accuracy: 0.80, recall: 0.50, f1: 0.50"),
+        ("youden: 0.50, recall: 0.60, npv: 0.80", "youden: 0.50, recall: 0.60, npv: 0.90"),
+        ("balanced_accuracy: 0.90, accuracy: 0.50", "balanced_accuracy: 0.60, accuracy: 0.50"),
+        // .5 · .2 − .5 · .8 · 1 = −.3
+        (
+            "threshold: 0.5, recall: 0.50, specificity: 0.50, net_benefit: 0.05",
+            "threshold: {value: 0.5, within: 0}, recall: 0.50, specificity: 0.50, net_benefit: -0.30",
+        ),
+        // 1 · 400 + 10 · 100
+        ("recall: 0.50, specificity: 0.50, cost_per_1000: 100", "recall: 0.50, specificity: 0.50, cost_per_1000: 1400"),
+        ("tp: 201, fp: 166, precision: 0.80", "tp: 201, fp: 166, precision: 0.55"),
+        ("tp: 201, fn: 42, flagged_share: 10%", "tp: 201, fn: 42, flagged_share: 40%"),
+    ] {
+        let costs = "costs: {false_positive: 1, false_negative: 10, true_positive: 0}\n";
+        let table = |point: &str| costs.to_owned() + &one_point("{prevalence: 20.0%}", &format!("{{{point}}}"));
+        assert_eq!(impossible(&table(point)), ["rates"], "{point}\n{}", report(&table(point)).text());
+        assert!(impossible(&table(honest)).is_empty(), "{honest}\n{}", report(&table(honest)).text());
+    }
+    // Nothing need be known of the sample: 33 % flagged at precision .9 are 30 % right already.
+    assert!(refuted("{}", "{precision: 0.90, recall: 0.90, accuracy: 0.10, flagged_share: 33%}"));
+    assert_eq!(impossible("models: [{name: m, points: [{precision: 0.5, npv: 0.5, accuracy: 0.9}]}]\n"), ["rates"]);
+    let text = report(&one_point("{prevalence: 20.0%}", "{recall: 0.90, flagged_share: 50.0%, npv: 0.70}")).text();
+    assert!(text.contains("with the others npv is at least 0.957"), "{text}");
+    assert!(text.contains("possible: npv 0.96 with these"), "{text}");
+    assert!(text.contains("stated: prevalence 20.0%, recall 0.90, flagged_share 50.0%, npv 0.70"), "{text}");
+}
+
+#[test]
+fn points_of_one_sample_share_its_events() {
+    // The first needs at least 40 % events, the second at most 20 %.
+    let points = "{recall: 0.50, flagged_share: 20.0%, precision: 1.00}, {recall: 1.00, flagged_share: 20.0%}";
+    let text = one_point("{}", points);
+    assert_eq!(impossible(&text), ["rates"], "{}", report(&text).text());
+    // At a lower threshold all true positives of the higher one are flagged.
+    let points = |tp: u32| format!("{{threshold: 0.4, recall: 0.50}}, {{threshold: 0.6, tp: {tp}}}");
+    assert_eq!(impossible(&one_point("{n: 1000, events: 100}", &points(60))), ["rates"]);
+    assert!(impossible(&one_point("{n: 1000, events: 100}", &points(50))).is_empty());
+}
+
+#[test]
+fn one_exact_threshold_has_one_confusion_matrix() {
+    let exact = "threshold: {value: 0.5, within: 0}";
+    let points =
+        |sample: &str, a: &str, b: &str| impossible(&one_point(sample, &format!("{{{exact}, {a}}}, {{{exact}, {b}}}")));
+    let sample = "{n: 1000, events: 500}";
+    assert_eq!(points(sample, "tp: 100, fp: 20", "tp: 200, fp: 50"), ["order of thresholds"]);
+    assert!(points(sample, "tp: 100, fp: 20", "tp: 100, recall: 0.2").is_empty());
+    assert_eq!(points(sample, "tp: 100, fp: 20", "recall: 0.30"), ["rates"]);
+    assert_eq!(points("{prevalence: 20%}", "precision: 0.70", "precision: 0.80, recall: 0.10"), ["rates"]);
+    // Rounded thresholds that look alike may differ.
+    let rounded = "{threshold: 0.5, tp: 100}, {threshold: 0.5, tp: 200}";
+    assert!(impossible(&one_point(sample, rounded)).is_empty());
+}
+
+#[test]
 fn a_change_from_nothing_has_no_percentage() {
     let change = |text: &str| report(&format!("changes: [{{what: x, {text}}}]\n"));
     let levels = |report: &Report| report.findings.iter().map(|finding| finding.level).collect::<Vec<_>>();

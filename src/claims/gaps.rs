@@ -1,7 +1,7 @@
 //! What was not checked because a number is not stated, and which number would let it be checked.
 //!
-//! An answer without contradictions says nothing of checks that could not be made; so each is listed, once for each
-//! thing it is about. This module finds no contradictions.
+//! An answer without contradictions says nothing of checks that could not be made; so each known gap is listed, once for
+//! each thing it is about. The list does not say that everything else was checked. This module finds no contradictions.
 
 use super::finding::{Report, Unchecked};
 use super::samples::Universe;
@@ -63,7 +63,10 @@ fn sizes(claims: &Claims, model: &Model, universes: &[Universe], report: &mut Re
             push(report, check, &subject, why, "numbers of the sample that agree");
         }
         Universe::TooMany => push(report, check, &subject, "too many numbers of rows and events are possible", missing),
-        Universe::Unknown => push(report, check, &subject, "its size is not known", missing),
+        Universe::Unknown => {
+            let why = "its size is not known: numbers are only asked whether some sample of any size could give them";
+            push(report, check, &subject, why, missing);
+        }
     }
 }
 

@@ -18,13 +18,16 @@ mod cells;
 mod finding;
 mod gaps;
 mod interval;
+mod linear;
 mod money;
 mod order;
 mod policy;
+mod possible;
 mod read;
 mod relations;
 mod roc;
 mod samples;
+mod shares;
 mod stated;
 #[cfg(test)]
 mod tests;
@@ -55,6 +58,7 @@ fn check_claims(mut claims: Claims) -> Report {
     let universes: Vec<Universe> = samples::universes(&claims, &mut report);
     area::check(&mut claims, &universes, &mut report);
     let corners = cells::check(&claims, &universes, &mut report);
+    possible::check(&mut claims, &universes, &mut report);
     roc::check(&claims, &corners, &mut report);
     money::check(&claims, &mut report);
     gaps::list(&claims, &universes, &mut report);

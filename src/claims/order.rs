@@ -1,10 +1,9 @@
 //! A lower threshold of the same scores flags the same rows and more: no count and no rate of flagged rows can fall.
 //!
 //! Two thresholds are in order when the one cannot round to more than the other; where they could be equal, so would be
-//! everything that follows from them.
+//! everything that follows from them. Two that are both said to be exact, and equal, flag the same rows.
 
 use super::finding::{Finding, Level, Report, shown};
-use super::interval::Interval;
 use super::relations::{Known, rate};
 use super::stated::Stated;
 use super::types::{Measure, Point};
@@ -26,10 +25,10 @@ const FALLING: [(Measure, Option<Measure>); 6] = [
 const RISING: [Measure; 2] = [Measure::TrueNegatives, Measure::FalseNegatives];
 
 pub(super) fn check(points: &[Point], report: &mut Report) {
-    for low in points {
-        for high in points {
+    for (at, low) in points.iter().enumerate() {
+        for (other, high) in points.iter().enumerate() {
             let (Some(a), Some(b)) = (&low.threshold, &high.threshold) else { continue };
-            if a.value >= b.value || a.range().hi > b.range().lo + SLACK {
+            if at == other || !is_at_most(a, b) {
                 continue;
             }
             for (measure, complement) in FALLING {
@@ -46,15 +45,23 @@ pub(super) fn check(points: &[Point], report: &mut Report) {
     }
 }
 
+/// Whether one threshold is certainly not above another. Two are certainly the same only where both are said to be
+/// exact (`within: 0`).
+pub(super) fn is_at_most(low: &Stated, high: &Stated) -> bool {
+    let is_below = low.value < high.value && low.range().hi <= high.range().lo + SLACK;
+    is_below || are_same(low, high)
+}
+
+fn are_same(a: &Stated, b: &Stated) -> bool {
+    a.value == b.value && a.within == 0.0 && b.within == 0.0
+}
+
 fn known(point: &Point, measure: Measure, complement: Option<Measure>) -> Option<Known> {
     if !measure.is_count() {
         return rate(point, measure, complement);
     }
     let stated = point.get(measure)?;
-    // A count is what it says, unless it is said to be rounded more coarsely than its digits.
-    let within = if stated.within > 0.5 { stated.within } else { 0.0 };
-    let range = Interval::new(stated.value - within, stated.value + within);
-    Some(Known { range, from: vec![(measure.name(), stated.clone())] })
+    Some(Known { range: stated.count(), from: vec![(measure.name(), stated.clone())] })
 }
 
 /// Refutes the first when it is less than the second.
@@ -72,7 +79,11 @@ fn compare(
         finding = finding.number(name, number);
     }
     let (low, high) = if at.value < other.value { (at, other) } else { (other, at) };
-    let more = format!("at {} every row is flagged that is flagged at {}", low.text, high.text);
+    let more = if are_same(low, high) {
+        format!("the same rows are flagged at {}, which is exact", at.text)
+    } else {
+        format!("at {} every row is flagged that is flagged at {}", low.text, high.text)
+    };
     let name = measure.name();
     let bound = shown(second.range.lo);
     report.push(finding.arithmetic(more).possible(format!("{name} at {} is at least {bound}", at.text)));

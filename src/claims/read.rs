@@ -22,7 +22,7 @@ const COSTS: &[&str] = &["false_positive", "false_negative", "true_positive", "t
 const CHANGE: &[&str] = &["what", "from", "to", "difference", "relative"];
 const NUMBER: &[&str] = &["value", "low", "high", "within"];
 /// Beyond so many rows, whole numbers of patients no longer bound what is published.
-const MOST_ROWS: f64 = 1e9;
+pub(super) const MOST_ROWS: f64 = 1e9;
 const PROJECTED: [&str; 5] = ["tp", "fp", "tn", "fn", "cost"];
 
 struct Reader<'a> {

@@ -69,12 +69,17 @@ fn facts(sample: &Sample, parent: Option<&Sample>, report: &mut Report) -> bool 
         }
     }
     if let Some(parent) = parent {
-        for (name, part, whole) in [("rows", &sample.n, &parent.n), ("events", &sample.events, &parent.events)] {
+        for (name, part, whole) in [
+            ("rows", rows_of(sample), rows_of(parent)),
+            ("events", events_of(sample), events_of(parent)),
+            ("rows without the event", others_of(sample), others_of(parent)),
+        ] {
             if let (Some(part), Some(whole)) = (part, whole)
-                && part.value > whole.value
+                && ceil(part.lo) > floor(whole.hi)
             {
                 let text = format!("it has more {name} than sample {}, of which it is a part", parent.name);
-                report.push(impossible(sample).arithmetic(text));
+                let counts = format!("{text}: at least {:.0} of {:.0}", ceil(part.lo), floor(whole.hi));
+                report.push(impossible(sample).arithmetic(counts));
             }
         }
         if let (Some(n), Some(share), Some(whole)) = (&sample.n, &sample.share, &parent.n) {
@@ -87,6 +92,25 @@ fn facts(sample: &Sample, parent: Option<&Sample>, report: &mut Report) -> bool 
         }
     }
     report.findings.len() > before
+}
+
+fn rows_of(sample: &Sample) -> Option<Interval> {
+    sample.n.as_ref().map(|n| Interval::exact(n.value))
+}
+
+/// How many rows with the event the sample's own numbers leave.
+fn events_of(sample: &Sample) -> Option<Interval> {
+    if let Some(events) = &sample.events {
+        return Some(Interval::exact(events.value));
+    }
+    let (n, share) = (sample.n.as_ref()?.value, sample.prevalence.as_ref()?.share());
+    Some(Interval::new(share.lo * n, share.hi * n))
+}
+
+/// How many rows without the event they leave.
+fn others_of(sample: &Sample) -> Option<Interval> {
+    let (n, events) = (sample.n.as_ref()?.value, events_of(sample)?);
+    Some(Interval::new(n - events.hi, n - events.lo))
 }
 
 fn universe(sample: &Sample, parent: Option<&Sample>) -> Universe {
@@ -137,6 +161,9 @@ fn possible_events(sample: &Sample, parent: Option<&Sample>, n: Option<f64>) -> 
         let all = all.or_else(|| Some(share?.hi * parent.n.as_ref()?.value));
         if let Some(all) = all {
             range.hi = range.hi.min(floor(all));
+        }
+        if let (Some(others), Some(n)) = (others_of(parent), n) {
+            range.lo = range.lo.max(n - floor(others.hi));
         }
         if let (true, Some(share), Some(n)) = (sample.stratified, share, n) {
             range = range.intersect(Interval::new(share.lo * n - 1.0, share.hi * n + 1.0));

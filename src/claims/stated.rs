@@ -56,6 +56,11 @@ impl Stated {
         Interval::new(self.value - self.within, self.value + self.within)
     }
 
+    /// What a true number of rows can be: what it says, unless it is said to be rounded more coarsely than its digits.
+    pub(super) fn count(&self) -> Interval {
+        if self.within > 0.5 { self.range() } else { Interval::exact(self.value) }
+    }
+
     /// What a true share can be.
     pub(super) fn share(&self) -> Interval {
         self.range().within_unit()
