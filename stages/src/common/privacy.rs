@@ -9,17 +9,17 @@
 //! - a number made of a suppressed count is suppressed, its p-value, interval and gap with it. The AUROC of a group is a
 //!   whole number over twice the product of its events and non-events: with these hidden, it and the calibration fits are
 //!   told to two digits ([`Privacy::coarse`]);
-//! - of the decisions of all rows, whose rows, events and flagged rows are known, one cell gives the others. When one is
-//!   small, every number made of them is told as the range that a cell of 0 to `min_cell` allows
-//!   ([`Privacy::decisions`]).
+//! - of the decisions in a group (right and wrong, flagged and not) all four are suppressed when one is small, with the
+//!   rates made of them.
 //!
-//! *Machine records* of the whole test or training part (metrics.json, evaluation.json, curves.csv, threshold.json,
-//! sweep.csv) keep exact headline numbers, because gates compare them, and name their small cells in `small_cells`.
-//! Groups of rows in them are joined with their neighbours until none is small ([`Privacy::joined`]).
-//!
-//! Two things are no cells of a described group: how many rows and events a whole part has, which every number needs
-//! beside it; and the steps of curves over all thresholds. Where a drawn curve would give away a range, it is coarsened
-//! ([`Privacy::unit`]).
+//! How a model decided on *all rows* of a part describes the model and no group of people: who was missed cannot be
+//! looked up by what they have in common. So its confusion matrix, curves and tenths are exact everywhere, as reporting
+//! guidelines ask, and machine records name the small ones in `small_cells`. A site that must treat them as a table sets
+//! `decisions: ranges`: in pages and cards every number made of them is then told as the range that a cell of 0 to
+//! `min_cell` allows ([`Privacy::decisions`]), curves are coarsened ([`Privacy::unit`]), and groups of rows in
+//! evaluation.json and curves.csv are joined with their neighbours until none is small ([`Privacy::joined`]).
+//! Headline numbers of machine records (metrics.json, evaluation.json, threshold.json, sweep.csv) stay exact even then,
+//! because gates compare them. How many rows and events a whole part has is always told: every number needs it beside it.
 //!
 //! Zero may be published: it is a statement about nobody. What is suppressed is null for one reason, whichever it was,
 //! because telling them apart would tell more.
@@ -56,11 +56,24 @@ pub struct Privacy {
     /// The smallest count of patients that is published. Counts from 1 up to it are left out of reports, with the rates
     /// made of them; 0 or 1 publishes all.
     pub min_cell: u64,
+    /// How pages tell the decisions on all rows when one of their cells is small.
+    pub decisions: DecisionsTold,
+}
+
+/// How pages tell the decisions on all rows of a part when a cell of their confusion matrix is small.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DecisionsTold {
+    /// Exactly: they describe the model, not a group of people.
+    #[default]
+    Exact,
+    /// As the ranges that `min_cell` allows; curves are coarsened.
+    Ranges,
 }
 
 impl Default for Privacy {
     fn default() -> Self {
-        Self { min_cell: 10 }
+        Self { min_cell: 10, decisions: DecisionsTold::Exact }
     }
 }
 
@@ -207,9 +220,12 @@ impl Privacy {
         all.counts.iter().zip(&state).map(cell).collect()
     }
 
-    /// Joins neighbouring pieces until no group has few patients of a class; a rest at the end joins the group before
+    /// With `decisions: ranges`, joins neighbouring pieces until no group has few patients of a class; a rest at the end joins the group before
     /// it. `people` counts the patients of each class in some of the pieces.
     pub fn joined(self, pieces: usize, people: impl Fn(Range<usize>) -> [u64; 2]) -> Vec<Range<usize>> {
+        if self.decisions == DecisionsTold::Exact {
+            return (0..pieces).map(|piece| piece..piece + 1).collect();
+        }
         let sound = |range: Range<usize>| people(range).iter().all(|&count| !self.hides(count));
         let mut groups: Vec<Range<usize>> = Vec::new();
         let mut start = 0;

@@ -83,7 +83,7 @@ impl Stage for Evaluate {
     }
 
     fn version(&self) -> u32 {
-        6
+        7
     }
 
     fn about(&self) -> &'static str {

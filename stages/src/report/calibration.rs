@@ -7,6 +7,7 @@ use super::words::{count, estimate, p_value};
 use crate::StageError;
 use crate::common::figure::{Axis, Mark, Plot, Tone};
 use crate::common::html::{Cell, Column, Html, Table, fixed};
+use crate::common::privacy::DecisionsTold;
 use crate::evaluate::Metrics;
 
 /// The section; of a number only the plot by tenths.
@@ -103,8 +104,13 @@ fn calibration_plot(sources: &Sources) -> Result<Html, StageError> {
         .named("perfect", Tone::Quiet, Mark::Line(vec![(0.0, 0.0), (top, top)]))
         .named("smooth (lowess)", Tone::First, Mark::Line(line))
         .named("groups of rows", Tone::Second, Mark::Points(curves.measured("calibration_groups")));
-    let caption = "Calibration. Points are tenths of the test rows, joined where they would tell of few patients, with \
-                   Wilson intervals; the line is a lowess smooth.";
+    let joined = match sources.privacy.decisions {
+        DecisionsTold::Exact => "",
+        DecisionsTold::Ranges => ", joined where they would tell of few patients",
+    };
+    let caption = format!(
+        "Calibration. Points are tenths of the test rows{joined}, with Wilson intervals; the line is a lowess smooth."
+    );
     Ok(Html::figure(plot.draw()?, caption, Some(tenths(groups, "predicted risk"))))
 }
 

@@ -1,7 +1,7 @@
 //! What the page and the card may say of decisions: the one place where `privacy.min_cell` is applied to the documents
 //! that keep exact numbers.
 //!
-//! Invariant: after [`protect`], no number in the sources that is printed gives away how many patients are in a small
+//! With `privacy.decisions: exact` nothing changes. Else, after [`protect`], no number in the sources that is printed gives away how many patients are in a small
 //! cell of the confusion matrix at the frozen threshold. Whatever prints decisions at other thresholds asks
 //! [`crate::common::privacy::decisions`] itself, because those documents are lists.
 
@@ -9,8 +9,8 @@ use super::curves::{Curves, Point};
 use super::sources::{Detail, Performance, Sources};
 use crate::common::decision::{CostTable, Counts};
 use crate::common::interval::Estimate;
-use crate::common::privacy::Privacy;
 use crate::common::privacy::decisions::Told;
+use crate::common::privacy::{DecisionsTold, Privacy};
 use crate::evaluate::{Baseline, Deployment, Evaluation, ExpectedCost, Metrics};
 use crate::gate::Verdict;
 use crate::tune_threshold::Threshold;
@@ -47,6 +47,9 @@ pub(super) fn cost_per_1000(table: &CostTable) -> impl Fn(&Counts) -> Option<f64
 /// Puts ranges, or nothing, in the place of every printed number that a small cell follows from.
 pub(super) fn protect(sources: &mut Sources) {
     let privacy = sources.privacy;
+    if privacy.decisions == DecisionsTold::Exact {
+        return;
+    }
     if let Some(threshold) = &mut sources.threshold {
         let told = of_training(privacy.min_cell, threshold).map_or_else(
             || Told::nothing(privacy),
@@ -262,7 +265,8 @@ mod tests {
 
     #[test]
     fn drawn_curves_leave_a_small_cell_open() {
-        let (events, others, privacy) = (50, 200, Privacy::default());
+        let ranges = Privacy { decisions: DecisionsTold::Ranges, ..Privacy::default() };
+        let (events, others, privacy) = (50, 200, ranges);
         // 45 events are found among the first 100 rows.
         let hits = |alarms: u64| (alarms * 9 / 11).min(45 + alarms / 40);
         let roc = (0..=others).map(|alarms| point(alarms as f64 / 200.0, hits(alarms) as f64 / 50.0)).collect();

@@ -76,7 +76,7 @@ impl Stage for Report {
     }
 
     fn version(&self) -> u32 {
-        3
+        4
     }
 
     fn about(&self) -> &'static str {

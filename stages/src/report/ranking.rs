@@ -6,6 +6,7 @@ use super::words::{estimate, rows_and_events};
 use crate::StageError;
 use crate::common::figure::{Axis, Mark, Plot, Tone};
 use crate::common::html::{Cell, Column, Html, Table, fixed};
+use crate::common::privacy::DecisionsTold;
 
 const TABLE_ROWS: usize = 21;
 
@@ -45,5 +46,13 @@ fn curve(
     for point in thinned(sources.curves.points(name), TABLE_ROWS) {
         table.push([Cell::fixed(Some(point.x), 3, ""), Cell::fixed(point.y, 3, "")]);
     }
-    Ok(Html::figure(plot.draw()?, format!("{title} of the test part."), Some(table)))
+    let coarse = match &sources.performance {
+        Performance::Events(metrics)
+            if sources.privacy.decisions == DecisionsTold::Ranges && !metrics.small_cells.is_empty() =>
+        {
+            " Only corners are drawn between which many patients lie; the area below is not the AUROC."
+        }
+        _ => "",
+    };
+    Ok(Html::figure(plot.draw()?, format!("{title} of the test part.{coarse}"), Some(table)))
 }

@@ -46,7 +46,7 @@ impl Stage for TuneThreshold {
     }
 
     fn version(&self) -> u32 {
-        5
+        6
     }
 
     fn about(&self) -> &'static str {

@@ -45,7 +45,7 @@ impl Stage for Validate {
     }
 
     fn version(&self) -> u32 {
-        4
+        5
     }
 
     fn about(&self) -> &'static str {
@@ -152,7 +152,13 @@ fn assemble(found: &Found, records: Vec<RuleRecord>) -> ValidationReport {
     let mut selections: Vec<Selection> = found
         .groups
         .iter()
-        .map(|(column, labels)| selection::selection(column, labels, &aside, found.privacy))
+        .enumerate()
+        .map(|(index, (column, labels))| {
+            // The flow of participants tells rows and events before and after; hiding their difference would hide nothing.
+            let outcome = index == 0;
+            let privacy = if outcome { Privacy { min_cell: 0, ..found.privacy } } else { found.privacy };
+            selection::selection(column, labels, &aside, privacy)
+        })
         .collect();
     let by_outcome = selections.remove(0);
     let events = || found.kept.iter().filter(|&&row| found.groups[0].1[row].as_deref() == Some("1")).count();

@@ -129,7 +129,7 @@ fn selections(report: &ValidationReport) -> Html {
     if report.quarantined == 0 {
         return Html::paragraph("No row was set aside.");
     }
-    let privacy = Privacy { min_cell: report.min_cell };
+    let privacy = Privacy { min_cell: report.min_cell, ..Privacy::default() };
     [&report.by_outcome]
         .into_iter()
         .chain(&report.by_subgroup)

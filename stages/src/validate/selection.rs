@@ -147,7 +147,7 @@ mod tests {
 
     fn select(levels: &[(&str, u64, u64)]) -> Selection {
         let (labels, aside) = rows(levels);
-        selection("sex", &labels, &aside, Privacy { min_cell: 10 })
+        selection("sex", &labels, &aside, Privacy { min_cell: 10, ..Privacy::default() })
     }
 
     #[test]
@@ -160,13 +160,13 @@ mod tests {
         assert!(!small.selective && small.p_value.is_some_and(|p| p < 0.01), "{small:?}");
         // Far apart, but by chance.
         let (labels, aside) = rows(&[("F", 18, 2), ("M", 20, 0)]);
-        let chance = selection("sex", &labels, &aside, Privacy { min_cell: 0 });
+        let chance = selection("sex", &labels, &aside, Privacy { min_cell: 0, ..Privacy::default() });
         assert!(!chance.selective && chance.method.as_deref() == Some("fisher"), "{chance:?}");
         // A single row of a rare level would be highly significant to chi-square, which must not be asked here.
         let (labels, aside) = rows(&[("F", 5000, 5), ("M", 5000, 5), ("X", 0, 1)]);
-        let rare = selection("sex", &labels, &aside, Privacy { min_cell: 0 });
+        let rare = selection("sex", &labels, &aside, Privacy { min_cell: 0, ..Privacy::default() });
         assert_eq!(rare.method.as_deref(), Some("fisher-bonferroni"));
-        let rare = selection("sex", &labels, &aside, Privacy { min_cell: 10 });
+        let rare = selection("sex", &labels, &aside, Privacy { min_cell: 10, ..Privacy::default() });
         assert!(!rare.selective && rare.method.is_none(), "one row is no gap: {rare:?}");
         let none = select(&[("F", 10, 0), ("M", 10, 0)]);
         assert!(none.p_value.is_none() && none.reason.is_some());

@@ -1,4 +1,4 @@
-//! What may be told of the decisions of all rows, when readers know the rows, the events and the flagged ones.
+//! What may be told of the decisions of all rows with `decisions: ranges`, when readers know the rows, the events and the flagged ones.
 //!
 //! With these three, one cell of the confusion matrix gives the other three, and so does every number made of them:
 //! sensitivity, PPV, net benefit, cost. So they are told exactly together, or as ranges together. The range is that of all
@@ -6,7 +6,7 @@
 //! does not depend on where in it the truth lies. Every number that rises or falls steadily with the missed events has
 //! its range between the two ends.
 
-use super::Privacy;
+use super::{DecisionsTold, Privacy};
 use crate::common::decision::Counts;
 use crate::common::interval::Estimate;
 
@@ -34,7 +34,9 @@ impl Privacy {
     pub fn decisions(self, counts: &Counts, few: bool) -> Told {
         let cells = [counts.true_positive, counts.false_positive, counts.false_negative, counts.true_negative];
         let sides = [counts.flagged(), counts.rows() - counts.flagged()];
-        let what = if sides.iter().any(|&side| self.hides(side)) {
+        let what = if self.decisions == DecisionsTold::Exact {
+            What::Exactly
+        } else if sides.iter().any(|&side| self.hides(side)) {
             What::Nothing
         } else if few || cells.iter().any(|&cell| self.hides(cell)) {
             self.around(counts).map_or(What::Nothing, What::Between)
@@ -141,14 +143,14 @@ mod tests {
         Counts { true_positive: tp, false_positive: fp, false_negative: missed, true_negative: tn }
     }
 
-    const TEN: Privacy = Privacy { min_cell: 10 };
+    const TEN: Privacy = Privacy { min_cell: 10, decisions: DecisionsTold::Ranges };
 
     #[test]
     fn large_cells_and_empty_ones_are_told_exactly() {
         for cells in [[10, 20, 30, 40], [0, 20, 10, 10], [50, 950, 0, 0]] {
             assert!(TEN.decisions(&counts(cells), false).is_exact(), "{cells:?}");
         }
-        assert!(Privacy { min_cell: 0 }.decisions(&counts([1, 1, 1, 1]), true).what == What::Nothing);
+        assert!(Privacy { min_cell: 0, ..TEN }.decisions(&counts([1, 1, 1, 1]), true).what == What::Nothing);
     }
 
     #[test]
@@ -199,7 +201,7 @@ mod tests {
             cells in prop::array::uniform4(prop_oneof![2 => 0_u64..5, 1 => 5_u64..14]),
             min_cell in 2_u64..6,
         ) {
-            let (privacy, truth) = (Privacy { min_cell }, counts(cells));
+            let (privacy, truth) = (Privacy { min_cell, ..TEN }, counts(cells));
             let (rows, events) = (truth.rows(), truth.events());
             let seen = printed(privacy, &truth);
             let alike: Vec<Counts> = (0..=events)

@@ -1,8 +1,10 @@
 //! Which counts of a column's levels are published: rows, events, flagged rows and the confusion matrix of each.
 //!
 //! Readers know the counts of all rows from metrics.json, and that events and non-events, flagged and unflagged rows
-//! add up. So all nine counts of every level are judged together, those that are not printed as well: non-events,
-//! unflagged rows, and all but n of a level that is not enough for numbers.
+//! add up. So rows, events, non-events, flagged and unflagged rows of every level are judged together, those that are
+//! not printed as well. Of a level whose events and flagged rows are told, one cell of the confusion matrix gives the
+//! other three: when one is small all four are suppressed, and since their sums over the levels are known, so are those of
+//! a second level. That a level has events and alerts can then be told although its few missed events cannot.
 
 use serde::{Deserialize, Serialize};
 
@@ -20,14 +22,9 @@ const TN: usize = 8;
 const KINDS: usize = 9;
 
 /// What is what sum of what, within a level.
-const WITHIN: [(usize, [usize; 2]); 6] = [
-    (N, [EVENTS, OTHERS]),
-    (N, [FLAGGED, UNFLAGGED]),
-    (EVENTS, [TP, FN]),
-    (OTHERS, [FP, TN]),
-    (FLAGGED, [TP, FP]),
-    (UNFLAGGED, [FN, TN]),
-];
+const WITHIN: [(usize, [usize; 2]); 2] = [(N, [EVENTS, OTHERS]), (N, [FLAGGED, UNFLAGGED])];
+/// The first kinds, which are margins; the others are the cells of the confusion matrix.
+const MARGINS: usize = TP;
 
 /// The confusion matrix at the threshold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -125,11 +122,11 @@ pub struct Shown {
 /// Judges the levels of one column together, whose totals over all levels are taken to be known. `patient` numbers the
 /// patient of each row; without `decided` the outcome is a number and only rows are counted.
 pub fn publish(privacy: Privacy, levels: &[LevelRows], decided: Option<Decided>, patient: &[usize]) -> Vec<LevelCells> {
-    let kinds = if decided.is_some() { KINDS } else { 1 };
+    let kinds = if decided.is_some() { MARGINS } else { 1 };
     let (mut counts, mut people, mut printed) = (Vec::new(), Vec::new(), Vec::new());
     for level in levels {
         for kind in 0..kinds {
-            let rows: Vec<usize> = level.rows.iter().copied().filter(|&row| is(decided, kind, row)).collect();
+            let rows = of_kind(level, decided, kind);
             counts.push(rows.len() as u64);
             people.push(distinct(&rows, patient));
             printed.push(kind == N || level.printed && kind != OTHERS && kind != UNFLAGGED);
@@ -137,20 +134,61 @@ pub fn publish(privacy: Privacy, levels: &[LevelRows], decided: Option<Decided>,
     }
     let down = (0..kinds).map(|kind| Sum::published((0..levels.len()).map(move |level| level * kinds + kind)));
     let inside = (0..levels.len()).flat_map(|level| {
-        let within = if kinds == KINDS { &WITHIN[..] } else { &[] };
+        let within = if kinds == MARGINS { &WITHIN[..] } else { &[] };
         within.iter().map(move |(total, parts)| Sum::of(level * kinds + total, parts.map(|part| level * kinds + part)))
     });
     let sums: Vec<Sum> = down.chain(inside).collect();
-    let cells = privacy.judge(&Counts { counts: &counts, people: &people, printed: &printed, sums: &sums });
-    let level = |(cells, people): (&[Cell], &[u64])| {
+    let margins = privacy.judge(&Counts { counts: &counts, people: &people, printed: &printed, sums: &sums });
+    let matrices = matrices(privacy, levels, decided, patient, &margins);
+    let level = |((cells, people), matrix): ((&[Cell], &[u64]), [Cell; 4])| {
         let mut own = [Cell::Suppressed; KINDS];
         own[..kinds].copy_from_slice(cells);
+        own[MARGINS..].copy_from_slice(&matrix);
         let people = people[N];
         // Patients who return are in several levels, so their numbers add up to nothing that is known.
         let patients = if own[N].is_suppressed() { Cell::Suppressed } else { privacy.cell(people) };
         LevelCells { cells: own, patients, people }
     };
-    cells.chunks(kinds).zip(people.chunks(kinds)).map(level).collect()
+    margins.chunks(kinds).zip(people.chunks(kinds)).zip(matrices).map(level).collect()
+}
+
+/// The confusion matrix of each level, told as a whole or not at all.
+fn matrices(
+    privacy: Privacy,
+    levels: &[LevelRows],
+    decided: Option<Decided>,
+    patient: &[usize],
+    margins: &[Cell],
+) -> Vec<[Cell; 4]> {
+    if decided.is_none() {
+        return vec![[Cell::Suppressed; 4]; levels.len()];
+    }
+    let cells: Vec<[Vec<usize>; 4]> =
+        levels.iter().map(|level| [TP, FP, FN, TN].map(|kind| of_kind(level, decided, kind))).collect();
+    let small = |cells: &[Vec<usize>; 4]| cells.iter().any(|rows| privacy.hides(distinct(rows, patient)));
+    // What is printed of a level gives its matrix away, so a matrix is no better hidden than its margins.
+    let told = |level: usize| {
+        let own = &margins[MARGINS * level..MARGINS * (level + 1)];
+        levels[level].printed && [N, EVENTS, FLAGGED].iter().all(|&kind| !own[kind].is_suppressed())
+    };
+    let empty = |level: usize| levels[level].rows.is_empty();
+    let mut open: Vec<bool> = (0..levels.len()).map(|level| told(level) && !small(&cells[level])).collect();
+    let hidden = (0..levels.len()).filter(|&level| !open[level] && !empty(level)).count();
+    if hidden == 1 {
+        // The others and the known totals would give it.
+        let least = (0..levels.len()).filter(|&level| open[level] && !empty(level));
+        if let Some(second) = least.min_by_key(|&level| (levels[level].rows.len(), level)) {
+            open[second] = false;
+        }
+    }
+    let cell = |rows: &Vec<usize>| Cell::Known(rows.len() as u64);
+    let shown = |level: usize| cells[level].each_ref().map(cell);
+    (0..levels.len()).map(|level| if open[level] { shown(level) } else { [Cell::Suppressed; 4] }).collect()
+}
+
+/// The rows of a level that a kind counts.
+fn of_kind(level: &LevelRows, decided: Option<Decided>, kind: usize) -> Vec<usize> {
+    level.rows.iter().copied().filter(|&row| is(decided, kind, row)).collect()
 }
 
 /// Whether a row is counted by a kind.

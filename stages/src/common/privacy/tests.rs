@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
-const TEN: Privacy = Privacy { min_cell: 10 };
+const TEN: Privacy = Privacy { min_cell: 10, decisions: DecisionsTold::Ranges };
 
 fn shown(cells: &[Cell]) -> Vec<Option<u64>> {
     cells.iter().map(|cell| cell.known()).collect()
@@ -13,7 +13,7 @@ fn shown(cells: &[Cell]) -> Vec<Option<u64>> {
 fn small_counts_go_and_zero_and_large_ones_stay() {
     assert_eq!([0, 1, 9, 10].map(|count| TEN.cell(count).known()), [Some(0), None, None, Some(10)]);
     for off in [0, 1] {
-        assert_eq!(Privacy { min_cell: off }.suppress_group(&[1, 2, 0]), [1, 2, 0].map(Cell::Known));
+        assert_eq!(Privacy { min_cell: off, ..TEN }.suppress_group(&[1, 2, 0]), [1, 2, 0].map(Cell::Known));
     }
     assert!(TEN.reason().starts_with("fewer than 10"));
 }
@@ -92,7 +92,7 @@ fn neighbours_are_joined_until_no_class_is_small() {
         |range: Range<usize>| pieces[range].iter().fold([0, 0], |sum, piece| [sum[0] + piece[0], sum[1] + piece[1]]);
     assert_eq!(TEN.joined(6, people), [0..1, 1..3, 3..6]);
     assert_eq!(TEN.joined(2, |range| [range.len() as u64, 0]), std::iter::once(0..2).collect::<Vec<_>>());
-    assert_eq!(Privacy { min_cell: 0 }.joined(6, people).len(), 6);
+    assert_eq!(Privacy { min_cell: 0, ..TEN }.joined(6, people).len(), 6);
 }
 
 #[test]
@@ -188,7 +188,7 @@ proptest! {
         rows in 2_usize..4,
         cells in prop::collection::vec(prop_oneof![3 => 0_u64..3, 2 => 3_u64..7], 9),
     ) {
-        let privacy = Privacy { min_cell: 3 };
+        let privacy = Privacy { min_cell: 3, ..TEN };
         let table: Vec<Vec<u64>> = cells.chunks(3).take(rows).map(<[u64]>::to_vec).collect();
         let counts: Vec<u64> = table.iter().flatten().copied().collect();
         let published = privacy.suppress_table(&table);

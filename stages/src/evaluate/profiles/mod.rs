@@ -15,7 +15,7 @@ use super::slices::{Answers, Setting, SliceBy};
 use crate::common::frame::{Column, Frame};
 use crate::common::interval::quantile;
 use crate::common::privacy::levels::distinct;
-use crate::common::privacy::{Cell, Counts, Privacy, Sum};
+use crate::common::privacy::{Cell, Counts, DecisionsTold, Privacy, Sum};
 use crate::common::schema::{AvailableAt, ColumnType, Schema};
 
 /// How many columns are named as the most different.
@@ -140,9 +140,14 @@ pub(super) fn of(setting: &Setting, schema: &Schema, raw: &Frame, slices: &[Slic
     let counts: Vec<u64> = rows.iter().map(|rows| rows.len() as u64).collect();
     // Rows, events and flagged rows are known from what is printed beside this.
     let sums = [[0, 2], [1, 3], [0, 1], [2, 3]].map(Sum::published);
-    let cells = setting.privacy.suppress_rows(&counts, &people, &sums);
+    let judged = setting.privacy.suppress_rows(&counts, &people, &sums);
     let few = std::array::from_fn(|group| people[group] < setting.privacy.min_cell);
-    let hidden = std::array::from_fn(|group| cells[group].is_suppressed());
+    let hidden = std::array::from_fn(|group| judged[group].is_suppressed());
+    // How many there are of each is told of all rows; what they have in common is not, where they are few.
+    let cells = match setting.privacy.decisions {
+        DecisionsTold::Exact => counts.iter().map(|&count| Cell::Known(count)).collect(),
+        DecisionsTold::Ranges => judged,
+    };
     let groups = Groups { rows, few, hidden, patient: setting.patient, privacy: setting.privacy };
     let columns: Vec<ColumnProfile> = schema
         .columns
