@@ -243,8 +243,17 @@ fn listed(path: &str, list: &[&str]) -> bool {
     list.iter().any(same)
 }
 
+/// Pages that are handed on, and the element around their numbers.
+const PAGES: [(&str, &str); 2] = [("report.html", "span"), ("model_card.md", "")];
+
+/// Whether a page prints this share, to three decimals, as a number of its own.
+fn tells(page: &str, share: f64, element: &str) -> bool {
+    let exact = format!("{share:.3}");
+    [format!("{exact} ("), format!(">{exact}</{element}")].iter().any(|text| page.contains(text.as_str()))
+}
+
 #[test]
-fn every_null_has_its_reason_and_no_page_tells_of_few_patients() {
+fn every_null_has_its_reason_and_ranges_hide_the_decisions_on_all_rows() {
     for study in STUDIES {
         let project = Project::init(study);
         project.run(&["-C", "study", "repro", "-q"]).succeeds();
@@ -262,14 +271,19 @@ fn every_null_has_its_reason_and_no_page_tells_of_few_patients() {
         let metrics: serde_json::Value = serde_json::from_str(&project.read("study/artifacts/metrics.json")).unwrap();
         let small = metrics["small_cells"].as_array().is_some_and(|cells| !cells.is_empty());
         assert_eq!(small, study == "stroke", "{study}: {}", metrics["at_threshold"]["counts"]);
-        for (name, at) in [("report.html", "span"), ("model_card.md", "")] {
+        for (page, at) in PAGES {
+            let text = project.read(&format!("study/artifacts/{page}"));
+            assert!(!text.contains("between 0."), "{study}: {page} tells ranges without being asked to");
+            let sensitivity = metrics["at_threshold"]["sensitivity"]["value"].as_f64().unwrap();
+            assert!(tells(&text, sensitivity, at), "{study}: {page} tells no sensitivity");
+        }
+        project.run(&["-C", "study", "repro", "-q", "--set", "privacy={min_cell: 10, decisions: ranges}"]).succeeds();
+        for (name, at) in PAGES {
             let page = project.read(&format!("study/artifacts/{name}"));
-            for (key, decimals) in [("sensitivity", 3), ("specificity", 3), ("ppv", 3), ("npv", 3)] {
+            for key in ["sensitivity", "specificity", "ppv", "npv"] {
                 let value = metrics["at_threshold"][key]["value"].as_f64();
                 let Some(value) = value.filter(|_| small) else { continue };
-                let exact = format!("{value:.decimals$}");
-                let quoted = [format!("{exact} ("), format!(">{exact}</{at}")];
-                assert!(!quoted.iter().any(|text| page.contains(text.as_str())), "{name} tells the {key}");
+                assert!(!tells(&page, value, at), "{name} tells the {key}");
             }
             assert_eq!(page.contains("between 0."), small, "{study}: {name} tells ranges where a cell is small");
         }
