@@ -4,7 +4,7 @@
 //! one state has one spelling. `parquet_file` owns the bytes; nothing else may write Parquet.
 //! Predictions never pass through here: they use [`Frame`].
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use polars::prelude::{Column as PolarsColumn, DataFrame, DataType, IdxSize};
 
@@ -30,6 +30,14 @@ impl Table {
     pub fn read(file: &StageFile) -> Result<Self, StageError> {
         let frame = parquet_file::read(&file.path).map_err(|error| StageError::input(&file.name, error))?;
         Ok(Self { frame, name: file.name.clone() })
+    }
+
+    /// Reads some columns of a Parquet file that a stage wrote, piece by piece, so that a table need not fit into memory.
+    /// Columns come in the file's order, whatever that of `names`; those that are absent are left out.
+    pub fn pieces(file: &StageFile, names: &[&str]) -> Result<TablePieces, StageError> {
+        let pieces = parquet_file::Pieces::open(&file.path, |name| names.contains(&name));
+        let pieces = pieces.map_err(|error| StageError::input(&file.name, error))?;
+        Ok(TablePieces { pieces, name: file.name.clone() })
     }
 
     /// Writes the table as Parquet; equal tables give equal bytes.
@@ -205,6 +213,73 @@ impl Table {
     }
 }
 
+/// The rows of a file in pieces of 131,072, the last one of what is left.
+pub struct TablePieces {
+    pieces: parquet_file::Pieces,
+    name: String,
+}
+
+impl TablePieces {
+    /// How many rows are still to come.
+    pub fn left(&self) -> usize {
+        self.pieces.left()
+    }
+}
+
+impl Iterator for TablePieces {
+    type Item = Result<Table, StageError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let piece = self.pieces.next()?;
+        let table = |frame| Table { frame, name: self.name.clone() };
+        Some(piece.map(table).map_err(|error| StageError::input(&self.name, error)))
+    }
+}
+
+/// A Parquet file that is written piece by piece. Pieces cut as [`TablePieces`] gives them make the bytes of
+/// [`Table::write`].
+pub struct TableWriter {
+    path: PathBuf,
+    writer: Option<parquet_file::Writer>,
+}
+
+impl TableWriter {
+    /// Rows of every piece but the last.
+    pub const PIECE: usize = parquet_file::ROW_GROUP;
+
+    /// A file that will hold the pieces.
+    pub fn new(path: &Path) -> Self {
+        Self { path: path.to_owned(), writer: None }
+    }
+
+    /// Adds a piece: the columns of `table`, then the named columns of `frame`. All pieces have the same columns, and all
+    /// but the last have 131,072 rows.
+    pub fn write(&mut self, table: &Table, frame: &Frame, names: &[&str]) -> Result<(), StageError> {
+        let column =
+            |name: &&str| frame.get(name).ok_or_else(|| StageError::failed(format!("`{name}` was not computed")));
+        let more = names.iter().map(column).collect::<Result<Vec<_>, _>>()?;
+        let fault = |error| StageError::output(&self.path, error);
+        let writer = match &mut self.writer {
+            Some(writer) => writer,
+            none => none.insert(create(&self.path, table, names, &more).map_err(fault)?),
+        };
+        writer.write(&table.frame, &more).map_err(fault)
+    }
+
+    /// Ends the file. One without a piece is no table.
+    pub fn finish(self) -> Result<(), StageError> {
+        let writer = self.writer.ok_or_else(|| StageError::failed("a table without rows is not written"))?;
+        writer.finish().map_err(|error| StageError::output(&self.path, error))
+    }
+}
+
+fn create(path: &Path, table: &Table, names: &[&str], more: &[&Column]) -> std::io::Result<parquet_file::Writer> {
+    let own = table.frame.columns().iter().map(parquet_file::field).collect::<Result<Vec<_>, _>>();
+    let mut fields = own.map_err(std::io::Error::other)?;
+    fields.extend(names.iter().zip(more).map(|(name, column)| parquet_file::new_field(name, column)));
+    parquet_file::Writer::create(path, fields)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -252,6 +327,51 @@ mod tests {
         whole.write(&one).expect("written");
         parts.write(&two).expect("written");
         assert_eq!(fs::read(one).expect("read"), fs::read(two).expect("read"));
+    }
+
+    /// More than two row groups, so that their borders are met.
+    fn long() -> Table {
+        let rows = 300_000;
+        let mut table = Table::with_rows(rows);
+        let texts = (0..rows).map(|row| (row % 7 != 0).then(|| format!("P{}", row / 3))).collect();
+        let floats = (0..rows).map(|row| if row % 11 == 0 { f64::NAN } else { (row % 1000) as f64 / 8.0 }).collect();
+        table
+            .push_ints("n", (0..rows as i64).map(Some).collect())
+            .and_then(|t| t.push_texts("s", texts))
+            .and_then(|t| t.push_floats("x", floats))
+            .expect("columns of equal length");
+        table
+    }
+
+    #[test]
+    fn pieces_make_the_bytes_of_the_whole() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let (one, two) = (dir.path().join("one"), dir.path().join("two"));
+        long().write(&one).expect("written");
+        let digest = blake3::hash(&fs::read(&one).expect("read")).to_hex();
+        let frozen = "6938a57ce84fd222";
+        assert_eq!(&digest[..16], frozen, "Parquet bytes moved: raise VERSION of every stage that writes a table");
+        let mut writer = TableWriter::new(&two);
+        let mut sizes = Vec::new();
+        for piece in Table::pieces(&file(&one), &["x", "s", "n"]).expect("readable") {
+            let piece = piece.expect("a piece");
+            sizes.push(piece.rows());
+            let frame = piece.frame_of(["s", "x"]).expect("columns");
+            writer.write(&piece.without("x").without("s"), &frame, &["s", "x"]).expect("written");
+        }
+        writer.finish().expect("ended");
+        assert_eq!(sizes, [131_072, 131_072, 37_856]);
+        assert_eq!(fs::read(one).expect("read"), fs::read(two).expect("read"));
+    }
+
+    #[test]
+    fn a_short_piece_is_the_last() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let mut writer = TableWriter::new(&dir.path().join("t"));
+        let nothing = Frame::with_rows(3);
+        writer.write(&sample(), &nothing, &[]).expect("the first piece");
+        assert!(writer.write(&sample(), &nothing, &[]).is_err());
+        assert!(TableWriter::new(&dir.path().join("u")).finish().is_err());
     }
 
     #[test]
