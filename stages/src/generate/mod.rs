@@ -6,6 +6,7 @@
 
 mod cohort;
 mod dropout;
+mod patient_year;
 mod stroke;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,9 @@ pub enum GenerateParams {
     DropoutCausal(dropout::DropoutParams),
     /// People at risk of stroke, with the columns and quirks of the public 5,110-row file.
     Stroke(stroke::StrokeParams),
+    /// Patients seen once a year, some of whom fall ill. The name of the output decides its form: `.csv`, `.parquet`, or
+    /// with a final `/` a directory with a Parquet file for every year.
+    PatientYear(patient_year::PatientYearParams),
 }
 
 impl<'de> Deserialize<'de> for GenerateParams {
@@ -54,7 +58,12 @@ impl Stage for Generate {
     }
 
     fn outputs(&self) -> &'static [Role] {
-        const { &[Role::required("table", "the cohort as CSV")] }
+        const {
+            &[
+                Role::required("table", "the cohort as CSV; of patient years also as Parquet"),
+                Role::optional("summary", "rows and events by year, of patient years"),
+            ]
+        }
     }
 
     fn params(&self) -> &'static [Role] {
@@ -71,6 +80,9 @@ impl Stage for Generate {
         let cohort = match parse(context.params())? {
             GenerateParams::DropoutCausal(params) => dropout::generate(&params, params.seed.unwrap_or(seed)),
             GenerateParams::Stroke(params) => stroke::generate(&params, params.seed.unwrap_or(seed)),
+            GenerateParams::PatientYear(params) => {
+                return patient_year::generate(&params, params.seed.unwrap_or(seed), context);
+            }
         };
         context.progress(cohort.rows() as u64, Some(cohort.rows() as u64), "rows", "cohort drawn");
         cohort.write(context.output("table")?)
@@ -83,6 +95,7 @@ fn parse(params: &ParamSet) -> Result<GenerateParams, ParamError> {
     match &parsed {
         GenerateParams::DropoutCausal(params) => params.check().map_err(fault)?,
         GenerateParams::Stroke(params) => params.check().map_err(fault)?,
+        GenerateParams::PatientYear(params) => params.check().map_err(fault)?,
     }
     Ok(parsed)
 }
