@@ -6,6 +6,7 @@
 
 mod cell;
 mod parquet_cells;
+mod parts;
 mod profile;
 mod reader;
 mod rows;
@@ -165,7 +166,7 @@ impl Stage for Ingest {
     fn inputs(&self) -> &'static [Role] {
         const {
             &[
-                Role::optional("table", "the study's own .csv or .parquet file; it wins"),
+                Role::optional("table", "the study's own .csv or .parquet file, or a directory of such; it wins"),
                 Role::optional("synthetic", "the seeded cohort, used when there is no other"),
             ]
         }
@@ -208,7 +209,7 @@ impl Stage for Ingest {
             }
         };
         let sampling = sampling(context.params(), &params)?;
-        let digest = digest(file)?;
+        let digest = parts::digest(file)?;
         let job = reader::Job { file, schema: &schema, params: &params, may_lack: &|_| false };
         let mut raw = job.read(&|done| context.progress(done, None, "rows", format!("reading {}", file.name)))?;
         let sampled = sampling.map(|(share, seed)| sample::draw(&mut raw, &schema, share, seed));
@@ -217,13 +218,6 @@ impl Stage for Ingest {
         raw.into_table()?.write(context.output("table")?)?;
         canonical_json::write(context.output("report")?, &report)
     }
-}
-
-fn digest(file: &StageFile) -> Result<String, StageError> {
-    let fault = |error: std::io::Error| StageError::input(&file.name, error.to_string());
-    let mut hasher = blake3::Hasher::new();
-    hasher.update_reader(std::fs::File::open(&file.path).map_err(fault)?).map_err(fault)?;
-    Ok(hasher.finalize().to_hex().to_string())
 }
 
 /// Reads a CSV or Parquet file that is to be scored: the columns of `inputs`, and those of `others` and the id if they

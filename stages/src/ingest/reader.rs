@@ -1,13 +1,15 @@
 //! A raw file to typed columns: its format, its encoding, its header.
 //!
-//! Every fault is named by file, row and column: in CSV the 1-based line (header = 1), in Parquet the 1-based row.
+//! Every fault is named by file, row and column: in CSV the 1-based line (header = 1), in Parquet the 1-based row. A table
+//! of many files is one: its rows are counted through.
 
 use std::collections::HashSet;
 
 use super::cell::Values;
-use super::rows::Rows;
+use super::parts::{Opened, Part};
+use super::rows::{Rows, wrong_count};
 use super::unread::{self, UnreadCell};
-use super::{ExtraColumns, IngestParams, parquet_cells};
+use super::{ExtraColumns, IngestParams};
 use crate::common::schema::Schema;
 use crate::common::table::Table;
 use crate::common::text::{list, suggestion};
@@ -66,53 +68,37 @@ pub(super) struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// Reads the file: Parquet when its name ends so, else CSV. `progress` hears how many rows are done.
+    /// Reads the table's file, or its files. `progress` hears how many rows are done.
     pub fn read(&self, progress: &dyn Fn(u64)) -> Result<Raw, StageError> {
-        let name = std::path::Path::new(&self.file.name);
-        if name.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("parquet")) {
-            return self.read_parquet(progress);
-        }
-        let bytes = std::fs::read(&self.file.path).map_err(|error| self.fault(error.to_string()))?;
-        self.read_csv(&bytes, progress)
-    }
-
-    fn read_csv(&self, bytes: &[u8], progress: &dyn Fn(u64)) -> Result<Raw, StageError> {
-        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let mut reader = csv::ReaderBuilder::new()
-            .delimiter(self.params.delimiter as u8)
-            .has_headers(false)
-            .flexible(true)
-            .from_reader(bytes);
-        let mut record = csv::ByteRecord::new();
-        let fault = |error: csv::Error| self.fault(format!("is not readable as CSV: {error}"));
-        if !reader.read_byte_record(&mut record).map_err(fault)? {
-            return Err(self.fault("is empty").with_hint("the first line must name the columns"));
-        }
-        let cells = record.iter().map(|cell| std::str::from_utf8(cell).map(|text| text.trim().to_owned()));
-        let header: Vec<String> = cells
-            .collect::<Result<_, _>>()
-            .map_err(|_| self.fault("its header is not UTF-8").with_hint("save the file as UTF-8"))?;
+        let parts = Part::of(self.file)?;
+        let mut first = parts.first().map(|part| part.open(self.params.delimiter)).transpose()?;
+        let header = match (parts.first(), &first) {
+            (Some(part), Some(opened)) => full_header(part, opened),
+            _ => Vec::new(),
+        };
         self.check_header(&header)?;
         let mut rows = Rows::new(self, &header);
-        while reader.read_byte_record(&mut record).map_err(fault)? {
-            let line = record.position().map_or(rows.read() + 2, csv::Position::line);
-            rows.take(&record.iter().map(Some).collect::<Vec<_>>(), line)?;
-            tell(rows.read(), progress);
+        for part in &parts {
+            let opened = first.take().map_or_else(|| part.open(self.params.delimiter), Ok)?;
+            let own = opened.header();
+            let places = places(&header, part, &own, &parts[0].file.name)?;
+            let known = |name: &str| self.schema.columns.contains_key(name);
+            let before = rows.read();
+            opened.for_each_row(known, |cells, line| {
+                let line = line.unwrap_or(rows.read() - before + 1);
+                if cells.len() != own.len() {
+                    return Err(wrong_count(&part.file.name, &own, cells.len(), line));
+                }
+                // A cell is told by its line; in a table of many files by its row in all of them.
+                let line = if parts.len() == 1 { line } else { rows.read() + 1 };
+                match &places {
+                    None => rows.take(cells, line),
+                    Some(places) => rows.take(&arranged(cells, places, part), line),
+                }
+                tell(rows.read(), progress);
+                Ok(())
+            })?;
         }
-        rows.finish()
-    }
-
-    fn read_parquet(&self, progress: &dyn Fn(u64)) -> Result<Raw, StageError> {
-        let file = parquet_cells::open(self.file)?;
-        let header = file.header();
-        self.check_header(&header)?;
-        let mut rows = Rows::new(self, &header);
-        let known = |name: &str| self.schema.columns.contains_key(name);
-        file.for_each_row(known, |cells| {
-            rows.take(cells, rows.read() + 1)?;
-            tell(rows.read(), progress);
-            Ok(())
-        })?;
         rows.finish()
     }
 
@@ -145,6 +131,49 @@ impl Job<'_> {
         }
         Ok(())
     }
+}
+
+/// Where a column's cells come from: a place in the row, or what a folder says.
+enum Place {
+    Cell(usize),
+    Key(usize),
+}
+
+/// The columns of a part: those that its folders name, then its own.
+fn full_header(part: &Part, opened: &Opened) -> Vec<String> {
+    part.keys.iter().map(|(column, _)| column.clone()).chain(opened.header()).collect()
+}
+
+/// Where the table's columns stand in a part; nothing when it has them all in the same order.
+fn places(header: &[String], part: &Part, own: &[String], first: &str) -> Result<Option<Vec<Place>>, StageError> {
+    if header == own && part.keys.is_empty() {
+        return Ok(None);
+    }
+    let place = |name: &String| {
+        let key = part.keys.iter().position(|(column, _)| column == name).map(Place::Key);
+        key.or_else(|| own.iter().position(|column| column == name).map(Place::Cell))
+    };
+    let lacks =
+        header.iter().find(|name| place(name).is_none()).map(|name| format!("lacks the column `{name}` of {first}"));
+    let more = || {
+        let more = part.keys.iter().map(|(column, _)| column).chain(own).find(|name| !header.contains(name))?;
+        Some(format!("has a column `{more}` that {first} has not"))
+    };
+    let twice = || (part.keys.len() + own.len() != header.len()).then(|| "names a column twice".to_owned());
+    match lacks.or_else(more).or_else(twice) {
+        Some(fault) => {
+            Err(StageError::input(&part.file.name, fault).with_hint("all files of a table have its columns"))
+        }
+        None => Ok(Some(header.iter().filter_map(place).collect())),
+    }
+}
+
+fn arranged<'a>(cells: &[Option<&'a [u8]>], places: &[Place], part: &'a Part) -> Vec<Option<&'a [u8]>> {
+    let cell = |place: &Place| match *place {
+        Place::Cell(at) => cells[at],
+        Place::Key(at) => part.keys[at].1.as_deref().map(str::as_bytes),
+    };
+    places.iter().map(cell).collect()
 }
 
 fn tell(read: u64, progress: &dyn Fn(u64)) {

@@ -64,16 +64,13 @@ impl<'a> Rows<'a> {
         self.read
     }
 
-    /// Takes a row's cells; `None` is a missing one. `line` is where errors say it is.
-    pub fn take(&mut self, cells: &[Option<&[u8]>], line: u64) -> Result<(), StageError> {
-        if cells.len() != self.header.len() {
-            return Err(self.wrong_count(cells.len(), line));
-        }
+    /// Takes a row's cells, one a column; `None` is a missing one. `line` is where errors say it is.
+    pub fn take(&mut self, cells: &[Option<&[u8]>], line: u64) {
         let row_id = self.read;
         self.read += 1;
         if self.is_duplicate(cells) {
             self.duplicates += 1;
-            return Ok(());
+            return;
         }
         self.row_ids.push(row_id);
         let mut unread = Vec::new();
@@ -102,15 +99,6 @@ impl<'a> Rows<'a> {
                 self.faults.extend(unread);
             }
         }
-        Ok(())
-    }
-
-    fn wrong_count(&self, found: usize, line: u64) -> StageError {
-        let expected = self.header.len();
-        // The first column that is absent or too many tells where to look.
-        let column = self.header.get(found).map_or_else(|| format!("{}", expected + 1), Clone::clone);
-        StageError::cell(self.file, line, column, format!("the row has {found} cells, the header {expected}"))
-            .with_hint("look for a missing or an additional separator, or an unclosed quote")
     }
 
     fn is_duplicate(&mut self, cells: &[Option<&[u8]>]) -> bool {
@@ -153,4 +141,13 @@ impl<'a> Rows<'a> {
             dropped_columns,
         })
     }
+}
+
+/// A row with too few or too many cells; `line` is where it stands in its file.
+pub(super) fn wrong_count(file: &str, header: &[String], found: usize, line: u64) -> StageError {
+    let expected = header.len();
+    // The first column that is absent or too many tells where to look.
+    let column = header.get(found).map_or_else(|| format!("{}", expected + 1), Clone::clone);
+    StageError::cell(file, line, column, format!("the row has {found} cells, the header {expected}"))
+        .with_hint("look for a missing or an additional separator, or an unclosed quote")
 }

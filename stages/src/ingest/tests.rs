@@ -221,3 +221,79 @@ proptest::proptest! {
         let _ = ingest(&Lab::new(), bytes, &params());
     }
 }
+
+fn partitioned(lab: &Lab, files: &[(&str, &str)]) {
+    for (name, bytes) in files {
+        let path = lab.path("raw").join(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("created");
+        std::fs::write(path, bytes).expect("written");
+    }
+}
+
+fn ingest_directory(lab: &Lab, params: &Value) -> Result<(), StageError> {
+    lab.run(&Ingest, &[("table", "raw")], &[("table", "out.parquet"), ("report", "ingest.json")], params)
+}
+
+/// Columns by name, folders as columns, files in the order of their paths; marks of other tools are passed over.
+#[test]
+fn a_directory_is_one_table() {
+    let lab = Lab::new();
+    partitioned(
+        &lab,
+        &[
+            ("sex=M/b.csv", "y,id,age,bmi\n1,C,71,22.5\n"),
+            ("sex=F/a.csv", "id,age,bmi,y\nA,69,N/A,0\nB,70,31.5,1\n"),
+            ("_SUCCESS", ""),
+            (".crc/x", "?"),
+        ],
+    );
+    ingest_directory(&lab, &params()).expect("readable");
+    let table = lab.table("out.parquet");
+    assert_eq!(table.ints_full("row_id").expect("ids"), [0, 1, 2]);
+    assert_eq!(table.labels("id").expect("ids").into_iter().flatten().collect::<Vec<_>>(), ["A", "B", "C"]);
+    assert_eq!(table.labels("sex").expect("texts").into_iter().flatten().collect::<Vec<_>>(), ["F", "F", "M"]);
+    assert_eq!(table.ints_full("y").expect("ints"), [0, 1, 1]);
+    let report = lab.json("ingest.json");
+    assert_eq!((&report["file"], &report["rows_read"]), (&json!("raw"), &json!(3)));
+    // The parts as single tables are the same rows in another file.
+    partitioned(&lab, &[("sex=F/a.csv", "id,age,bmi,y\nA,69,N/A,0\nB,70,31.5,0\n")]);
+    ingest_directory(&lab, &params()).expect("readable");
+    assert_ne!(lab.json("ingest.json")["blake3"], report["blake3"]);
+}
+
+#[test]
+fn a_folder_may_say_that_a_value_is_missing_or_hold_signs() {
+    let lab = Lab::new();
+    partitioned(
+        &lab,
+        &[
+            ("bmi=__HIVE_DEFAULT_PARTITION__/id=a%2Fb/x.csv", "age,sex,y\n60,M,0\n"),
+            ("bmi=20.5/id=c%zz/x.csv", "age,sex,y\n60,M,0\n"),
+        ],
+    );
+    ingest_directory(&lab, &params()).expect("readable");
+    let table = lab.table("out.parquet");
+    assert_eq!(table.labels("id").expect("ids"), [Some("c%zz".to_owned()), Some("a/b".to_owned())]);
+    let bmi = table.floats("bmi").expect("numbers");
+    assert!(bmi[0] == 20.5 && bmi[1].is_nan());
+}
+
+#[test]
+fn a_file_that_does_not_fit_its_directory_is_named() {
+    let good = ("sex=F/a.csv", "id,age,bmi,y\nA,69,N/A,0\n");
+    let fault = |second: (&str, &str)| {
+        let lab = Lab::new();
+        partitioned(&lab, &[good, second]);
+        ingest_directory(&lab, &params()).expect_err("refused").to_string()
+    };
+    assert!(fault(("sex=M/b.csv", "id,age,y\nB,1,0\n")).contains("raw/sex=M/b.csv: lacks the column `bmi`"));
+    assert!(fault(("sex=M/b.csv", "id,age,bmi,y,z\nB,1,2,0,1\n")).contains("has a column `z`"));
+    assert!(fault(("sex=M/b.csv", "id,age,bmi,y,sex\nB,1,2,0,M\n")).contains("names a column twice"));
+    assert!(fault(("sex=M/b.csv", "id,age,bmi,y\nB,1,2\n")).contains("raw/sex=M/b.csv: row 2, column y"));
+    assert!(fault(("sex=M/b.csv", "")).contains("sex=M/b.csv: is empty"));
+    assert!(fault(("notes.txt", "x")).contains("raw/notes.txt: is neither a .parquet nor a .csv file"));
+    let lab = Lab::new();
+    std::fs::create_dir(lab.path("raw")).expect("a directory");
+    let error = ingest_directory(&lab, &params()).expect_err("nothing there").to_string();
+    assert!(error.contains("directory without"), "{error}");
+}
