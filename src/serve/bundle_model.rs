@@ -5,6 +5,7 @@
 use clinpipe_stages::bundle::{Bundle, BundleError, FieldError, ParsedRecord, Prediction, Profile};
 use clinpipe_stages::common::frame::{Column, Frame};
 use clinpipe_stages::common::target::Task;
+use clinpipe_stages::featurize::HISTORY_FIELD;
 use serde_json::{Map, Value, json};
 
 use super::errors::FieldProblem;
@@ -28,6 +29,10 @@ impl BundleModel {
         let title = format!("Request of bundle {}", info.version());
         let records = bundle.records();
         let mut schema = request_schema(bundle.schema(), &records.fields(), &records.required(), &title);
+        if let Some(required) = records.required_of_past() {
+            let row = request_schema(bundle.schema(), &records.fields(), &required, "Earlier row of the same patient");
+            schema["properties"][HISTORY_FIELD] = json!({"type": ["array", "null"], "items": row});
+        }
         let rules = records.rules().map(|rule| json!({"name": rule.name, "check": rule.check, "level": rule.level}));
         schema["x-rules"] = Value::Array(rules.collect());
         Ok(Self { bundle, info, schema })

@@ -30,6 +30,7 @@ mod looks;
 mod metrics;
 mod model;
 mod names;
+mod panel;
 mod plots;
 mod project;
 mod regression;

@@ -8,6 +8,7 @@ use clinpipe_stages::bundle::record::CellError;
 use clinpipe_stages::bundle::{Bundle, FieldError};
 use clinpipe_stages::common::frame::Frame;
 use clinpipe_stages::common::table::Table;
+use clinpipe_stages::featurize::FeatureError;
 use clinpipe_stages::ingest::read_for_scoring;
 
 use super::Format;
@@ -45,6 +46,13 @@ impl Input {
         }
         let warnings = bundle.records().table_warnings(&frame).into_iter();
         let warnings = warnings.map(|(error, rows)| remark(&name, &error, &rows, first)).collect();
+        let frame = bundle.with_past(frame).map_err(|error| match error {
+            FeatureError::History(fault) => {
+                let message = format!("{name}: {}", fault.tell(|row| format!("row {}", row + first)));
+                UsageError::new(message, "nothing was scored; leave one row for each patient and time").into()
+            }
+            other => anyhow::Error::from(other),
+        })?;
         Ok(Self { table, frame, warnings })
     }
 

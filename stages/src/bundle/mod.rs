@@ -5,6 +5,7 @@ mod decision;
 mod explain;
 mod intake;
 mod manifest;
+mod past;
 pub mod record;
 mod reference;
 mod score;
@@ -22,6 +23,8 @@ pub use reference::{Profile, Reference};
 pub use score::{Bundle, ScoringModel, parse_record};
 pub use tiers::{Level, Tiers};
 
+#[cfg(test)]
+mod past_tests;
 #[cfg(test)]
 mod record_tests;
 #[cfg(test)]

@@ -2,7 +2,8 @@
 //! a whole table.
 //!
 //! Invariants: a value passes here exactly when it passes in a table; every problem is listed, not just the first;
-//! booleans are never numbers and text is never parsed into one; `69.0` is an integer. Nothing is repaired.
+//! booleans are never numbers and text is never parsed into one; `69.0` is an integer. Nothing is repaired. A record may
+//! bring its patient's earlier rows (`past`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,10 +12,12 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::intake::{IntakeRule, Rules};
+use super::past::Past;
 use crate::ParamError;
 use crate::common::frame::{Column, Frame};
 use crate::common::schema::{AvailableAt, ColumnSchema, ColumnType, Schema};
 use crate::common::units::{Converted, Units};
+use crate::featurize::HISTORY_FIELD;
 use crate::train::SeenCombinations;
 use crate::validate::Level;
 
@@ -48,7 +51,7 @@ pub struct CellError {
 pub struct ParsedRecord {
     /// The value of the schema's id column as it was given.
     pub id: Option<Value>,
-    /// One row with every input column; what was not given is missing.
+    /// One row with every input column and the columns made of the past; what was not given is missing.
     pub frame: Frame,
     /// Rules of the level `warning` that it breaks.
     pub warnings: Vec<FieldError>,
@@ -58,15 +61,17 @@ pub struct ParsedRecord {
 #[derive(Debug)]
 pub struct RecordSchema {
     id: Option<String>,
-    fields: BTreeMap<String, Field>,
-    rules: Rules,
+    pub(super) fields: BTreeMap<String, Field>,
+    pub(super) rules: Rules,
     /// The columns that the rules compare, and those that say units.
-    compared: BTreeSet<String>,
-    units: Units,
+    pub(super) compared: BTreeSet<String>,
+    pub(super) units: Units,
+    /// What is made of earlier rows, when the study has a history.
+    pub(super) past: Option<Past>,
 }
 
 #[derive(Debug)]
-struct Field {
+pub(super) struct Field {
     kind: ColumnType,
     nullable: bool,
     /// Whether the model needs the column; others are checked and then left aside.
@@ -105,7 +110,7 @@ impl RecordSchema {
         let rules = Rules::new(schema, rules)?;
         let mut compared = rules.columns();
         compared.extend(said);
-        Ok(Self { id: schema.id.clone(), fields, rules, compared, units })
+        Ok(Self { id: schema.id.clone(), fields, rules, compared, units, past: None })
     }
 
     /// Adds the combinations that training saw; their columns must be inputs.
@@ -148,7 +153,7 @@ impl RecordSchema {
     /// All problems, in the order of the fields' names; then unknown fields, then broken rules.
     pub fn parse(&self, record: &Map<String, Value>) -> Result<ParsedRecord, Vec<FieldError>> {
         let (mut frame, mut compared) = (Frame::with_rows(1), Frame::with_rows(1));
-        let (mut errors, values) = self.read(record);
+        let (mut errors, values) = self.read(record, &|_| true);
         for (name, field) in &self.fields {
             let Some(column) = values.get(name) else { continue };
             if self.compared.contains(name) {
@@ -158,11 +163,15 @@ impl RecordSchema {
                 frame.insert(name.as_str(), column.clone());
             }
         }
-        errors.extend(record.keys().filter(|name| !self.fields.contains_key(*name)).map(|name| self.unknown(name)));
+        errors.extend(record.keys().filter(|name| !self.knows(name)).map(|name| self.unknown(name)));
+        let past = self.read_past(record, &values, &mut errors);
         let broken = |level| self.rules.broken(&compared, level).into_iter().map(|(error, _)| error);
         errors.extend(broken(Level::Error));
         if !errors.is_empty() {
             return Err(errors);
+        }
+        for (name, column) in past {
+            frame.insert(name, column);
         }
         let warnings = broken(Level::Warning).collect();
         let id = self.id.as_ref().and_then(|id| record.get(id)).filter(|id| !id.is_null()).cloned();
@@ -193,11 +202,15 @@ impl RecordSchema {
         self.rules.broken(table, Level::Warning)
     }
 
-    /// The fields of a record in the schema's units, and what is wrong with the others in the order of names.
-    fn read(&self, record: &Map<String, Value>) -> (Vec<FieldError>, Frame) {
+    /// The fields of a record in the schema's units, and what is wrong with the others in the order of names. Only fields
+    /// that are `asked` for must be there.
+    pub(super) fn read(&self, record: &Map<String, Value>, asked: &dyn Fn(&str) -> bool) -> (Vec<FieldError>, Frame) {
         let (mut errors, mut values) = (Vec::new(), Frame::with_rows(1));
         let fault = |name: &String, (kind, message)| FieldError { field: name.clone(), message, kind };
         for (name, field) in &self.fields {
+            if !record.contains_key(name) && !asked(name) {
+                continue;
+            }
             match field.read(record.get(name)) {
                 Ok(column) => values.insert(name.as_str(), column),
                 Err(error) => errors.push(fault(name, error)),
@@ -217,7 +230,11 @@ impl RecordSchema {
         (errors, values)
     }
 
-    fn unknown(&self, name: &str) -> FieldError {
+    fn knows(&self, name: &str) -> bool {
+        self.fields.contains_key(name) || (self.past.is_some() && name == HISTORY_FIELD)
+    }
+
+    pub(super) fn unknown(&self, name: &str) -> FieldError {
         let known = self.fields.keys().map(|field| (strsim::jaro_winkler(field, name), field));
         let nearest = known.max_by(|left, right| left.0.total_cmp(&right.0)).filter(|(score, _)| *score > 0.8);
         let message = match nearest {
@@ -250,7 +267,7 @@ impl Field {
         })
     }
 
-    fn required(&self) -> bool {
+    pub(super) fn required(&self) -> bool {
         self.needed && !self.nullable
     }
 
@@ -339,7 +356,7 @@ impl Field {
     }
 }
 
-fn kind_of(value: &Value) -> &'static str {
+pub(super) fn kind_of(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "a boolean",

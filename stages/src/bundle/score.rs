@@ -10,10 +10,12 @@ use super::manifest::{BundleError, BundleManifest, Files};
 use super::record::{FieldError, ParsedRecord, RecordSchema};
 use super::reference::Reference;
 use super::tiers::Tiers;
+use crate::StageError;
 use crate::common::frame::{Column, Frame};
 use crate::common::schema::{ColumnType, Schema};
+use crate::common::table::Table;
 use crate::common::target::Task;
-use crate::featurize::FeatureSpec;
+use crate::featurize::{FeatureError, FeatureSpec};
 use crate::train::{BaselineConstant, BaselineLinear, LearnerName, Model, ModelFile, ModelMember, Preprocessor};
 use crate::train::{COMBINATIONS, CombinationsFile, PreprocessorFile, SeenCombinations};
 use crate::tune_threshold::Threshold;
@@ -107,9 +109,10 @@ fn kept(files: &Files) -> Result<Scorer, BundleError> {
 
 /// The raw columns that the features need, and the one that decides which threshold a row gets; in name order.
 fn inputs(spec: &FeatureSpec, decision: Option<&Decision>) -> Vec<String> {
-    let stratum = decision.and_then(Decision::column).filter(|name| spec.inputs.iter().all(|input| input != name));
-    let mut inputs: Vec<String> = spec.inputs.iter().cloned().chain(stratum.map(str::to_owned)).collect();
+    let mut inputs = spec.reads();
+    inputs.extend(decision.and_then(Decision::column).map(str::to_owned));
     inputs.sort();
+    inputs.dedup();
     inputs
 }
 
@@ -138,7 +141,8 @@ impl Bundle {
         let inputs = inputs(&spec, decision.as_ref());
         let records = RecordSchema::new(&schema, &inputs, &intake.rules)
             .map_err(|error| format("schema.json", error.to_string()))?
-            .with_combinations(combinations(&files, &spec)?);
+            .with_combinations(combinations(&files, &spec)?)
+            .with_past(spec.history.clone());
         let baseline: BaselineLinear = files.json("baseline_linear.json")?;
         let linear = Scorer::new(scorer.task, "baseline_linear.json", vec![(baseline.preprocessor, baseline.model)])?;
         let constant: BaselineConstant = files.json("baseline_constant.json")?;
@@ -245,7 +249,9 @@ impl Bundle {
         models.collect()
     }
 
-    /// Scores every row. A nullable column may be absent and counts as missing; other columns are ignored.
+    /// Scores every row. A nullable column may be absent and counts as missing; other columns are ignored. Where the study
+    /// has a history, a row's past is what the table holds of its patient, unless the table comes from
+    /// [`Bundle::rows_of`] or a request, which bring it along.
     ///
     /// # Errors
     /// When the outcome is a number, too: see [`Bundle::predict_numbers`].
@@ -276,6 +282,47 @@ impl Bundle {
     /// The event rate (or mean) of the training rows.
     pub fn baseline_constant(&self) -> f64 {
         self.constant
+    }
+
+    /// Some rows of a table that holds the schema's columns, ready to be scored: with what their features need of the
+    /// table's other rows, so that they may be taken apart from them.
+    pub fn rows_of(&self, table: &Table, rows: &[usize]) -> Result<Frame, StageError> {
+        self.add_past(table, rows, table.take(rows)?.to_frame(&self.schema)?)
+    }
+
+    /// The same with no more than the columns that scoring reads.
+    pub fn inputs_of(&self, table: &Table, rows: &[usize]) -> Result<Frame, StageError> {
+        let inputs = table.take(rows)?.frame_of(self.inputs.iter().map(String::as_str))?;
+        self.add_past(table, rows, inputs)
+    }
+
+    fn add_past(&self, table: &Table, rows: &[usize], mut raw: Frame) -> Result<Frame, StageError> {
+        if self.spec.history.is_some() {
+            let panel = table.frame_of(self.spec.reads().iter().map(String::as_str))?;
+            let past = self.spec.history_of(&panel, rows).map_err(|error| StageError::failed(error.to_string()))?;
+            for (name, column) in past {
+                raw.insert(name, column);
+            }
+        }
+        Ok(raw)
+    }
+
+    /// A table to be scored, with what is made of each row's past in that table.
+    ///
+    /// # Errors
+    /// When the rows of a patient have no order in time.
+    pub fn with_past(&self, raw: Frame) -> Result<Frame, FeatureError> {
+        let rows: Vec<usize> = (0..raw.rows()).collect();
+        let past = match self.completed(&raw) {
+            Ok(complete) => self.spec.history_of(complete.as_ref().unwrap_or(&raw), &rows)?,
+            // Scoring will say what is wrong with the columns.
+            Err(_) => Vec::new(),
+        };
+        let mut raw = raw;
+        for (name, column) in past {
+            raw.insert(name, column);
+        }
+        Ok(raw)
     }
 
     /// The features of raw rows, before any member's preprocessor.

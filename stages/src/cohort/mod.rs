@@ -19,7 +19,7 @@ use crate::common::canonical_json;
 use crate::common::schema::Schema;
 use crate::common::table::Table;
 use crate::common::target::Task;
-use crate::featurize::FeatureSpec;
+use crate::featurize::{FeatureSpec, HistoryColumn};
 use crate::validate::ValidationReport;
 use crate::{ParamError, ParamSet, Role, Stage, StageContext, StageError};
 
@@ -138,6 +138,9 @@ fn follow_up(study: &StudyParams, table: &Table, people: &People) -> Result<Opti
 fn parameters(spec: &FeatureSpec, schema: &Schema) -> u64 {
     let mut gaps: std::collections::BTreeSet<&str> =
         schema.columns.iter().filter(|(_, column)| column.nullable).map(|(name, _)| name.as_str()).collect();
+    // A past may be missing in any row; a count of rows never is.
+    let past = spec.history.iter().flat_map(|history| &history.columns);
+    gaps.extend(past.filter(|column| !matches!(column, HistoryColumn::EarlierRows { .. })).map(HistoryColumn::name));
     // Derivations stand in the order of their computation, so gaps are passed on along chains.
     for step in &spec.derive {
         if step.sources().iter().any(|(_, source)| gaps.contains(source)) {

@@ -21,7 +21,7 @@ pub struct TestRows {
     pub patients: Vec<String>,
     /// The outcomes; 0 or 1 when they are events.
     pub y: Vec<f64>,
-    /// The raw columns.
+    /// The raw columns, and what is made of their patients' earlier rows.
     pub raw: Frame,
 }
 
@@ -37,13 +37,14 @@ impl TestRows {
         }
         let patients = patients(&clean, bundle.schema(), &row_ids)?;
         parts.check_unseen(&bundle.manifest().training.rows, &patients)?;
+        let raw = bundle.rows_of(&clean, &parts.test)?;
         let clean = clean.take(&parts.test)?;
         let y = outcomes(&clean, bundle.schema(), &table.name)?;
         Ok(Self {
             row_ids: parts.test.iter().map(|&row| row_ids[row]).collect(),
             patients: parts.test.iter().map(|&row| patients[row].clone()).collect(),
             y,
-            raw: clean.to_frame(bundle.schema())?,
+            raw,
         })
     }
 }

@@ -168,7 +168,7 @@ impl Sample {
             rows.truncate(params.rows);
             rows.sort_unstable();
         }
-        Ok(Self { rows: table.take(&rows)?.to_frame(bundle.schema())?, available })
+        Ok(Self { rows: bundle.rows_of(&table, &rows)?, available })
     }
 }
 

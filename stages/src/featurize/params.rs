@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::derive::Derivation;
+use super::history::{HistoryParams, HistorySpec};
 use super::spec::{Feature, FeatureKind, FeatureSpec, SCHEMA_VERSION};
 use crate::ParamError;
 use crate::common::schema::{AvailableAt, ColumnSchema, ColumnType, Schema};
@@ -18,10 +19,14 @@ use crate::common::text::suggestion;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FeaturizeParams {
+    /// Columns made of a patient's earlier rows. They are computed first; `derive` may use them.
+    #[serde(default)]
+    pub history: Option<HistoryParams>,
     /// Derived columns, in the order of their computation.
     #[serde(default)]
     pub derive: Vec<Derivation>,
-    /// What the model sees. Absent: every column that may be a feature, then every derived one.
+    /// What the model sees. Absent: every column that may be a feature, then those made of the past, then every derived
+    /// one.
     #[serde(default)]
     pub features: Option<Vec<String>>,
 }
@@ -38,6 +43,7 @@ impl FeaturizeParams {
     /// Checks the parameters against the schema and gives the executable specification.
     pub fn resolve(&self, schema: &Schema) -> Result<FeatureSpec, ParamError> {
         let mut known = usable(schema);
+        let history = self.history.as_ref().map(|history| resolve_history(history, schema, &mut known)).transpose()?;
         for (index, step) in self.derive.iter().enumerate() {
             let at = format!("featurize.derive.{index}");
             let column = resolve_step(step, &at, schema, &known)?;
@@ -45,7 +51,7 @@ impl FeaturizeParams {
         }
         let mut features = Vec::new();
         let mut inputs = BTreeSet::new();
-        for (index, name) in self.names(schema, &known).iter().enumerate() {
+        for (index, name) in self.names(schema, &known, history.as_ref()).iter().enumerate() {
             let at = format!("featurize.features.{index}");
             let column = known.get(name).ok_or_else(|| refuse(name, &at, schema, &known))?;
             if features.iter().any(|feature: &Feature| &feature.name == name) {
@@ -58,10 +64,11 @@ impl FeaturizeParams {
             return Err(ParamError::new("featurize.features", "a model needs at least one feature"));
         }
         // Only what a feature needs is computed, so a request need not bring more than `inputs`.
-        let needed = needed_steps(&self.derive, &features);
+        let derive = needed_steps(&self.derive, &features);
         Ok(FeatureSpec {
             schema_version: SCHEMA_VERSION,
-            derive: needed,
+            history: history.and_then(|history| needed_history(history, &derive, &features)),
+            derive,
             features,
             inputs: inputs.into_iter().collect(),
             target: schema.target.column.clone(),
@@ -70,10 +77,11 @@ impl FeaturizeParams {
         })
     }
 
-    fn names(&self, schema: &Schema, known: &BTreeMap<String, Known>) -> Vec<String> {
+    fn names(&self, schema: &Schema, known: &BTreeMap<String, Known>, history: Option<&HistorySpec>) -> Vec<String> {
         self.features.clone().unwrap_or_else(|| {
             let raw = schema.columns.keys().filter(|name| known.contains_key(*name)).cloned();
-            raw.chain(self.derive.iter().map(|step| step.name().to_owned())).collect()
+            let past = history.into_iter().flat_map(|history| &history.columns).map(|column| column.name().to_owned());
+            raw.chain(past).chain(self.derive.iter().map(|step| step.name().to_owned())).collect()
         })
     }
 }
@@ -119,6 +127,47 @@ fn refuse(name: &str, at: &str, schema: &Schema, known: &BTreeMap<String, Known>
         ),
     };
     ParamError::new(at, message)
+}
+
+/// Checks the columns made of the past and makes them known.
+fn resolve_history(
+    params: &HistoryParams,
+    schema: &Schema,
+    known: &mut BTreeMap<String, Known>,
+) -> Result<HistorySpec, ParamError> {
+    let (spec, keys) = params.resolve(schema)?;
+    let mut made = BTreeMap::new();
+    for (column, key) in spec.columns.iter().zip(&keys) {
+        let mut inputs = BTreeSet::new();
+        if let Some(source) = column.source() {
+            let found = known.get(source).ok_or_else(|| refuse(source, key, schema, known))?;
+            if found.kind != FeatureKind::Number {
+                return Err(ParamError::new(
+                    key,
+                    format!("`{source}` is not a number, and only numbers have a past here"),
+                ));
+            }
+            inputs.extend(found.inputs.iter().cloned());
+        }
+        let name = column.name();
+        let number = Known { kind: FeatureKind::Number, levels: Vec::new(), inputs };
+        if schema.columns.contains_key(name) || made.insert(name.to_owned(), number).is_some() {
+            return Err(ParamError::new(
+                key,
+                format!("gives the column `{name}`, and there is one of that name already"),
+            ));
+        }
+    }
+    known.extend(made);
+    Ok(spec)
+}
+
+/// The history as far as features and their derivations need it.
+fn needed_history(mut history: HistorySpec, derive: &[Derivation], features: &[Feature]) -> Option<HistorySpec> {
+    let derived = derive.iter().flat_map(Derivation::sources).map(|(_, source)| source);
+    let needed: BTreeSet<&str> = features.iter().map(|feature| feature.name.as_str()).chain(derived).collect();
+    history.columns.retain(|column| needed.contains(column.name()));
+    (!history.columns.is_empty()).then_some(history)
 }
 
 fn resolve_step(

@@ -3,6 +3,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::common::frame::{Column, Frame};
+use crate::common::table::Table;
 use crate::testing::Lab;
 
 fn params() -> Value {

@@ -54,6 +54,9 @@ pub(super) fn patient_overlap(data: &Data) -> Examined {
 /// The raw columns that each feature is made of, through all derivations.
 fn sources(data: &Data) -> BTreeMap<&str, BTreeSet<&str>> {
     let mut known: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for column in data.spec.history.iter().flat_map(|history| &history.columns) {
+        known.insert(column.name(), column.source().into_iter().collect());
+    }
     for step in &data.spec.derive {
         let mut raw = BTreeSet::new();
         for (_, source) in step.sources() {

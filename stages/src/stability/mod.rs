@@ -197,7 +197,7 @@ fn rows(context: &StageContext, bundle: &Bundle, part: Part) -> Result<Frame, St
     if rows.is_empty() {
         return Err(StageError::input(&split.name, format!("has no {wanted} rows")));
     }
-    table.take(&rows)?.frame_of(bundle.inputs().iter().map(String::as_str))
+    bundle.inputs_of(&table, &rows)
 }
 
 /// Numbers within the bounds that the schema gives, as the bundle's own are.

@@ -63,7 +63,7 @@ impl Study {
         let design = Design { groups: groups.clone(), strata, time };
         let study = Self {
             features: table.frame_of(names.iter().map(String::as_str))?,
-            raw: names.iter().filter(|name| spec.derive.iter().all(|step| step.name() != *name)).cloned().collect(),
+            raw: names.iter().filter(|name| !spec.computes(name)).cloned().collect(),
             names,
             row_ids: table.ints_full("row_id")?,
             task,

@@ -50,7 +50,7 @@ impl NewRows {
         let rows = TestRows {
             patients: patients(&table, bundle.schema(), &row_ids)?,
             y: outcomes(&table, bundle.schema(), &file.name)?,
-            raw: table.to_frame(bundle.schema())?,
+            raw: bundle.rows_of(&table, &(0..table.rows()).collect::<Vec<_>>())?,
             row_ids,
         };
         let (unseen, development) = unseen(context, bundle, &rows)?;
@@ -167,13 +167,15 @@ fn development(
     }
     let parts = split.texts("part")?;
     let test: Vec<usize> = (0..parts.len()).filter(|&row| parts[row].as_deref() == Some("test")).collect();
-    if test.is_empty() { Ok(None) } else { Ok(Some(table.take(&test)?.to_frame(bundle.schema())?)) }
+    if test.is_empty() { Ok(None) } else { Ok(Some(bundle.rows_of(table, &test)?)) }
 }
 
 /// How many new rows equal a known row, and how many another new row, in every input of the model and the outcome.
 fn equal_rows(known: &Frame, new: &Frame, bundle: &Bundle) -> (u64, u64) {
-    let names: Vec<&str> =
-        bundle.inputs().iter().map(String::as_str).chain([bundle.schema().target.column.as_str()]).collect();
+    // A new patient has another name; that alone makes no row new.
+    let patient = bundle.features().history.as_ref().map(|history| &history.entity);
+    let inputs = bundle.inputs().iter().filter(|name| Some(*name) != patient);
+    let names: Vec<&str> = inputs.chain([&bundle.schema().target.column]).map(String::as_str).collect();
     let (known, new) = (keys(known, &names), keys(new, &names));
     let known: BTreeSet<&[u8; 32]> = known.iter().collect();
     let mut times: BTreeMap<&[u8; 32], u64> = BTreeMap::new();
