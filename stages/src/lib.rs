@@ -19,6 +19,7 @@ pub mod featurize;
 pub mod gate;
 pub mod generate;
 pub mod ingest;
+pub mod landmark;
 pub mod leakage;
 mod params;
 mod params_schema;
@@ -83,6 +84,7 @@ pub trait Stage: Sync {
 pub fn stages() -> &'static [&'static dyn Stage] {
     &[
         &generate::Generate,
+        &landmark::Landmark,
         &ingest::Ingest,
         &validate::Validate,
         &split::Split,

@@ -15,6 +15,7 @@ pub fn params_schema() -> Value {
     add::<crate::common::schema::Schema>("schema", &mut properties, &mut generator);
     add::<crate::common::privacy::Privacy>(crate::common::privacy::KEY, &mut properties, &mut generator);
     add::<crate::generate::GenerateParams>("generate", &mut properties, &mut generator);
+    add::<crate::landmark::LandmarkParams>("landmark", &mut properties, &mut generator);
     add::<crate::ingest::IngestParams>("ingest", &mut properties, &mut generator);
     add::<crate::validate::ValidateParams>("validate", &mut properties, &mut generator);
     add::<crate::split::SplitParams>("split", &mut properties, &mut generator);
@@ -25,6 +26,7 @@ pub fn params_schema() -> Value {
     add::<crate::calibrate::CalibrateParams>("calibrate", &mut properties, &mut generator);
     add::<crate::tune_threshold::Policy>("tune_threshold", &mut properties, &mut generator);
     add::<crate::bundle::Tiers>("tiers", &mut properties, &mut generator);
+    add::<crate::bundle::AnswerProfile>("profile", &mut properties, &mut generator);
     add::<crate::evaluate::EvaluateParams>("evaluate", &mut properties, &mut generator);
     add::<crate::explain::ExplainParams>("explain", &mut properties, &mut generator);
     add::<crate::stability::StabilityParams>("stability", &mut properties, &mut generator);

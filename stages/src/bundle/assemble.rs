@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::intake::Intake;
 use super::manifest::{
     BundleManifest, DataLineage, LeakageRecord, MANIFEST, Member, SCHEMA_VERSION, TrainingRows, WaivedFinding,
 };
+use super::profile::AnswerProfile;
 use super::reference::Reference;
 use super::score::Bundle;
 use super::tiers::Tiers;
@@ -88,7 +88,7 @@ impl Stage for Assemble {
     }
 
     fn run(&self, context: &StageContext) -> Result<(), StageError> {
-        let (schema, intake, tiers) = parse(context.params())?;
+        let Settings { schema, intake, tiers, profile } = parse(context.params())?;
         let directory = context.output("bundle")?;
         let mut files = Files { directory, members: BTreeMap::new() };
         let models = context.input("models")?;
@@ -111,7 +111,7 @@ impl Stage for Assemble {
         if let Some(tiers) = &tiers {
             files.write("tiers.json", tiers)?;
         }
-        if let Some(profile) = context.params().get("profile").filter(|profile| !profile.is_null()) {
+        if let Some(profile) = &profile {
             files.write("profile.json", profile)?;
         }
         let (reference, rows) = reference(context)?;
@@ -130,21 +130,30 @@ impl Stage for Assemble {
     }
 }
 
-fn parse(params: &ParamSet) -> Result<(Schema, Intake, Option<Tiers>), ParamError> {
+/// What params.yaml says of a bundle.
+struct Settings {
+    schema: Schema,
+    intake: Intake,
+    tiers: Option<Tiers>,
+    profile: Option<AnswerProfile>,
+}
+
+fn parse(params: &ParamSet) -> Result<Settings, ParamError> {
     let (_, ingest) = ingest::parse(params)?;
     let (schema, validate) = validate::parse(params)?;
     let intake = Intake::new(ingest.format(), &validate.rules, &schema);
-    let tiers = match params.get("tiers") {
-        None | Some(Value::Null) => None,
-        Some(_) => Some(params.parse::<Tiers>("tiers")?),
-    };
+    let tiers: Option<Tiers> = params.parse_or_default("tiers")?;
     if let Some(tiers) = &tiers {
         tiers.check()?;
         if schema.target.kind == Task::Continuous {
             return Err(ParamError::new("tiers", "risk levels are of probabilities, and this outcome is a number"));
         }
     }
-    Ok((schema, intake, tiers))
+    let profile: Option<AnswerProfile> = params.parse_or_default("profile")?;
+    if let Some(profile) = &profile {
+        profile.check(schema.target.kind, tiers.as_ref())?;
+    }
+    Ok(Settings { schema, intake, tiers, profile })
 }
 
 /// The file of a role that events need and numbers cannot have.

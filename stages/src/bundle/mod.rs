@@ -6,6 +6,7 @@ mod explain;
 mod intake;
 mod manifest;
 mod past;
+mod profile;
 pub mod record;
 mod reference;
 mod score;
@@ -18,6 +19,7 @@ pub use intake::{Intake, IntakeRule};
 pub use manifest::{
     BundleError, BundleManifest, DataLineage, LeakageRecord, MANIFEST, Member, TrainingRows, WaivedFinding,
 };
+pub use profile::{AnswerField, AnswerProfile, AnswerValue, ConfidenceLevel};
 pub use record::{FieldError, ParsedRecord, RecordSchema};
 pub use reference::{Profile, Reference};
 pub use score::{Bundle, ScoringModel, parse_record};

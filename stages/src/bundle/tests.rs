@@ -59,7 +59,7 @@ fn bundle_with(at: &Path, more: &[(&str, &str)]) -> Result<(), StageError> {
     let rules = json!([{"name": "plausible", "check": "lab < age", "level": "warning"}]);
     let params = json!({
         "schema": schema(), "ingest": {"na": ["-"]}, "validate": {"rules": rules}, "tiers": tiers,
-        "profile": {"probability": "risk"},
+        "profile": {"name": "clinic", "answer": [{"name": "risk", "value": "probability"}]},
     });
     run(&Assemble, at, &[&inputs[..], more].concat(), &[("bundle", "bundle/")], params, 1)
 }
@@ -129,7 +129,10 @@ fn every_learner_scores_each_row_alone_as_in_its_table() {
             assert_eq!(one.tier, Some(usize::from(!one.flagged)));
             assert_eq!(bundle.baseline_linear(&alone).expect("one row")[0].to_bits(), logistic[row].to_bits());
         }
-        assert_eq!(bundle.profile(), Some(&json!({"probability": "risk"})));
+        assert_eq!(
+            bundle.profile(),
+            Some(&json!({"name": "clinic", "answer": [{"name": "risk", "value": "probability"}]}))
+        );
         assert_eq!(bundle.reference().outside("age", 200.0), Some(true));
     }
 }

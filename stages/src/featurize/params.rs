@@ -25,8 +25,8 @@ pub struct FeaturizeParams {
     /// Derived columns, in the order of their computation.
     #[serde(default)]
     pub derive: Vec<Derivation>,
-    /// What the model sees. Absent: every column that may be a feature, then those made of the past, then every derived
-    /// one.
+    /// What the model sees; in an entry, `*` stands for any text (`'*_lag_1y'`). Absent: every column that may be a
+    /// feature, then those made of the past, then every derived one.
     #[serde(default)]
     pub features: Option<Vec<String>>,
 }
@@ -51,7 +51,7 @@ impl FeaturizeParams {
         }
         let mut features = Vec::new();
         let mut inputs = BTreeSet::new();
-        for (index, name) in self.names(schema, &known, history.as_ref()).iter().enumerate() {
+        for (index, name) in &self.names(schema, &known, history.as_ref())? {
             let at = format!("featurize.features.{index}");
             let column = known.get(name).ok_or_else(|| refuse(name, &at, schema, &known))?;
             if features.iter().any(|feature: &Feature| &feature.name == name) {
@@ -77,13 +77,45 @@ impl FeaturizeParams {
         })
     }
 
-    fn names(&self, schema: &Schema, known: &BTreeMap<String, Known>, history: Option<&HistorySpec>) -> Vec<String> {
-        self.features.clone().unwrap_or_else(|| {
-            let raw = schema.columns.keys().filter(|name| known.contains_key(*name)).cloned();
-            let past = history.into_iter().flat_map(|history| &history.columns).map(|column| column.name().to_owned());
-            raw.chain(past).chain(self.derive.iter().map(|step| step.name().to_owned())).collect()
-        })
+    /// The features, each with the place of the entry that names it.
+    fn names(
+        &self,
+        schema: &Schema,
+        known: &BTreeMap<String, Known>,
+        history: Option<&HistorySpec>,
+    ) -> Result<Vec<(usize, String)>, ParamError> {
+        let raw = schema.columns.keys().filter(|name| known.contains_key(*name)).cloned();
+        let past = history.into_iter().flat_map(|history| &history.columns).map(|column| column.name().to_owned());
+        let all: Vec<String> = raw.chain(past).chain(self.derive.iter().map(|step| step.name().to_owned())).collect();
+        let Some(entries) = &self.features else { return Ok(all.into_iter().enumerate().collect()) };
+        let mut names = Vec::new();
+        for (index, entry) in entries.iter().enumerate() {
+            if !entry.contains('*') {
+                names.push((index, entry.clone()));
+                continue;
+            }
+            let found = names.len();
+            names.extend(all.iter().filter(|name| matches(entry, name)).map(|name| (index, name.clone())));
+            if names.len() == found {
+                let at = format!("featurize.features.{index}");
+                return Err(ParamError::new(at, format!("no column that could be a feature matches `{entry}`")));
+            }
+        }
+        Ok(names)
     }
+}
+
+/// Whether a name fits a pattern in which each `*` stands for any text.
+fn matches(pattern: &str, name: &str) -> bool {
+    let Some((start, rest)) = pattern.split_once('*') else { return pattern == name };
+    let Some(mut name) = name.strip_prefix(start) else { return false };
+    let (middle, end) = rest.rsplit_once('*').unwrap_or(("", rest));
+    // The first place where a piece fits leaves the most to those after it.
+    for piece in middle.split('*') {
+        let Some(at) = name.find(piece) else { return false };
+        name = &name[at + piece.len()..];
+    }
+    name.ends_with(end)
 }
 
 fn usable(schema: &Schema) -> BTreeMap<String, Known> {

@@ -133,6 +133,24 @@ fn bytes_are_frozen_and_the_spec_reads_back() {
     assert_eq!(out.texts("id").expect("texts"), texts(["x", "y", "z"]));
 }
 
+#[test]
+fn a_star_in_a_feature_stands_for_any_text() {
+    let names = |entries: Value| {
+        let mut changed = params();
+        changed["featurize"]["features"] = entries;
+        let Value::Object(map) = changed else { unreachable!() };
+        let spec = parse(&ParamSet::new(map)).map_err(|error| error.path)?.1;
+        Ok::<_, String>(spec.features.into_iter().map(|feature| feature.name).collect::<Vec<_>>())
+    };
+    assert_eq!(names(json!(["b", "r*", "m*p*d"])).expect("valid"), ["b", "rate", "ratio", "mapped"]);
+    assert_eq!(names(json!(["rat*e"])).expect("valid"), ["rate"]);
+    assert_eq!(names(json!(["a", "x*"])), Err("featurize.features.1".to_owned()));
+    assert_eq!(names(json!(["rate", "ra*"])), Err("featurize.features.1".to_owned()), "twice");
+    // Neither the outcome nor what is known only afterwards comes in by a star.
+    let all = names(json!(["*"])).expect("valid");
+    assert!(!all.contains(&"y".to_owned()) && !all.contains(&"later".to_owned()), "{all:?}");
+}
+
 fn cell() -> impl Strategy<Value = f64> {
     prop_oneof![Just(f64::NAN), Just(0.0), -50.0..50.0f64]
 }

@@ -91,3 +91,8 @@ pub(super) fn check_rows(n: usize) -> Result<(), (&'static str, String)> {
     let most = 10_000_000;
     if (1..=most).contains(&n) { Ok(()) } else { Err(("n", format!("{n} is not between 1 and {most}"))) }
 }
+
+/// A standard deviation as a parameter: finite, not negative.
+pub(super) fn check_deviation(key: &'static str, value: f64) -> Result<(), (&'static str, String)> {
+    if value.is_finite() && value >= 0.0 { Ok(()) } else { Err((key, format!("{value} is not a standard deviation"))) }
+}

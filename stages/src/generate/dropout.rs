@@ -7,7 +7,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::cohort::{Cohort, check_rows, check_share, choose};
+use super::cohort::{Cohort, check_deviation, check_rows, check_share, choose};
 use crate::common::rng::Stream;
 
 /// `generate` for `kind: dropout_causal`.
@@ -31,7 +31,8 @@ fn default_noise() -> f64 {
     0.15
 }
 
-const HEADER: &[&str] = &[
+/// The columns of a dropout file; every cohort of this kind has them.
+pub(super) const HEADER: &[&str] = &[
     "patient_id",
     "age",
     "gender",
@@ -57,11 +58,7 @@ impl DropoutParams {
     pub(super) fn check(&self) -> Result<(), (&'static str, String)> {
         check_rows(self.n)?;
         check_share("missing_age", self.missing_age)?;
-        if self.noise.is_finite() && self.noise >= 0.0 {
-            Ok(())
-        } else {
-            Err(("noise", format!("{} is not a standard deviation", self.noise)))
-        }
+        check_deviation("noise", self.noise)
     }
 }
 

@@ -92,6 +92,69 @@ fn the_dropout_cohort_follows_its_contract() {
 }
 
 #[test]
+fn the_trial_cohort_has_the_marginals_of_the_public_file() {
+    let params = json!({"n": 6000});
+    let cohort = dropout_trial::generate(&serde_json::from_value(params).expect("parameters"), 3);
+    let dropped = cohort.column("dropout");
+    // Figures of the public file: 43.6 % leave (its standard error is 1.6 points), 26 % never came, 2.75 adverse events.
+    assert!((shares(&dropped, "1") - 0.45).abs() < 0.03);
+    assert!((shares(&cohort.column("visits_completed"), "0") - 0.26).abs() < 0.04);
+    let adverse = numbers(&cohort.column("adverse_events"));
+    assert!((adverse.iter().sum::<f64>() / 6000.0 - 2.75).abs() < 0.15);
+    let days = numbers(&cohort.column("days_in_trial"));
+    let day = numbers(&cohort.column("dropout_day"));
+    let stayed = |row: usize| dropped[row] == "0";
+    assert!((0..6000).all(|row| if stayed(row) { day[row] == days[row] } else { day[row] <= days[row] }));
+}
+
+#[test]
+fn the_register_meets_its_share_and_can_be_ranked() {
+    let params = json!({"n": 4000});
+    let cohort = stroke_register::generate(&serde_json::from_value(params).expect("parameters"), 3);
+    let stroke: Vec<bool> = cohort.column("Stroke").iter().map(|case| *case == "1").collect();
+    assert_eq!(stroke.iter().filter(|case| **case).count(), 1192, "29.8 %");
+    assert!(auroc(&numbers(&cohort.column("Age")), &stroke) > 0.68);
+    assert!((0.08..0.2).contains(&shares(&cohort.column("Diabetes"), "1")));
+}
+
+#[test]
+fn totals_over_the_follow_up_give_leaving_away_and_nothing_happens_after_it() {
+    let params = json!({"n": 3000});
+    let (patients, events) = dropout_visits::generate(&serde_json::from_value(params).expect("parameters"), 3);
+    let left: Vec<bool> = patients.column("dropout_day").iter().map(|day| !day.is_empty()).collect();
+    let share = left.iter().filter(|left| **left).count() as f64 / 3000.0;
+    assert!((0.35..0.6).contains(&share), "{share} leave");
+    let missing: Vec<f64> = numbers(&patients.column("visits_completed")).iter().map(|visits| -visits).collect();
+    assert!(auroc(&missing, &left) > 0.8, "totals are outcomes in disguise");
+    let last: std::collections::BTreeMap<_, _> =
+        patients.column("patient_id").into_iter().zip(numbers(&patients.column("last_day"))).collect();
+    let ids = events.column("patient_id");
+    let days = numbers(&events.column("day"));
+    assert!(ids.iter().zip(&days).all(|(id, day)| *day >= 1.0 && *day <= last[id]));
+    let graded = events.column("event").into_iter().zip(events.column("grade"));
+    assert!(graded.into_iter().all(|(event, grade)| (event == "adverse_event") != grade.is_empty()));
+}
+
+#[test]
+fn the_treatment_cohort_has_a_signal_and_the_value_sets_of_the_public_file() {
+    let treatment = |noise: f64| {
+        let params = json!({"n": 4000, "noise": noise});
+        treatment::generate(&serde_json::from_value(params).expect("parameters"), 3)
+    };
+    let variance = |cohort: &cohort::Cohort| {
+        let scores = numbers(&cohort.column("Improvement_Score"));
+        let mean = scores.iter().sum::<f64>() / scores.len() as f64;
+        scores.iter().map(|score| (score - mean) * (score - mean)).sum::<f64>() / scores.len() as f64
+    };
+    let (cohort, noiseless) = (treatment(1.0), treatment(0.0));
+    assert_eq!(cohort.column("Side_Effects"), noiseless.column("Side_Effects"), "noise moves no other column");
+    let explained = variance(&noiseless) / variance(&cohort);
+    assert!((0.45..0.65).contains(&explained), "at most {explained} of the variance can be explained");
+    let sets = |column: &str| cohort.column(column).into_iter().collect::<std::collections::BTreeSet<_>>().len();
+    assert_eq!((sets("Condition"), sets("Drug_Name"), sets("Dosage_mg"), sets("Side_Effects")), (5, 15, 5, 30));
+}
+
+#[test]
 fn missing_values_do_not_move_the_patients() {
     let params = json!({"n": 300, "missing_age": 0.2});
     let with = dropout::generate(&serde_json::from_value(params).expect("parameters"), 5);
@@ -104,10 +167,20 @@ fn missing_values_do_not_move_the_patients() {
 #[test]
 fn bytes_are_frozen() {
     let lab = Lab::new();
-    for (kind, golden) in [("dropout_causal", "22ab904465484ae3"), ("stroke", "28f189a733625d28")] {
+    for (kind, golden) in [
+        ("dropout_causal", "22ab904465484ae3"),
+        ("dropout_trial", "4748b9b0c03bc61a"),
+        ("dropout_visits", "64af267b023030f6"),
+        ("stroke", "28f189a733625d28"),
+        ("stroke_register", "7d9ae824f8d16b52"),
+        ("treatment_outcome", "3186f61c28e4acaa"),
+    ] {
         let params = json!({"seed": 42, "generate": {"kind": kind, "n": 200}});
-        lab.run(&Generate, &[], &[("table", "out.csv")], &params).expect("runs");
-        assert_eq!(lab.digest(&["out.csv"]), golden, "the bytes of `generate` ({kind}) moved: raise VERSION");
+        let with_events = kind == "dropout_visits";
+        let files: &[&str] = if with_events { &["out.csv", "events.csv"] } else { &["out.csv"] };
+        let outs: Vec<(&str, &str)> = ["table", "events"].into_iter().zip(files.iter().copied()).collect();
+        lab.run(&Generate, &[], &outs, &params).expect("runs");
+        assert_eq!(lab.digest(files), golden, "the bytes of `generate` ({kind}) moved: raise VERSION");
     }
 }
 

@@ -24,6 +24,7 @@ use crate::common::canonical_json;
 use crate::common::schema::Schema;
 use crate::common::table::Table;
 use crate::common::units::Units;
+use crate::landmark::LandmarkReport;
 use crate::{ParamError, ParamSet, Role, Stage, StageContext, StageError, StageFile};
 
 /// `ingest` in params.yaml.
@@ -168,6 +169,10 @@ impl Stage for Ingest {
             &[
                 Role::optional("table", "the study's own .csv or .parquet file, or a directory of such; it wins"),
                 Role::optional("synthetic", "the seeded cohort, used when there is no other"),
+                Role::optional(
+                    "landmark",
+                    "landmark.json, when that stage made `table`: says whether its rows are real",
+                ),
             ]
         }
     }
@@ -199,7 +204,7 @@ impl Stage for Ingest {
     fn run(&self, context: &StageContext) -> Result<(), StageError> {
         let (schema, params) = parse(context.params())?;
         let (file, source) = match (context.input_opt("table"), context.input_opt("synthetic")) {
-            (Some(file), _) => (file, Source::Real),
+            (Some(file), _) => (file, origin(context)?),
             (None, Some(file)) => (file, Source::Synthetic),
             (None, None) => {
                 return Err(StageError::failed(
@@ -218,6 +223,12 @@ impl Stage for Ingest {
         raw.into_table()?.write(context.output("table")?)?;
         canonical_json::write(context.output("report")?, &report)
     }
+}
+
+/// Rows of a user's file are real, and those that `landmark` made are what it made them of.
+fn origin(context: &StageContext) -> Result<Source, StageError> {
+    let Some(file) = context.input_opt("landmark") else { return Ok(Source::Real) };
+    Ok(canonical_json::read::<LandmarkReport>(&file.path, &file.name)?.source)
 }
 
 /// Reads a CSV or Parquet file that is to be scored: the columns of `inputs`, and those of `others` and the id if they

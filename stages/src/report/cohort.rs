@@ -116,7 +116,8 @@ fn sample_size(size: &SampleSize) -> Html {
         (Some(true), Some(required)) => Html::note(Tone::Good, format!("Needed are {required}; there are enough.")),
         (Some(false), Some(required)) => Html::note(Tone::Warning, format!("Needed are {required}; there are fewer.")),
         _ => {
-            let reason = size.reason.as_deref().unwrap_or("no reason given");
+            let open = || size.criteria.iter().find_map(|criterion| criterion.reason.as_deref());
+            let reason = size.reason.as_deref().or_else(open).unwrap_or("no reason given");
             Html::paragraph(format!("Whether that is enough cannot be told: {reason}."))
         }
     };

@@ -76,7 +76,7 @@ impl Stage for Report {
     }
 
     fn version(&self) -> u32 {
-        4
+        5
     }
 
     fn about(&self) -> &'static str {
