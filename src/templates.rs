@@ -5,27 +5,48 @@
 pub enum Template {
     /// Trial dropout; the repository's root.
     Dropout,
+    /// Trial dropout from dated events; `studies/dropout-visits`.
+    DropoutVisits,
+    /// Treatment outcome, a number; `studies/outcome`.
+    Outcome,
     /// Stroke; `studies/stroke`.
     Stroke,
+    /// Yearly risk of patients with a past; `studies/patient-year`.
+    PatientYear,
     /// One command, to start from.
     Empty,
 }
 
-const DROPOUT: &[(&str, &str)] = &[
-    ("pipeline.yaml", include_str!("../pipeline.yaml")),
-    ("params.yaml", include_str!("../params.yaml")),
-    ("data/README.md", include_str!("../data/README.md")),
-    ("lockfiles/pipeline.lock", include_str!("../lockfiles/pipeline.lock")),
-    (".gitignore", GITIGNORE),
-];
+/// The files of a study of this repository, relative to its folder.
+macro_rules! study {
+    ($folder:literal: $($file:literal),+ $(,)?) => {
+        &[$(($file, include_str!(concat!($folder, $file)))),+, (".gitignore", GITIGNORE)]
+    };
+}
 
-const STROKE: &[(&str, &str)] = &[
-    ("pipeline.yaml", include_str!("../studies/stroke/pipeline.yaml")),
-    ("params.yaml", include_str!("../studies/stroke/params.yaml")),
-    ("data/README.md", include_str!("../studies/stroke/data/README.md")),
-    ("lockfiles/pipeline.lock", include_str!("../studies/stroke/lockfiles/pipeline.lock")),
-    (".gitignore", GITIGNORE),
-];
+const DROPOUT: &[(&str, &str)] = study!(
+    "../": "pipeline.yaml", "params.yaml", "variants/README.md", "variants/trial.yaml", "data/README.md",
+    "lockfiles/pipeline.lock",
+);
+
+const DROPOUT_VISITS: &[(&str, &str)] = study!(
+    "../studies/dropout-visits/": "README.md", "pipeline.yaml", "params.yaml", "data/README.md",
+    "lockfiles/pipeline.lock",
+);
+
+const OUTCOME: &[(&str, &str)] = study!(
+    "../studies/outcome/": "README.md", "pipeline.yaml", "params.yaml", "data/README.md", "lockfiles/pipeline.lock",
+);
+
+const STROKE: &[(&str, &str)] = study!(
+    "../studies/stroke/": "README.md", "pipeline.yaml", "params.yaml", "variants/register.yaml", "data/README.md",
+    "lockfiles/pipeline.lock",
+);
+
+const PATIENT_YEAR: &[(&str, &str)] = study!(
+    "../studies/patient-year/": "README.md", "pipeline.yaml", "params.yaml", "variants/scale.yaml",
+    "variants/small-host.yaml", "variants/tuned.yaml", "data/README.md", "lockfiles/pipeline.lock",
+);
 
 const EMPTY: &[(&str, &str)] = &[
     (
@@ -45,7 +66,10 @@ const GITIGNORE: &str =
 pub fn files(template: Template) -> &'static [(&'static str, &'static str)] {
     match template {
         Template::Dropout => DROPOUT,
+        Template::DropoutVisits => DROPOUT_VISITS,
+        Template::Outcome => OUTCOME,
         Template::Stroke => STROKE,
+        Template::PatientYear => PATIENT_YEAR,
         Template::Empty => EMPTY,
     }
 }

@@ -152,8 +152,14 @@ pub enum Study {
     /// Trial dropout, with a threshold by cost.
     #[default]
     Dropout,
+    /// Trial dropout from dated events, by a landmark day.
+    DropoutVisits,
+    /// Treatment outcome, a number.
+    Outcome,
     /// Stroke risk, with a threshold by F2.
     Stroke,
+    /// Yearly risk of patients with a past, split in time.
+    PatientYear,
     /// A pipeline of one command, to start from.
     Empty,
 }

@@ -13,7 +13,10 @@ use crate::templates::{self, Template};
 pub(super) fn run(args: &InitArgs, output: &Output) -> anyhow::Result<Exit> {
     let files = templates::files(match args.study {
         Study::Dropout => Template::Dropout,
+        Study::DropoutVisits => Template::DropoutVisits,
+        Study::Outcome => Template::Outcome,
         Study::Stroke => Template::Stroke,
+        Study::PatientYear => Template::PatientYear,
         Study::Empty => Template::Empty,
     });
     // Nothing is written when anything is in the way.
