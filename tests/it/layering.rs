@@ -62,6 +62,33 @@ fn the_stages_crate_is_a_leaf() {
     assert!(!manifest.contains("path ="), "stages/ must not depend on a crate of this workspace");
 }
 
+#[test]
+fn every_module_says_what_it_is_for() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mute: Vec<String> = ["src", "stages/src"]
+        .iter()
+        .flat_map(|dir| sources(&root.join(dir)))
+        .filter(|(file, text)| !file.ends_with("tests.rs") && !text.starts_with("//! "))
+        .map(|(file, _)| file)
+        .collect();
+    assert!(mute.is_empty(), "without a `//!` at the top: {mute:?}");
+}
+
+#[test]
+fn continuous_integration_runs_format_lints_and_every_test() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let script = fs::read_to_string(root.join(".ci/run")).unwrap();
+    for command in [
+        "cargo fmt --all --check",
+        "cargo clippy --release --workspace --all-targets -- -D warnings",
+        "cargo test --release --workspace",
+    ] {
+        assert!(script.lines().any(|line| line == command), "`{command}` is not in .ci/run");
+    }
+    let workflow = fs::read_to_string(root.join(".github/workflows/ci.yml")).unwrap();
+    assert!(workflow.contains("run: bash .ci/run"), "{workflow}");
+}
+
 /// The rooms named after `crate::` in code; comments do not count.
 fn imports(text: &str) -> BTreeSet<String> {
     text.lines()
