@@ -6,8 +6,8 @@ use std::ops::Range;
 use std::path::Path;
 
 use crate::StageError;
+use crate::common::csv_file;
 use crate::common::interval::Estimate;
-use crate::common::plot_csv;
 use crate::common::scores::class_weights;
 
 use super::assemble::Evidence;
@@ -41,12 +41,12 @@ pub fn write(path: &Path, evidence: &Evidence) -> Result<(), StageError> {
     points.extend(decision(evidence));
     points.extend(risk_distribution(evidence));
     let rows = points.into_iter().map(|Point { curve, x, estimate, n }| {
-        let number = plot_csv::number;
+        let number = csv_file::number;
         let n = n.map_or_else(String::new, |n| n.to_string());
         let Estimate { value, low, high, .. } = estimate;
         vec![curve.to_owned(), number(Some(x)), number(value), number(low), number(high), n]
     });
-    plot_csv::write(path, &["curve", "x", "y", "low", "high", "n"], rows)
+    csv_file::write(path, &["curve", "x", "y", "low", "high", "n"], rows)
 }
 
 /// ROC (x = 1 − specificity, y = sensitivity) and precision-recall (x = recall, y = precision).

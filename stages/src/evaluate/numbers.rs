@@ -18,8 +18,8 @@ use super::verdict;
 use super::{EvaluateParams, Subjects, evaluated, unscored};
 use crate::bundle::Bundle;
 use crate::common::canonical_json;
+use crate::common::csv_file;
 use crate::common::interval::{Estimate, finite, percentile};
-use crate::common::plot_csv;
 use crate::common::table::Table;
 use crate::{StageContext, StageError};
 
@@ -290,11 +290,11 @@ impl Sample {
             (part.len(), mean(&self.predicted[0]), mean(&self.y))
         });
         let rows = groups.filter(|(n, ..)| *n > 0).map(|(n, predicted, observed)| {
-            let number = |value| plot_csv::number(Some(value));
+            let number = |value| csv_file::number(Some(value));
             let curve = "calibration_groups".to_owned();
             vec![curve, number(predicted), number(observed), String::new(), String::new(), n.to_string()]
         });
-        plot_csv::write(path, &["curve", "x", "y", "low", "high", "n"], rows)
+        csv_file::write(path, &["curve", "x", "y", "low", "high", "n"], rows)
     }
 }
 

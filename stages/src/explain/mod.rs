@@ -24,7 +24,7 @@ use crate::common::frame::Frame;
 use crate::common::rng::Stream;
 use crate::common::table::Table;
 use crate::common::text::grouped;
-use crate::common::{canonical_json, plot_csv};
+use crate::common::{canonical_json, csv_file};
 use crate::{ParamError, ParamSet, Role, Stage, StageContext, StageError};
 
 /// The stage `explain`.
@@ -181,14 +181,14 @@ fn write_importance(path: &Path, explained: &Explanations, ranked: &[Vec<Importa
                 member.learner.as_str().to_owned(),
                 one.rank.to_string(),
                 one.feature.clone(),
-                plot_csv::number(Some(one.mean_abs_contribution)),
-                plot_csv::number(Some(one.mean_contribution)),
-                plot_csv::number(one.correlation),
+                csv_file::number(Some(one.mean_abs_contribution)),
+                csv_file::number(Some(one.mean_contribution)),
+                csv_file::number(one.correlation),
                 one.direction.map_or("", Direction::as_str).to_owned(),
             ]
         })
     });
-    plot_csv::write(path, &header, rows)
+    csv_file::write(path, &header, rows)
 }
 
 /// shap_bar.svg and shap_beeswarm.svg; with the learner's name in them when there are several models.

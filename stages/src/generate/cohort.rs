@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::StageError;
+use crate::common::csv_file;
 use crate::common::rng::Stream;
 
 /// A raw table before it is written: texts as they will stand in the file.
@@ -37,15 +38,7 @@ impl Cohort {
 
     /// Writes the cohort as CSV with a header and `\n` line ends.
     pub fn write(&self, path: &Path) -> Result<(), StageError> {
-        let write = || -> Result<(), csv::Error> {
-            let mut writer = csv::Writer::from_path(path)?;
-            writer.write_record(self.header)?;
-            for row in &self.rows {
-                writer.write_record(row)?;
-            }
-            Ok(writer.flush()?)
-        };
-        write().map_err(|error| StageError::output(path, error.into()))
+        csv_file::write(path, self.header, self.rows.iter())
     }
 }
 

@@ -95,40 +95,69 @@ fn patient(stream: &mut Stream, number: usize, noise: f64) -> Vec<String> {
     let late_day = stream.integer(EARLY_END + 1, LAST_DAY);
     let day = dropped.then_some(if early { early_day } else { late_day });
 
-    let flag = |value: bool| u8::from(value).to_string();
-    vec![
-        format!("P-{number:04}"),
-        age.to_string(),
-        gender.to_owned(),
-        arm.to_owned(),
-        phase.to_owned(),
-        days.to_string(),
-        visits.to_string(),
-        last_visit.to_string(),
-        adverse.to_string(),
-        flag(dropped),
-        day.map_or_else(String::new, |day| day.to_string()),
-        flag(dropped && early),
-        flag(dropped && !early),
-        flag(day.is_some_and(|day| day <= 30)),
-    ]
+    let (early, late) = (dropped && early, dropped && !early);
+    Row { number, age, gender, arm, phase, days, visits, last_visit, adverse, dropped, day, early, late }.texts()
+}
+
+/// A row of a dropout file.
+pub(super) struct Row {
+    pub number: usize,
+    pub age: i64,
+    pub gender: &'static str,
+    pub arm: &'static str,
+    pub phase: &'static str,
+    pub days: i64,
+    pub visits: i64,
+    pub last_visit: i64,
+    pub adverse: u64,
+    pub dropped: bool,
+    pub day: Option<i64>,
+    pub early: bool,
+    pub late: bool,
+}
+
+impl Row {
+    /// Its cells, in the order of [`HEADER`].
+    pub fn texts(&self) -> Vec<String> {
+        let flag = |value: bool| u8::from(value).to_string();
+        vec![
+            format!("P-{:04}", self.number),
+            self.age.to_string(),
+            self.gender.to_owned(),
+            self.arm.to_owned(),
+            self.phase.to_owned(),
+            self.days.to_string(),
+            self.visits.to_string(),
+            self.last_visit.to_string(),
+            self.adverse.to_string(),
+            flag(self.dropped),
+            self.day.map_or_else(String::new, |day| day.to_string()),
+            flag(self.early),
+            flag(self.late),
+            flag(self.dropped && self.day.is_some_and(|day| day <= 30)),
+        ]
+    }
+}
+
+/// How much a trial's phase adds to the risk.
+pub(super) fn phase_risk(phase: &str) -> f64 {
+    match phase {
+        "Phase I" => 0.2,
+        "Phase II" => 0.5,
+        _ => 0.8,
+    }
 }
 
 fn risk(age_share: f64, arm: &str, phase: &str, days: i64, visits: i64, adverse: u64) -> f64 {
     let adverse_rate = adverse as f64 / (days as f64 + 1.0);
     let visit_rate = visits as f64 / (days as f64 / 30.0 + 1.0);
-    let phase_risk = match phase {
-        "Phase I" => 0.2,
-        "Phase II" => 0.5,
-        _ => 0.8,
-    };
     let arm_risk = match arm {
         "Active" => 0.1,
         "Control" => 0.3,
         _ => 0.4,
     };
     let youth = f64::from(age_share < 0.3);
-    0.35 * 100.0 * adverse_rate + 0.30 * (1.0 - visit_rate) + 0.20 * phase_risk + 0.10 * arm_risk + 0.05 * youth
+    0.35 * 100.0 * adverse_rate + 0.30 * (1.0 - visit_rate) + 0.20 * phase_risk(phase) + 0.10 * arm_risk + 0.05 * youth
 }
 
 /// Beta(5, 2): the second largest of six uniform numbers.

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::cohort::{Cohort, check_rows, choose};
-use super::dropout::HEADER;
+use super::dropout::{HEADER, Row, phase_risk};
 use crate::common::rng::Stream;
 
 /// `generate` for `kind: dropout_trial`.
@@ -59,36 +59,17 @@ fn patient(stream: &mut Stream, number: usize) -> Vec<String> {
     let left = stream.integer(days / 3, days);
     let day = if dropped { left } else { days };
 
-    let flag = |value: bool| u8::from(value).to_string();
-    vec![
-        format!("P-{number:04}"),
-        age.to_string(),
-        gender.to_owned(),
-        arm.to_owned(),
-        phase.to_owned(),
-        days.to_string(),
-        visits.to_string(),
-        last_visit.to_string(),
-        adverse.to_string(),
-        flag(dropped),
-        day.to_string(),
-        flag(dropped && day <= EARLY_END),
-        flag(dropped && day > EARLY_END),
-        flag(dropped && day <= 30),
-    ]
+    let (early, late) = (dropped && day <= EARLY_END, dropped && day > EARLY_END);
+    let day = Some(day);
+    Row { number, age, gender, arm, phase, days, visits, last_visit, adverse, dropped, day, early, late }.texts()
 }
 
 /// Chance of leaving before noise; `other` in [0, 1) is what nobody measured.
 fn risk(age: i64, phase: &str, arm: &str, other: f64) -> f64 {
-    let phase = match phase {
-        "Phase I" => 0.2,
-        "Phase II" => 0.5,
-        _ => 0.8,
-    };
     let arm = match arm {
         "Active" => 0.1,
         "Control" => 0.3,
         _ => 0.5,
     };
-    (0.30 * (age - 25) as f64 / 60.0 + 0.35 * phase + 0.25 * arm + 0.10 * other).clamp(0.05, 0.90)
+    (0.30 * (age - 25) as f64 / 60.0 + 0.35 * phase_risk(phase) + 0.25 * arm + 0.10 * other).clamp(0.05, 0.90)
 }

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::cohort::{Cohort, check_rows, choose};
+use super::dropout::phase_risk;
 use crate::common::rng::Stream;
 
 /// `generate` for `kind: dropout_visits`.
@@ -99,11 +100,6 @@ impl Course {
 
     /// Log of the chance of leaving on a day, given all before.
     fn log_hazard(&self, day: i64, frailty: f64) -> f64 {
-        let phase = match self.phase {
-            "Phase I" => 0.2,
-            "Phase II" => 0.5,
-            _ => 0.8,
-        };
         let arm = match self.arm {
             "Active" => 0.1,
             "Control" => 0.3,
@@ -111,7 +107,7 @@ impl Course {
         };
         let young = if self.age < 38 { 0.3 } else { 0.0 };
         let burden = 0.5 * self.count("adverse_event", day - 60) + 0.35 * self.count("missed_visit", 0);
-        (-8.3 + burden + 1.2 * phase + 1.5 * arm + young + 0.4 * frailty).min(-1.0)
+        (-8.3 + burden + 1.2 * phase_risk(self.phase) + 1.5 * arm + young + 0.4 * frailty).min(-1.0)
     }
 
     /// Events of a kind after a day.

@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::common::canonical_json;
 use crate::common::schema::Schema;
+pub use crate::common::source::Source;
 use crate::common::table::Table;
 use crate::common::units::Units;
 use crate::landmark::LandmarkReport;
@@ -108,16 +109,6 @@ pub enum Unreadable {
     SetAside,
     /// Fail and name them.
     Refuse,
-}
-
-/// Where the rows came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Source {
-    /// The study's own table.
-    Real,
-    /// A seeded cohort.
-    Synthetic,
 }
 
 fn default_na() -> Vec<String> {

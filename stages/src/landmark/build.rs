@@ -7,7 +7,8 @@ use super::features;
 use super::files::{Events, Patient, Patients};
 use super::params::LandmarkParams;
 use crate::StageError;
-use crate::ingest::Source;
+use crate::common::csv_file;
+use crate::common::source::Source;
 
 /// The table to write, and its report.
 pub(super) struct Built {
@@ -93,14 +94,6 @@ impl Built {
             );
             return Err(StageError::failed(message).with_hint("move `landmark.day`, or shorten `landmark.horizon`"));
         }
-        let write = || -> Result<(), csv::Error> {
-            let mut writer = csv::Writer::from_path(path)?;
-            writer.write_record(&self.header)?;
-            for row in &self.rows {
-                writer.write_record(row)?;
-            }
-            Ok(writer.flush()?)
-        };
-        write().map_err(|error| StageError::output(path, error.into()))
+        csv_file::write(path, &self.header, self.rows.iter())
     }
 }

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use params::{Build, EventColumns, FeatureParams, LandmarkParams, PatientColumns};
 
 use crate::common::canonical_json;
-use crate::ingest::Source;
+use crate::common::source::Source;
 use crate::{ParamError, ParamSet, Role, Stage, StageContext, StageError, StageFile};
 
 /// landmark.json: who came in, and why who was left out.

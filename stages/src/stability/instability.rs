@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use crate::StageError;
+use crate::common::csv_file;
 use crate::common::interval::quantile;
-use crate::common::plot_csv;
 
 use super::document::{Decile, Distribution, Flips, Instability};
 use super::params::Part;
@@ -111,9 +111,9 @@ fn write(path: &Path, rows: &[Row]) -> Result<(), StageError> {
     let lines = kept.map(|(_, row)| {
         let Row { p, mean, low, high, mape, flip_share } = row;
         let numbers = [Some(*p), Some(*mean), Some(*low), Some(*high), Some(*mape), *flip_share];
-        numbers.into_iter().map(plot_csv::number).collect()
+        numbers.into_iter().map(csv_file::number).collect::<Vec<String>>()
     });
-    plot_csv::write(path, &["p", "mean", "low", "high", "mape", "flip_share"], lines)
+    csv_file::write(path, &["p", "mean", "low", "high", "mape", "flip_share"], lines)
 }
 
 #[cfg(test)]

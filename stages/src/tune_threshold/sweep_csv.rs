@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::StageError;
-use crate::common::plot_csv;
+use crate::common::csv_file;
 
 use super::choice::Choice;
 use super::sweep::Candidate;
@@ -32,17 +32,17 @@ pub(super) fn write(path: &Path, choice: &Choice) -> Result<(), StageError> {
             _ => "",
         };
         vec![
-            plot_csv::number(Some(*threshold)),
+            csv_file::number(Some(*threshold)),
             kind.to_owned(),
-            plot_csv::number(Some(counts.flagged() as f64 / counts.rows() as f64)),
+            csv_file::number(Some(counts.flagged() as f64 / counts.rows() as f64)),
             counts.true_positive.to_string(),
             counts.false_positive.to_string(),
             counts.false_negative.to_string(),
             counts.true_negative.to_string(),
-            plot_csv::number(policy.cost.as_ref().and_then(|cost| cost.mean(counts)).map(|mean| 1000.0 * mean)),
-            plot_csv::number(counts.fbeta(policy.reported_beta())),
-            plot_csv::number(counts.net_benefit(*threshold)),
+            csv_file::number(policy.cost.as_ref().and_then(|cost| cost.mean(counts)).map(|mean| 1000.0 * mean)),
+            csv_file::number(counts.fbeta(policy.reported_beta())),
+            csv_file::number(counts.net_benefit(*threshold)),
         ]
     });
-    plot_csv::write(path, &header, rows)
+    csv_file::write(path, &header, rows)
 }

@@ -149,18 +149,11 @@ struct Found<'a> {
 
 fn assemble(found: &Found, records: Vec<RuleRecord>) -> ValidationReport {
     let aside: Vec<bool> = (0..found.rows).map(|row| found.broken.contains_key(&row)).collect();
-    let mut selections: Vec<Selection> = found
-        .groups
-        .iter()
-        .enumerate()
-        .map(|(index, (column, labels))| {
-            // The flow of participants tells rows and events before and after; hiding their difference would hide nothing.
-            let outcome = index == 0;
-            let privacy = if outcome { Privacy { min_cell: 0, ..found.privacy } } else { found.privacy };
-            selection::selection(column, labels, &aside, privacy)
-        })
-        .collect();
-    let by_outcome = selections.remove(0);
+    let select =
+        |group: &(String, Vec<Option<String>>), privacy| selection::selection(&group.0, &group.1, &aside, privacy);
+    // The flow of participants tells rows and events before and after; hiding their difference would hide nothing.
+    let by_outcome = select(&found.groups[0], Privacy { min_cell: 0, ..found.privacy });
+    let selections: Vec<Selection> = found.groups[1..].iter().map(|group| select(group, found.privacy)).collect();
     let events = || found.kept.iter().filter(|&&row| found.groups[0].1[row].as_deref() == Some("1")).count();
     let mut warnings: Vec<String> = report::warnings(&records);
     warnings.extend([&by_outcome].into_iter().chain(&selections).filter_map(selection::warning));

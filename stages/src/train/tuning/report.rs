@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::trial::Trial;
 use crate::StageError;
-use crate::common::plot_csv;
+use crate::common::csv_file;
 
 const HEADER: [&str; 8] = ["candidate", "scope", "trial", "state", "value", "inner_scores", "params", "reason"];
 
@@ -27,17 +27,17 @@ pub(in crate::train) struct Searched {
 /// Writes all searches.
 pub(in crate::train) fn write<'a>(path: &Path, searches: impl Iterator<Item = &'a Searched>) -> Result<(), StageError> {
     let rows = searches.flat_map(|search| search.trials.iter().map(move |trial| row(search, trial)));
-    plot_csv::write(path, &HEADER, rows)
+    csv_file::write(path, &HEADER, rows)
 }
 
 fn row(search: &Searched, trial: &Trial) -> Vec<String> {
-    let scores: Vec<String> = trial.scores.iter().map(|&score| plot_csv::number(Some(score))).collect();
+    let scores: Vec<String> = trial.scores.iter().map(|&score| csv_file::number(Some(score))).collect();
     vec![
         search.candidate.clone(),
         search.scope.clone(),
         trial.number.to_string(),
         trial.state.as_str().to_owned(),
-        plot_csv::number(trial.value()),
+        csv_file::number(trial.value()),
         scores.join(" "),
         json!(trial.settings).to_string(),
         trial.reason.clone(),

@@ -1,6 +1,5 @@
-//! CSV for plots and people: a header, rows of text, `\n` line ends, shortest round-trip numbers, empty for undefined.
+//! CSV, for plots, people and `ingest`: a header, rows of text, `\n` line ends, shortest round-trip numbers, empty for undefined.
 
-use std::io;
 use std::path::Path;
 
 use crate::StageError;
@@ -12,12 +11,15 @@ pub fn number(value: Option<f64>) -> String {
 }
 
 /// Writes a header and rows.
-pub fn write(path: &Path, header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Result<(), StageError> {
-    let fail = |error: csv::Error| StageError::output(path, io::Error::other(error));
+pub fn write<R>(path: &Path, header: &[impl AsRef<[u8]>], rows: impl Iterator<Item = R>) -> Result<(), StageError>
+where
+    R: IntoIterator<Item: AsRef<[u8]>>,
+{
+    let fail = |error: csv::Error| StageError::output(path, error.into());
     let mut writer = csv::Writer::from_path(path).map_err(fail)?;
     writer.write_record(header).map_err(fail)?;
     for row in rows {
-        writer.write_record(&row).map_err(fail)?;
+        writer.write_record(row).map_err(fail)?;
     }
     writer.flush().map_err(|error| StageError::output(path, error))
 }
