@@ -251,7 +251,7 @@ mod tests {
             let cells = lines[1..].iter().map(|cells| Some(cells[index].clone()).filter(|cell| !cell.is_empty()));
             match cells.clone().map(|cell| cell.map_or(Ok(f64::NAN), |cell| cell.parse::<f64>())).collect() {
                 Ok(numbers) => table.push_floats(name, numbers).expect("a column"),
-                Err(_) => table.push_texts(name, cells.collect()).expect("a column"),
+                Err(_) => table.push_texts(name, cells).expect("a column"),
             };
         }
         let dir = tempfile::tempdir().expect("a directory");

@@ -115,7 +115,7 @@ fn table(project: &Project, name: &str) -> Table {
 
 /// Patient and year of every row of a table.
 fn keys(table: &Table) -> Vec<(String, i64)> {
-    let patients = table.texts("patient_id").unwrap().into_iter().flatten();
+    let patients = table.texts("patient_id").unwrap().to_vec().into_iter().flatten();
     patients.zip(table.ints_full("year").unwrap()).collect()
 }
 
@@ -144,7 +144,7 @@ fn a_panel_is_learned_from_and_scored_with_its_past() {
     let clean = keys(&table(&project, "artifacts/clean.parquet"));
     assert!(clean.windows(2).all(|pair| pair[0].1 <= pair[1].1));
     let features = table(&project, "artifacts/features.parquet");
-    let patients: Vec<String> = features.texts("group").unwrap().into_iter().flatten().collect();
+    let patients: Vec<String> = features.texts("group").unwrap().to_vec().into_iter().flatten().collect();
     assert_eq!(patients, clean.iter().map(|key| key.0.clone()).collect::<Vec<_>>());
     let evaluated = evaluated(&project);
     assert!(evaluated.len() > 50 && evaluated.keys().all(|key| key.1 == 2020), "{}", evaluated.len());

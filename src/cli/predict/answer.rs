@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use clinpipe_stages::common::table::Table;
+use clinpipe_stages::common::texts::Texts;
 
 /// The answer to a table: its columns in the order in which they are written.
 #[derive(Debug, Default)]
@@ -17,7 +18,7 @@ pub(super) enum Values {
     /// Row numbers, from 0.
     Rows,
     /// Texts; a missing one is an empty field.
-    Texts(Vec<Option<String>>),
+    Texts(Texts),
     /// Numbers, with all their digits.
     Numbers(Vec<f64>),
     /// Numbers of which CSV shows so many decimals.
@@ -61,7 +62,7 @@ impl Answer {
         for (name, values) in &self.columns {
             match values {
                 Values::Rows => table.push_ints(name, (0..self.rows).map(|row| i64::try_from(row).ok()).collect())?,
-                Values::Texts(texts) => table.push_texts(name, texts.clone())?,
+                Values::Texts(texts) => table.push_texts(name, texts)?,
                 Values::Numbers(numbers) | Values::Rounded(numbers, _) => table.push_floats(name, numbers.clone())?,
                 Values::Flags(flags) => table.push_bools(name, flags.iter().copied().map(Some).collect())?,
             };
@@ -78,7 +79,7 @@ impl Values {
         // Writing to a String cannot fail; adding 0.0 gives -0.0 and 0.0 one spelling.
         let _ = match self {
             Self::Rows => write!(text, "{row}"),
-            Self::Texts(texts) => write!(text, "{}", texts[row].as_deref().map(quoted).unwrap_or_default()),
+            Self::Texts(texts) => write!(text, "{}", texts.get(row).map(quoted).unwrap_or_default()),
             Self::Numbers(numbers) => write!(text, "{}", numbers[row] + 0.0),
             Self::Rounded(numbers, decimals) => write!(text, "{}", rounded(numbers[row], *decimals)),
             Self::Flags(flags) => write!(text, "{}", u8::from(flags[row])),
@@ -108,7 +109,7 @@ mod tests {
 
     fn answer() -> Answer {
         let mut answer = Answer::new(2);
-        answer.push("id", Values::Texts(vec![Some("P,\"1\"".to_owned()), None]));
+        answer.push("id", Values::Texts(vec![Some("P,\"1\""), None].into()));
         answer.push("p", Values::Numbers(vec![0.1, 1e-7]));
         answer.push("prediction", Values::Rounded(vec![1.25, -0.001], 1));
         answer.push("flagged", Values::Flags(vec![false, true]));

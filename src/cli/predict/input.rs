@@ -8,6 +8,7 @@ use clinpipe_stages::bundle::record::CellError;
 use clinpipe_stages::bundle::{Bundle, FieldError};
 use clinpipe_stages::common::frame::Frame;
 use clinpipe_stages::common::table::Table;
+use clinpipe_stages::common::texts::Texts;
 use clinpipe_stages::featurize::FeatureError;
 use clinpipe_stages::ingest::read_for_scoring;
 
@@ -57,7 +58,7 @@ impl Input {
     }
 
     /// The rows' ids, when the table has the study's id column.
-    pub(super) fn ids(&self, bundle: &Bundle) -> anyhow::Result<Option<Vec<Option<String>>>> {
+    pub(super) fn ids(&self, bundle: &Bundle) -> anyhow::Result<Option<Texts>> {
         let id = bundle.schema().id.as_deref().filter(|id| self.table.has(id));
         Ok(id.map(|id| self.table.labels(id)).transpose()?)
     }

@@ -159,7 +159,7 @@ pub fn panel(seed: u64) -> Cohort {
         number("fixed", fixed),
         number("lab", changing),
         number("noise", noise),
-        ("sex".to_owned(), Column::Text(sex)),
+        ("sex".to_owned(), Column::Text(sex.into())),
     ];
     let mut cohort = Cohort::new(columns, y);
     cohort.patients = patients;
@@ -289,7 +289,7 @@ pub fn findings(
     )?;
     if cohort.year.is_none() {
         let split = Table::read(&lab.file("split.parquet"))?;
-        let (mut part, mut fold) = (split.texts("part")?, split.ints("fold")?);
+        let (mut part, mut fold) = (split.texts("part")?.to_vec(), split.ints("fold")?);
         tamper(&mut part, &mut fold);
         let mut table = Table::with_rows(cohort.rows());
         table.push_ints("row_id", split.ints("row_id")?)?.push_texts("part", part)?.push_ints("fold", fold)?;
@@ -312,7 +312,7 @@ pub fn findings(
 
 fn write(cohort: &Cohort, path: &Path) -> Result<(), StageError> {
     let n = cohort.rows();
-    let texts = |all: &[String]| all.iter().cloned().map(Some).collect();
+    let texts = |all: &[String]| all.iter().cloned().map(Some).collect::<Vec<_>>();
     let mut table = Table::with_rows(n);
     table.push_ints("row_id", (0..n as i64).map(Some).collect())?;
     table.push_texts("id", texts(&cohort.ids))?.push_texts("patient", texts(&cohort.patients))?;
@@ -336,7 +336,7 @@ fn params(cohort: &Cohort, seed: u64) -> Value {
         let schema = match column {
             Column::Number(_) => json!({"type": "number", "nullable": true}),
             Column::Text(texts) => {
-                let levels: BTreeSet<&String> = texts.iter().flatten().collect();
+                let levels: BTreeSet<&str> = texts.iter().flatten().collect();
                 json!({"type": "category", "levels": levels, "nullable": true})
             }
         };

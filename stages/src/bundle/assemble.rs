@@ -219,7 +219,7 @@ fn reference(context: &StageContext) -> Result<(Reference, Fingerprint), StageEr
         return Err(StageError::input(&split_file.name, "does not list the rows of the feature table in their order"));
     }
     let part = split.texts("part")?;
-    let rows: Vec<usize> = (0..ids.len()).filter(|&row| part[row].as_deref() == Some("train")).collect();
+    let rows: Vec<usize> = (0..ids.len()).filter(|&row| part.get(row) == Some("train")).collect();
     let features = table.take(&rows)?.frame_of(spec.features.iter().map(|feature| feature.name.as_str()))?;
     Ok((Reference::new(&features), Fingerprint::new(rows.iter().map(|&row| ids[row]))))
 }

@@ -86,7 +86,7 @@ impl Decision {
     pub(super) fn strata_of(&self, raw: &Frame) -> Vec<Option<usize>> {
         let place = |level: &str| self.strata.binary_search_by(|known| known.as_str().cmp(level)).ok();
         match self.column().and_then(|name| raw.get(name)) {
-            Some(Column::Text(levels)) => levels.iter().map(|level| place(level.as_deref()?)).collect(),
+            Some(Column::Text(levels)) => levels.iter().map(|level| place(level?)).collect(),
             Some(Column::Number(levels)) => levels.iter().map(|level| place(&level.to_string())).collect(),
             None => vec![None; raw.rows()],
         }

@@ -124,8 +124,8 @@ proptest! {
         let rows: Vec<(i32, Option<f64>, f64)> =
             years.iter().zip(&cells).map(|(&year, &(bmi, sbp))| (year, bmi, sbp)).collect();
         let mut table = Frame::with_rows(rows.len());
-        table.insert("pid", Column::Text(vec![Some("A".to_owned()); rows.len()]));
-        table.insert("sex", Column::Text(vec![Some("f".to_owned()); rows.len()]));
+        table.insert("pid", Column::Text(vec![Some("A".to_owned()); rows.len()].into()));
+        table.insert("sex", Column::Text(vec![Some("f".to_owned()); rows.len()].into()));
         table.insert("dbp", Column::Number(vec![f64::NAN; rows.len()]));
         table.insert("year", Column::Number(rows.iter().map(|row| f64::from(row.0)).collect()));
         table.insert("bmi", Column::Number(rows.iter().map(|row| row.1.unwrap_or(f64::NAN)).collect()));

@@ -16,6 +16,7 @@ use super::past::Past;
 use crate::ParamError;
 use crate::common::frame::{Column, Frame};
 use crate::common::schema::{AvailableAt, ColumnSchema, ColumnType, Schema};
+use crate::common::texts::Texts;
 use crate::common::units::{Converted, Units};
 use crate::featurize::HISTORY_FIELD;
 use crate::train::SeenCombinations;
@@ -281,13 +282,13 @@ impl Field {
             None if self.required() => Err(("missing", "is required".to_owned())),
             Some(Value::Null) if !self.nullable => Err(("missing", "must not be null".to_owned())),
             None | Some(Value::Null) if self.is_number() => Ok(Column::Number(vec![f64::NAN])),
-            None | Some(Value::Null) => Ok(Column::Text(vec![None])),
+            None | Some(Value::Null) => Ok(Column::Text(Texts::repeat(None, 1))),
             Some(Value::Number(number)) if self.is_number() => {
                 let number = number.as_f64().filter(|number| number.is_finite());
                 let number = number.ok_or_else(|| ("type", "must be a finite number".to_owned()))?;
                 Ok(Column::Number(vec![number]))
             }
-            Some(Value::String(text)) if !self.is_number() => Ok(Column::Text(vec![Some(text.clone())])),
+            Some(Value::String(text)) if !self.is_number() => Ok(Column::Text(Texts::repeat(Some(text), 1))),
             Some(other) => Err(("type", format!("must be {}, not {}", self.expected(), kind_of(other)))),
         }
     }
@@ -310,8 +311,8 @@ impl Field {
                 _ => missing(),
             },
             Some(Column::Text(values)) if !self.is_number() => match values.get(row) {
-                Some(Some(text)) => self.check_text(text),
-                _ => missing(),
+                Some(text) => self.check_text(text),
+                None => missing(),
             },
             Some(_) => Err(("type", format!("must be {}", self.expected()))),
             None => missing(),

@@ -46,7 +46,7 @@ fn a_good_record_becomes_one_row_of_inputs() {
     let record = record.expect("a good record");
     assert_eq!(record.id, Some(json!("P-1")));
     assert_eq!(record.frame.get("age"), Some(&Column::Number(vec![69.0])));
-    assert_eq!(record.frame.get("arm"), Some(&Column::Text(vec![Some("Active".to_owned())])));
+    assert_eq!(record.frame.get("arm"), Some(&Column::Text(vec![Some("Active".to_owned())].into())));
     assert!(matches!(record.frame.get("bmi"), Some(Column::Number(values)) if values[0].is_nan()));
     assert_eq!(record.frame.get("sex"), None);
 }
@@ -105,7 +105,7 @@ fn a_table_is_judged_by_the_same_rules() {
     assert_eq!(fields.rules().count(), 2, "a rule on the outcome cannot be judged");
     let mut table = Frame::with_rows(2);
     table.insert("age", Column::Number(vec![60.0, 60.0]));
-    table.insert("arm", Column::Text(vec![Some("Active".to_owned()); 2]));
+    table.insert("arm", Column::Text(vec![Some("Active".to_owned()); 2].into()));
     table.insert("phase", Column::Number(vec![1.0, 1.0]));
     table.insert("bmi", Column::Number(vec![50.0, 20.0]));
     assert_eq!(fields.check_table(&table, 10), [], "without the column there is no rule");
@@ -133,7 +133,7 @@ fn a_combination_that_training_never_saw_refuses_or_remarks() {
     assert_eq!((warnings.len(), warnings[0].kind), (1, "combination"));
     let mut table = Frame::with_rows(2);
     table.insert("age", Column::Number(vec![60.0, 60.0]));
-    table.insert("arm", Column::Text(vec![Some("Control".to_owned()); 2]));
+    table.insert("arm", Column::Text(vec![Some("Control".to_owned()); 2].into()));
     table.insert("phase", Column::Number(vec![1.0, 3.0]));
     let errors = seen("error").check_table(&table, 10);
     assert_eq!((errors.len(), errors[0].row, errors[0].error.kind), (1, 1, "combination"));
@@ -164,7 +164,7 @@ proptest! {
         let record = json!({"age": age, "arm": arm, "phase": phase});
         let mut table = Frame::with_rows(1);
         table.insert("age", Column::Number(vec![age]));
-        table.insert("arm", Column::Text(vec![Some(arm)]));
+        table.insert("arm", Column::Text(vec![Some(arm)].into()));
         table.insert("phase", Column::Number(vec![f64::from(phase)]));
         let in_table: Vec<_> = fields.check_table(&table, 10).into_iter().map(|cell| cell.error).collect();
         let in_record = fields.parse(record.as_object().expect("an object")).err().unwrap_or_default();

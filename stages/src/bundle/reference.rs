@@ -77,9 +77,10 @@ impl Profile {
             Column::Text(values) => {
                 let mut counts = BTreeMap::new();
                 for value in values.iter().flatten() {
-                    *counts.entry(value.clone()).or_insert(0) += 1;
+                    *counts.entry(value).or_insert(0) += 1;
                 }
-                Self::Category { missing: values.iter().filter(|value| value.is_none()).count(), counts }
+                let counts = counts.into_iter().map(|(level, count)| (level.to_owned(), count)).collect();
+                Self::Category { missing: values.iter().filter(Option::is_none).count(), counts }
             }
         }
     }

@@ -15,6 +15,7 @@ use crate::common::frame::{Column, Frame};
 use crate::common::schema::{ColumnType, Schema};
 use crate::common::table::Table;
 use crate::common::target::Task;
+use crate::common::texts::Texts;
 use crate::featurize::{FeatureError, FeatureSpec};
 use crate::train::{BaselineConstant, BaselineLinear, LearnerName, Model, ModelFile, ModelMember, Preprocessor};
 use crate::train::{COMBINATIONS, CombinationsFile, PreprocessorFile, SeenCombinations};
@@ -352,7 +353,7 @@ impl Bundle {
                     completed.get_or_insert_with(|| raw.clone()).insert(name, missing);
                 }
                 None => {
-                    let missing = Column::Text(vec![None; raw.rows()]);
+                    let missing = Column::Text(Texts::repeat(None, raw.rows()));
                     completed.get_or_insert_with(|| raw.clone()).insert(name, missing);
                 }
             }

@@ -81,7 +81,7 @@ fn a_row_is_judged_by_the_threshold_of_its_level_and_other_levels_by_the_overall
     let Some(Column::Text(sites)) = table.get("site").cloned() else { unreachable!() };
     // `east` is a level of the schema that no training row has.
     let sites: Vec<_> = sites.into_iter().map(|site| site.map(|site| site.replace("west", "east"))).collect();
-    table.insert("site", Column::Text(sites.clone()));
+    table.insert("site", Column::Text(sites.clone().into()));
     for (row, prediction) in bundle.predict(&table).expect("the same columns").into_iter().enumerate() {
         let (wanted, stratum) = match sites[row].as_deref() {
             Some("north") => (0.9, Some(0)),
@@ -157,7 +157,7 @@ fn a_combination_that_training_never_saw_is_remarked_on_in_records_and_tables() 
     assert_eq!(bundle.records().table_warnings(&table).len(), 0);
     let mut sites = table.get("site").and_then(Column::texts).expect("texts").to_vec();
     sites[3] = Some("east".to_owned());
-    table.insert("site", Column::Text(sites));
+    table.insert("site", Column::Text(sites.into()));
     assert_eq!(bundle.records().table_warnings(&table)[0].1, [3]);
     let text = fs::read_to_string(directory.path().join("bundle/combinations.json")).expect("a member");
     let learned: Value = serde_json::from_str(&text).expect("JSON");
@@ -195,17 +195,17 @@ fn nullable_columns_may_be_absent_and_required_ones_not() {
     let mut frame = Frame::with_rows(1);
     frame.insert("age", Column::Number(vec![70.0]));
     assert!(matches!(bundle.predict(&frame), Err(BundleError::MissingColumn(name)) if name == "sex"));
-    frame.insert("sex", Column::Text(vec![Some("M".to_owned())]));
+    frame.insert("sex", Column::Text(vec![Some("M".to_owned())].into()));
     let absent = bundle.predict(&frame).expect("lab and site may be absent");
     frame.insert("lab", Column::Number(vec![f64::NAN]));
-    frame.insert("site", Column::Text(vec![None]));
+    frame.insert("site", Column::Text(vec![None::<&str>].into()));
     assert_eq!(bundle.predict(&frame).expect("all columns"), absent);
     // A level of the schema that no training row had, and a text of no schema: unknown, not an error.
     for text in ["east", "nowhere"] {
-        frame.insert("site", Column::Text(vec![Some(text.to_owned())]));
+        frame.insert("site", Column::Text(vec![Some(text.to_owned())].into()));
         assert!(bundle.predict(&frame).expect("unknown levels are scored")[0].p.is_finite());
     }
-    frame.insert("age", Column::Text(vec![None]));
+    frame.insert("age", Column::Text(vec![None::<&str>].into()));
     assert!(matches!(bundle.predict(&frame), Err(BundleError::WrongType { .. })));
 }
 
@@ -217,7 +217,7 @@ fn a_request_is_scored_like_its_row() {
     let parsed = parse_record(&bundle, &record).expect("a valid record");
     let mut frame = Frame::with_rows(1);
     frame.insert("age", Column::Number(vec![69.0]));
-    frame.insert("sex", Column::Text(vec![Some("F".to_owned())]));
+    frame.insert("sex", Column::Text(vec![Some("F".to_owned())].into()));
     assert_eq!(bundle.predict(&parsed.frame).expect("one row"), bundle.predict(&frame).expect("one row"));
     let Value::Object(record) = json!({"age": true, "sexx": "F"}) else { unreachable!() };
     assert_eq!(parse_record(&bundle, &record).expect_err("three faults").len(), 3);

@@ -122,7 +122,7 @@ impl Stage for Calibrate {
         let p = rows.cross_fit(method)?;
         let ends = params.venn_abers.then(|| rows.cross_fit_intervals());
         let mut table = Table::with_rows(oof.rows());
-        table.push_ints("row_id", oof.ints("row_id")?)?.push_texts("group", oof.texts("group")?)?;
+        table.push_ints("row_id", oof.ints("row_id")?)?.push_texts("group", &oof.texts("group")?)?;
         table.push_ints("fold", oof.ints("fold")?)?.push_ints("y", oof.ints("y")?)?;
         table.push_floats("p_raw", rows.p.clone())?.push_floats("p", p)?;
         if let Some(ends) = ends {
@@ -156,7 +156,8 @@ fn check_balance(oof: &Table, method: Method) -> Result<(), StageError> {
     if method != Method::None || !oof.has("imbalance") {
         return Ok(());
     }
-    let how = oof.texts("imbalance")?.into_iter().flatten().next().unwrap_or_default();
+    let how = oof.texts("imbalance")?;
+    let how = how.iter().flatten().next().unwrap_or_default();
     let text = format!("the predictions come from rows balanced by `train.imbalance: {how}`; they are no event rates");
     Err(StageError::failed(text).with_hint("set calibrate.method to auto, platt or isotonic, or balance nothing"))
 }
@@ -296,7 +297,7 @@ mod tests {
         let study = rows(60, 3);
         let mut oof = Table::with_rows(60);
         oof.push_ints("row_id", (0..60).map(Some).collect())
-            .and_then(|t| t.push_texts("group", (0..60).map(|row| Some(row.to_string())).collect()))
+            .and_then(|t| t.push_texts("group", (0..60).map(|row| Some(row.to_string()))))
             .and_then(|t| t.push_ints("fold", study.fold.iter().copied().map(Some).collect()))
             .and_then(|t| t.push_ints("y", study.y.iter().map(|&y| Some(i64::from(y))).collect()))
             .and_then(|t| t.push_floats("p_raw", study.p.clone()))

@@ -39,7 +39,7 @@ impl People {
         let patients = match &schema.group {
             None => (0..row_ids.len()).map(alone).collect(),
             Some(group) => {
-                let named = table.labels(group)?.into_iter().enumerate();
+                let named = table.labels(group)?.to_vec().into_iter().enumerate();
                 named.map(|(row, name)| name.map_or_else(|| alone(row), |name| format!("patient {name}"))).collect()
             }
         };
@@ -120,7 +120,7 @@ pub(super) fn parts(
     let of: BTreeMap<i64, String> = table
         .ints_full("row_id")?
         .into_iter()
-        .zip(table.texts("part")?.into_iter().map(Option::unwrap_or_default))
+        .zip(table.texts("part")?.to_vec().into_iter().map(Option::unwrap_or_default))
         .collect();
     let mut parts: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (row, id) in people.row_ids.iter().enumerate() {

@@ -1,17 +1,19 @@
 //! The scoring table: named columns of numbers or text, small enough that one row costs nothing.
 //!
-//! Features, preprocessing and models see this type only, in training as in serving. Missing numbers are NaN, missing
-//! texts are `None`.
+//! Features, preprocessing and models see this type only, in training as in serving. Missing numbers are NaN; texts
+//! know their own gaps.
 
 use std::collections::BTreeMap;
+
+use super::texts::Texts;
 
 /// One column of a [`Frame`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Column {
     /// Integers and floats; NaN = missing.
     Number(Vec<f64>),
-    /// Categories and strings; `None` = missing.
-    Text(Vec<Option<String>>),
+    /// Categories and strings.
+    Text(Texts),
 }
 
 impl Column {
@@ -33,7 +35,7 @@ impl Column {
     pub fn take(&self, index: &[usize]) -> Self {
         match self {
             Self::Number(values) => Self::Number(index.iter().map(|&i| values[i]).collect()),
-            Self::Text(values) => Self::Text(index.iter().map(|&i| values[i].clone()).collect()),
+            Self::Text(values) => Self::Text(values.take(index)),
         }
     }
 
@@ -46,7 +48,7 @@ impl Column {
     }
 
     /// The texts, if it is a column of texts.
-    pub fn texts(&self) -> Option<&[Option<String>]> {
+    pub fn texts(&self) -> Option<&Texts> {
         match self {
             Self::Text(values) => Some(values),
             Self::Number(_) => None,

@@ -36,5 +36,6 @@ pub mod table;
 pub(crate) mod tagged;
 pub mod target;
 pub mod text;
+pub mod texts;
 pub mod tree;
 pub mod units;

@@ -6,11 +6,14 @@
 
 use std::path::{Path, PathBuf};
 
-use polars::prelude::{Column as PolarsColumn, DataFrame, DataType, IdxSize};
+use polars::prelude::{
+    Column as PolarsColumn, DataFrame, DataType, IdxSize, IntoSeries, NewChunkedArray, StringChunked,
+};
 
 use super::frame::{Column, Frame};
 use super::parquet_file;
 use super::schema::Schema;
+use super::texts::Texts;
 use crate::{StageError, StageFile};
 
 /// A table of equally long, uniquely named columns in a fixed order.
@@ -91,10 +94,10 @@ impl Table {
         .ok_or_else(|| self.wrong_type(name, "numbers"))
     }
 
-    /// A column of texts; `None` = missing.
-    pub fn texts(&self, name: &str) -> Result<Vec<Option<String>>, StageError> {
+    /// A column of texts.
+    pub fn texts(&self, name: &str) -> Result<Texts, StageError> {
         let values = self.column(name)?.str().map_err(|_| self.wrong_type(name, "texts"))?;
-        Ok(values.iter().map(|value| value.map(str::to_owned)).collect())
+        Ok(values.iter().collect())
     }
 
     /// A column of booleans; `None` = missing.
@@ -103,8 +106,8 @@ impl Table {
         Ok(values.iter().collect())
     }
 
-    /// Any column as texts, as identifiers need it: integers in decimal, `None` = missing.
-    pub fn labels(&self, name: &str) -> Result<Vec<Option<String>>, StageError> {
+    /// Any column as texts, as identifiers need it: integers in decimal.
+    pub fn labels(&self, name: &str) -> Result<Texts, StageError> {
         match self.column(name)?.dtype() {
             DataType::String => self.texts(name),
             DataType::Int64 => Ok(self.ints(name)?.into_iter().map(|v| v.map(|v| v.to_string())).collect()),
@@ -126,8 +129,13 @@ impl Table {
     }
 
     /// Adds a column of texts at the end.
-    pub fn push_texts(&mut self, name: &str, values: Vec<Option<String>>) -> Result<&mut Self, StageError> {
-        self.push(PolarsColumn::new(name.into(), values))
+    pub fn push_texts<S: AsRef<str>>(
+        &mut self,
+        name: &str,
+        values: impl IntoIterator<Item = Option<S>>,
+    ) -> Result<&mut Self, StageError> {
+        let values = StringChunked::from_iter_options(name.into(), values.into_iter());
+        self.push(values.into_series().into())
     }
 
     /// Adds a column of booleans at the end.
@@ -139,7 +147,7 @@ impl Table {
     pub fn push_column(&mut self, name: &str, column: &Column) -> Result<&mut Self, StageError> {
         match column {
             Column::Number(values) => self.push_floats(name, values.clone()),
-            Column::Text(values) => self.push_texts(name, values.clone()),
+            Column::Text(values) => self.push_texts(name, values),
         }
     }
 
@@ -311,7 +319,7 @@ mod tests {
         assert_eq!(back.ints("n").expect("ints"), [Some(1), None, Some(-3)]);
         let x = back.floats("x").expect("floats");
         assert!(x[0].is_sign_positive() && x[1].is_nan() && x[2] == 2.5);
-        assert_eq!(back.texts("s").expect("texts"), [Some("a".to_owned()), None, Some(String::new())]);
+        assert_eq!(back.texts("s").expect("texts"), vec![Some("a"), None, Some("")].into());
         assert_eq!(back.bools("b").expect("bools"), [Some(true), Some(false), None]);
         assert!(back.texts("n").is_err() && back.ints("absent").is_err());
     }
@@ -333,7 +341,7 @@ mod tests {
     fn long() -> Table {
         let rows = 300_000;
         let mut table = Table::with_rows(rows);
-        let texts = (0..rows).map(|row| (row % 7 != 0).then(|| format!("P{}", row / 3))).collect();
+        let texts = (0..rows).map(|row| (row % 7 != 0).then(|| format!("P{}", row / 3)));
         let floats = (0..rows).map(|row| if row % 11 == 0 { f64::NAN } else { (row % 1000) as f64 / 8.0 }).collect();
         table
             .push_ints("n", (0..rows as i64).map(Some).collect())

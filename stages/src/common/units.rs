@@ -258,11 +258,12 @@ impl Units {
         }
         for (column, unit, rows) in settled {
             let Some(Column::Text(texts)) = frame.get(column) else { continue };
-            let mut texts = texts.clone();
+            let mut texts: Vec<Option<&str>> = texts.iter().collect();
             for row in rows {
-                texts[row] = Some(unit.to_owned());
+                texts[row] = Some(unit);
             }
-            frame.insert(column, Column::Text(texts));
+            let texts = Column::Text(texts.into());
+            frame.insert(column, texts);
         }
         done
     }
@@ -292,7 +293,7 @@ impl Rule {
     fn rows(&self, frame: &Frame) -> Option<Vec<bool>> {
         let Some(When { column, is }) = &self.when else { return Some(vec![true; frame.rows()]) };
         let Some(Column::Text(texts)) = frame.get(column) else { return None };
-        Some(texts.iter().map(|text| text.as_deref() == Some(is.as_str())).collect())
+        Some(texts.iter().map(|text| text == Some(is.as_str())).collect())
     }
 }
 

@@ -18,7 +18,7 @@ pub(super) fn digest(patients: &[String], y: &[f64], frame: &Frame) -> String {
         text(&mut hasher, Some(name));
         match column {
             Column::Number(values) => values.iter().for_each(|&value| number(&mut hasher, value)),
-            Column::Text(values) => values.iter().for_each(|value| text(&mut hasher, value.as_deref())),
+            Column::Text(values) => values.iter().for_each(|value| text(&mut hasher, value)),
         }
     }
     hasher.finalize().to_hex().to_string()
@@ -43,7 +43,7 @@ mod tests {
     fn frame(age: [f64; 2], sex: [Option<&str>; 2]) -> Frame {
         let mut frame = Frame::with_rows(2);
         frame.insert("age", Column::Number(age.to_vec()));
-        frame.insert("sex", Column::Text(sex.map(|sex| sex.map(str::to_owned)).to_vec()));
+        frame.insert("sex", Column::Text(sex.to_vec().into()));
         frame
     }
 

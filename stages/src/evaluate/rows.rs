@@ -10,6 +10,7 @@ use crate::common::frame::Frame;
 use crate::common::schema::Schema;
 use crate::common::table::Table;
 use crate::common::target::Task;
+use crate::common::texts::Texts;
 use crate::train::Fingerprint;
 use crate::{StageError, StageFile};
 
@@ -62,7 +63,7 @@ impl Parts {
         let parts = split.texts("part")?;
         let rows = |wanted: &str| -> Vec<usize> {
             let wanted = Some(wanted);
-            (0..parts.len()).filter(|&row| parts[row].as_deref() == wanted).collect()
+            (0..parts.len()).filter(|&row| parts.get(row) == wanted).collect()
         };
         let (train, test) = (rows("train"), rows("test"));
         if test.is_empty() {
@@ -94,11 +95,11 @@ impl Parts {
 pub(super) fn patients(table: &Table, schema: &Schema, row_ids: &[i64]) -> Result<Vec<String>, StageError> {
     let labels = match &schema.group {
         Some(column) => table.labels(column)?,
-        None => vec![None; row_ids.len()],
+        None => Texts::repeat(None, row_ids.len()),
     };
     // The prefixes keep a patient called 7 apart from the row 7.
-    let name = |(label, id): (Option<String>, &i64)| label.map_or_else(|| format!("row {id}"), |l| format!("id {l}"));
-    Ok(labels.into_iter().zip(row_ids).map(name).collect())
+    let name = |(label, id): (Option<&str>, &i64)| label.map_or_else(|| format!("row {id}"), |l| format!("id {l}"));
+    Ok(labels.iter().zip(row_ids).map(name).collect())
 }
 
 pub(super) fn outcomes(table: &Table, schema: &Schema, name: &str) -> Result<Vec<f64>, StageError> {

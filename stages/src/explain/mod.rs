@@ -158,7 +158,7 @@ impl Sample {
             return Err(StageError::input(&split_file.name, message).with_hint("run the stage `split` again"));
         }
         let (parts, part) = (split.texts("part")?, params.part.as_str());
-        let mut rows: Vec<usize> = (0..parts.len()).filter(|&row| parts[row].as_deref() == Some(part)).collect();
+        let mut rows: Vec<usize> = (0..parts.len()).filter(|&row| parts.get(row) == Some(part)).collect();
         let available = rows.len();
         if available == 0 {
             return Err(StageError::input(&split_file.name, format!("has no {part} rows to explain")));

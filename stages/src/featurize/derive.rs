@@ -180,7 +180,7 @@ impl Derivation {
                 Column::Text(numbers(of)?.iter().map(|&value| bin(value, edges, labels)).collect())
             }
             Self::Map { of, values, .. } => {
-                let value = |text: &Option<String>| text.as_ref().and_then(|text| values.get(text)).copied();
+                let value = |text: Option<&str>| text.and_then(|text| values.get(text)).copied();
                 Column::Number(texts(of)?.iter().map(|text| value(text).unwrap_or(f64::NAN)).collect())
             }
             Self::Missing { of, .. } => Column::Number(match column(of)? {
@@ -204,8 +204,8 @@ fn divide(numerator: f64, denominator: f64) -> f64 {
     if quotient.is_finite() { quotient } else { f64::NAN }
 }
 
-fn bin(value: f64, edges: &[f64], labels: &[String]) -> Option<String> {
+fn bin<'a>(value: f64, edges: &[f64], labels: &'a [String]) -> Option<&'a str> {
     // The number of edges below the value is one more than the index of its right-closed interval.
     let below = edges.partition_point(|&edge| edge < value);
-    if value.is_nan() { None } else { labels.get(below.checked_sub(1)?).cloned() }
+    if value.is_nan() { None } else { labels.get(below.checked_sub(1)?).map(String::as_str) }
 }

@@ -9,6 +9,7 @@ use crate::common::frame::Column;
 use crate::common::schema::Schema;
 use crate::common::table::{Table, TableWriter};
 use crate::common::target::Task;
+use crate::common::texts::Texts;
 use crate::{StageContext, StageError, StageFile};
 
 /// Reads the table and writes its keys and features.
@@ -111,7 +112,8 @@ fn key_columns(table: &Table, schema: &Schema) -> Result<Table, StageError> {
     let row_ids = table.ints("row_id")?;
     let own = || Ok(row_ids.iter().map(|id| id.map(|id| id.to_string())).collect());
     let groups = schema.group.as_ref().map_or_else(own, |column| table.labels(column))?;
-    let ids = schema.id.as_ref().map_or_else(|| Ok(vec![None; table.rows()]), |column| table.labels(column))?;
+    let ids =
+        schema.id.as_ref().map_or_else(|| Ok(Texts::repeat(None, table.rows())), |column| table.labels(column))?;
     let target = &schema.target.column;
     let (events, numbers) = match schema.target.kind {
         Task::Binary => (table.ints(target)?, Vec::new()),
@@ -123,7 +125,7 @@ fn key_columns(table: &Table, schema: &Schema) -> Result<Table, StageError> {
         return Err(StageError::failed(format!("row_id {row_id} has no outcome in `{}`", schema.target.column))
             .with_hint("mark the outcome as not nullable in the schema, so that validate sets such rows aside"));
     }
-    out.push_ints(row_id, row_ids)?.push_texts(id, ids)?.push_texts(group, groups)?;
+    out.push_ints(row_id, row_ids)?.push_texts(id, &ids)?.push_texts(group, &groups)?;
     match schema.target.kind {
         Task::Binary => out.push_ints(y, events)?,
         Task::Continuous => out.push_floats(y, numbers)?,

@@ -141,8 +141,7 @@ impl Feature {
             FeatureKind::Number => Ok(Column::Number(column.numbers().ok_or_else(|| wrong("numbers"))?.to_vec())),
             FeatureKind::Category => {
                 let texts = column.texts().ok_or_else(|| wrong("texts"))?;
-                let known = |text: &String| self.levels.contains(text).then(|| text.clone());
-                Ok(Column::Text(texts.iter().map(|text| text.as_ref().and_then(known)).collect()))
+                Ok(Column::Text(texts.map(|text| self.levels.iter().find(|level| *level == text))))
             }
         }
     }

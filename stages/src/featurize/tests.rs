@@ -44,7 +44,7 @@ fn frame(a: Vec<f64>, b: Vec<f64>, c: Vec<Option<String>>) -> Frame {
     let mut frame = Frame::with_rows(a.len());
     frame.insert("a", Column::Number(a));
     frame.insert("b", Column::Number(b));
-    frame.insert("c", Column::Text(c));
+    frame.insert("c", Column::Text(c.into()));
     frame
 }
 
@@ -71,9 +71,9 @@ fn operations_do_what_their_formulas_say() {
     same("mapped", [0.2, missing, missing, 0.8]);
     same("a_missing", [0.0, 1.0, 0.0, 0.0]);
     // Right-closed: 10 belongs to (0, 10]; 0 and 20.5 lie outside; an unknown level is missing.
-    assert_eq!(features.get("band").and_then(Column::texts), Some(&[Some("one".into()), None, None, None][..]));
+    assert_eq!(features.get("band").and_then(Column::texts), Some(&vec![Some("one"), None, None, None].into()));
     let c = features.get("c").and_then(Column::texts).expect("texts");
-    assert_eq!(c, [Some("low".into()), None, None, Some("high".into())]);
+    assert_eq!(*c, vec![Some("low"), None, None, Some("high")].into());
 }
 
 #[test]
@@ -129,8 +129,8 @@ fn bytes_are_frozen_and_the_spec_reads_back() {
     let read: FeatureSpec = serde_json::from_value(lab.json("features.json")).expect("reads back");
     assert_eq!(read, spec());
     let out = lab.table("features.parquet");
-    assert_eq!(out.texts("group").expect("texts"), ["0", "2", "5"].map(|id| Some(id.to_owned())));
-    assert_eq!(out.texts("id").expect("texts"), texts(["x", "y", "z"]));
+    assert_eq!(out.texts("group").expect("texts"), vec![Some("0"), Some("2"), Some("5")].into());
+    assert_eq!(out.texts("id").expect("texts"), texts(["x", "y", "z"]).into());
 }
 
 #[test]

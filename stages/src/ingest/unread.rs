@@ -39,5 +39,5 @@ pub fn unread_cells(table: &Table) -> Result<Vec<Vec<UnreadCell>>, StageError> {
         Some(text) => serde_json::from_str(&text)
             .map_err(|error| StageError::failed(format!("column `{COLUMN}` is not what ingest writes: {error}"))),
     };
-    table.texts(COLUMN)?.into_iter().map(read).collect()
+    table.texts(COLUMN)?.to_vec().into_iter().map(read).collect()
 }

@@ -56,15 +56,15 @@ impl Data {
         }
         let (train, folds, time) = training_rows(&features, &split, &split_file.name)?;
         let part = split.texts("part")?;
-        let test = (0..part.len()).filter(|&row| part[row].as_deref() == Some("test")).collect();
+        let test = (0..part.len()).filter(|&row| part.get(row) == Some("test")).collect();
         let labels = |column: &Option<String>| -> Result<Option<Vec<String>>, StageError> {
             let labels = column.as_ref().map(|column| table.labels(column)).transpose()?;
-            Ok(labels.map(|labels| labels.into_iter().map(Option::unwrap_or_default).collect()))
+            Ok(labels.map(|labels| labels.to_vec().into_iter().map(Option::unwrap_or_default).collect()))
         };
         let names = features.texts("group")?;
         let y = outcomes(&features, schema.target.kind, &train)?;
         Ok(Self {
-            patients: number(names.iter().map(|name| name.as_deref().unwrap_or_default())),
+            patients: number(names.iter().map(Option::unwrap_or_default)),
             ids: labels(&schema.id)?,
             groups: labels(&schema.group)?,
             raw: table.frame_of(spec.inputs.iter().map(String::as_str))?,

@@ -113,9 +113,9 @@ fn levels(data: &Data, column: &Column) -> Option<(Vec<f64>, Vec<usize>)> {
         Column::Number(values) => binned(values),
         Column::Text(texts) => {
             let mut codes = BTreeMap::new();
-            let code = |text: &Option<String>| {
+            let code = |text: Option<&str>| {
                 let next = codes.len();
-                *codes.entry(text.clone()).or_insert(next)
+                *codes.entry(text.map(str::to_owned)).or_insert(next)
             };
             texts.iter().map(code).collect()
         }
@@ -157,7 +157,7 @@ fn binned(values: &[f64]) -> Vec<usize> {
 fn missing(column: &Column) -> Vec<bool> {
     match column {
         Column::Number(values) => values.iter().map(|value| !value.is_finite()).collect(),
-        Column::Text(texts) => texts.iter().map(Option::is_none).collect(),
+        Column::Text(texts) => texts.iter().map(|text| text.is_none()).collect(),
     }
 }
 

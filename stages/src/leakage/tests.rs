@@ -67,7 +67,7 @@ impl Study {
     /// The table, the split and the features.
     fn prepare(&self, lab: &Lab) {
         let n = self.rows();
-        let texts = |all: &[String]| all.iter().cloned().map(Some).collect();
+        let texts = |all: &[String]| all.iter().cloned().map(Some).collect::<Vec<_>>();
         let mut table = Table::with_rows(n);
         let mut write = || -> Result<(), StageError> {
             table.push_ints("row_id", (0..n as i64).map(|row| Some(10 * row)).collect())?;
@@ -120,7 +120,7 @@ fn of(check: Check, subject: &str) -> (Check, String) {
 /// Rewrites parts and folds of a split.
 fn tamper(lab: &Lab, change: impl Fn(&mut Vec<Option<String>>, &mut Vec<Option<i64>>)) {
     let split = lab.table("split");
-    let (mut part, mut fold) = (split.texts("part").expect("parts"), split.ints("fold").expect("folds"));
+    let (mut part, mut fold) = (split.texts("part").expect("parts").to_vec(), split.ints("fold").expect("folds"));
     change(&mut part, &mut fold);
     let mut table = Table::with_rows(split.rows());
     let pushed = table.push_ints("row_id", split.ints("row_id").expect("ids"));
@@ -371,9 +371,9 @@ fn no_check_reads_the_outcome_of_a_test_row() {
     let part = lab.table("split").texts("part").expect("parts");
     let features = lab.table("features");
     let mut changed = Table::with_rows(ROWS);
-    let flipped = |row: usize| if part[row].as_deref() == Some("test") { 1 - study.y[row] } else { study.y[row] };
+    let flipped = |row: usize| if part.get(row) == Some("test") { 1 - study.y[row] } else { study.y[row] };
     changed.push_ints("row_id", features.ints("row_id").expect("ids")).expect("a column");
-    changed.push_texts("group", features.texts("group").expect("patients")).expect("a column");
+    changed.push_texts("group", &features.texts("group").expect("patients")).expect("a column");
     changed.push_ints("y", (0..ROWS).map(|row| Some(flipped(row))).collect()).expect("a column");
     let frame = features.frame_of(["a", "b", "c", "d"]).expect("features");
     for (name, column) in frame.columns() {

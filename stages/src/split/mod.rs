@@ -134,7 +134,7 @@ fn outcomes(table: &Table, schema: &Schema, row_ids: &[i64]) -> Result<Vec<f64>,
 }
 
 fn labels(table: &Table, column: &str, row_ids: &[i64]) -> Result<Vec<String>, StageError> {
-    let labels = table.labels(column)?.into_iter().zip(row_ids).map(|(label, row_id)| {
+    let labels = table.labels(column)?.to_vec().into_iter().zip(row_ids).map(|(label, row_id)| {
         label.ok_or_else(|| StageError::failed(format!("row_id {row_id} has no patient in `{column}`")))
     });
     labels.collect()
@@ -165,7 +165,7 @@ fn write(assignment: &Assignment, row_ids: Vec<i64>, design: &Design) -> Result<
         assignment.seats.iter().map(value).collect::<Vec<_>>()
     };
     table.push_ints("row_id", row_ids.into_iter().map(Some).collect())?;
-    table.push_texts("part", assignment.seats.iter().map(|seat| Some(part(seat).to_owned())).collect())?;
+    table.push_texts("part", assignment.seats.iter().map(|seat| Some(part(seat))))?;
     table.push_ints("fold", place(|place| place.held_in))?;
     if let Some(line) = &design.time {
         table.push_floats("time", line.times.clone())?;

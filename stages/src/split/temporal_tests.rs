@@ -161,7 +161,7 @@ proptest! {
             return Ok(());
         }
         let part = lab.table("split.parquet").texts("part").expect("texts");
-        let rows = |name: &str| (0..panel.len()).filter(|&row| part[row].as_deref() == Some(name)).collect::<Vec<_>>();
+        let rows = |name: &str| (0..panel.len()).filter(|&row| part.get(row) == Some(name)).collect::<Vec<_>>();
         let (train, test) = (rows("train"), rows("test"));
         let patients = |rows: &[usize]| rows.iter().map(|&row| panel[row].0).collect::<BTreeSet<_>>();
         prop_assert!(patients(&train).is_disjoint(&patients(&test)));

@@ -193,7 +193,7 @@ fn rows(context: &StageContext, bundle: &Bundle, part: Part) -> Result<Frame, St
         Part::Train => "train",
     };
     let parts = parts.texts("part")?;
-    let rows: Vec<usize> = (0..parts.len()).filter(|&row| parts[row].as_deref() == Some(wanted)).collect();
+    let rows: Vec<usize> = (0..parts.len()).filter(|&row| parts.get(row) == Some(wanted)).collect();
     if rows.is_empty() {
         return Err(StageError::input(&split.name, format!("has no {wanted} rows")));
     }

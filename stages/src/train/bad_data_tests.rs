@@ -18,7 +18,7 @@ fn write(directory: &Path, features: &[(&str, Column)], y: &[f64], events: bool)
     let before = Table::read(&StageFile { path: path.clone(), name: "features".to_owned() }).expect("a table");
     let mut table = Table::with_rows(before.rows());
     table.push_ints("row_id", before.ints("row_id").expect("ids")).expect("a column");
-    table.push_texts("group", before.texts("group").expect("patients")).expect("a column");
+    table.push_texts("group", &before.texts("group").expect("patients")).expect("a column");
     if events {
         table.push_ints("y", y.iter().map(|&y| Some(y as i64)).collect()).expect("a column");
     } else {
@@ -58,8 +58,8 @@ fn bad() -> (Vec<(&'static str, Column)>, Vec<f64>) {
         ("tiny", number(&|row| [f64::MIN_POSITIVE, 0.0, -0.0][row % 3])),
         ("separates", number(&|row| y[row] * 1e6)),
         ("names", Column::Text((0..rows).map(|row| Some(format!("P{row}"))).collect())),
-        ("no_names", Column::Text(vec![None; rows])),
-        ("one_name", Column::Text(vec![Some("a".to_owned()); rows])),
+        ("no_names", Column::Text(vec![None::<&str>; rows].into())),
+        ("one_name", Column::Text(vec![Some("a".to_owned()); rows].into())),
     ];
     (features, y)
 }

@@ -36,6 +36,7 @@ pub(super) fn directions(monotone: &BTreeMap<String, Direction>, columns: &[Stri
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::common::texts::Texts;
 
     #[test]
     fn names_become_signs_and_wrong_ones_are_told() {
@@ -48,7 +49,7 @@ mod tests {
         frame.insert("age", Column::Number(vec![1.0]));
         let error = check(&monotone, &frame).expect_err("no lab");
         assert_eq!(error.path, "train.gbdt.monotone.lab");
-        frame.insert("lab", Column::Text(vec![None]));
+        frame.insert("lab", Column::Text(Texts::repeat(None, 1)));
         assert!(check(&monotone, &frame).expect_err("categories").to_string().contains("no order"));
         frame.insert("lab", Column::Number(vec![1.0]));
         assert!(check(&monotone, &frame).is_ok());

@@ -63,7 +63,7 @@ fn held_out_rows(study: &Study, rows: &[usize]) -> Result<Table, StageError> {
     let mut table = Table::with_rows(rows.len());
     table
         .push_ints("row_id", rows.iter().map(|&row| Some(study.row_ids[row])).collect())?
-        .push_texts("group", rows.iter().map(|&row| Some(study.group_names[row].clone())).collect())?
+        .push_texts("group", rows.iter().map(|&row| Some(&study.group_names[row])))?
         .push_ints("fold", rows.iter().map(|&row| fold(row).map(|fold| fold as i64)).collect())?;
     Ok(table)
 }
@@ -78,7 +78,7 @@ pub(super) fn table(
     let rows = held_out(study);
     let predicted = rows.iter().map(|&row| result.predicted[row]).collect();
     let mut table = held_out_rows(study, &rows)?;
-    table.push_texts("model", vec![Some(model.to_owned()); rows.len()])?;
+    table.push_texts("model", std::iter::repeat_n(Some(model), rows.len()))?;
     match study.task {
         Task::Binary => table
             .push_ints("y", rows.iter().map(|&row| Some(study.y[row] as i64)).collect())?
@@ -88,7 +88,7 @@ pub(super) fn table(
             .push_floats("prediction", predicted)?,
     };
     if let Some(imbalance) = imbalance {
-        table.push_texts("imbalance", vec![Some(imbalance.as_str().to_owned()); rows.len()])?;
+        table.push_texts("imbalance", std::iter::repeat_n(Some(imbalance.as_str()), rows.len()))?;
     }
     Ok(table)
 }

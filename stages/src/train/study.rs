@@ -54,7 +54,8 @@ impl Study {
             return Err(StageError::input(&spec_file.name, "names no feature to learn from"));
         }
         let (task, y) = outcomes(&table)?;
-        let group_names: Vec<String> = table.texts("group")?.into_iter().map(Option::unwrap_or_default).collect();
+        let group_names: Vec<String> =
+            table.texts("group")?.to_vec().into_iter().map(Option::unwrap_or_default).collect();
         let groups = number(group_names.iter().map(String::as_str));
         let strata = match task {
             Task::Binary => y.iter().map(|&y| usize::from(y > 0.5)).collect(),
@@ -122,7 +123,7 @@ pub(crate) fn training_rows(
         return Err(StageError::input(name, "does not list the rows of the feature table in their order"));
     }
     let part = split.texts("part")?;
-    let rows: Vec<usize> = (0..part.len()).filter(|&row| part[row].as_deref() == Some("train")).collect();
+    let rows: Vec<usize> = (0..part.len()).filter(|&row| part.get(row) == Some("train")).collect();
     let cell = |row: usize, column, what| StageError::cell(name, row as u64 + 2, column, what);
     let read = |column: &'static str| -> Result<Vec<Option<usize>>, StageError> {
         let values = split.ints(column)?;

@@ -9,6 +9,7 @@ use crate::common::frame::{Column, Frame};
 use crate::common::link::sigmoid;
 use crate::common::rng::Stream;
 use crate::common::table::Table;
+use crate::common::texts::Texts;
 use crate::{Stage, StageContext, StageError, StageFile, StageRequest};
 
 /// Rows of the study; the last 80 are test rows.
@@ -40,7 +41,7 @@ pub(crate) fn outcomes(raw: &Frame) -> Vec<i64> {
     let mut stream = Stream::new(5, "test outcomes");
     let numbers = |name: &str| raw.get(name).and_then(Column::numbers).map(<[f64]>::to_vec).unwrap_or_default();
     let (age, lab) = (numbers("age"), numbers("lab"));
-    let sex = raw.get("sex").and_then(Column::texts).map(<[Option<String>]>::to_vec).unwrap_or_default();
+    let sex = raw.get("sex").and_then(Column::texts).map(Texts::to_vec).unwrap_or_default();
     let outcome = |row: usize| {
         let extreme = if lab[row].is_nan() { 0.0 } else { (lab[row] - 5.0).abs() - 0.8 };
         let male = f64::from(u8::from(sex[row].as_deref() == Some("M")));
@@ -81,8 +82,8 @@ pub(crate) fn write_inputs(directory: &Path) -> Result<(), StageError> {
     let raw = raw();
     let ids: Vec<Option<i64>> = (0..ROWS as i64).map(|row| Some(3 * row)).collect();
     let mut table = Table::with_rows(ROWS);
-    table.push_ints("row_id", ids.clone())?.push_texts("id", vec![None; ROWS])?;
-    table.push_texts("group", (0..ROWS).map(|row| Some(format!("P{}", row / 2))).collect())?;
+    table.push_ints("row_id", ids.clone())?.push_texts("id", &Texts::repeat(None, ROWS))?;
+    table.push_texts("group", (0..ROWS).map(|row| Some(format!("P{}", row / 2))))?;
     table.push_ints("y", outcomes(&raw).into_iter().map(Some).collect())?;
     for name in ["age", "lab", "sex", "site"] {
         table.push_column(name, raw.get(name).unwrap_or(&Column::Number(Vec::new())))?;
@@ -91,10 +92,7 @@ pub(crate) fn write_inputs(directory: &Path) -> Result<(), StageError> {
     let train = |row: usize| row < TRAIN;
     let mut split = Table::with_rows(ROWS);
     split.push_ints("row_id", ids)?;
-    split.push_texts(
-        "part",
-        (0..ROWS).map(|row| Some(if train(row) { "train" } else { "test" }.to_owned())).collect(),
-    )?;
+    split.push_texts("part", (0..ROWS).map(|row| Some(if train(row) { "train" } else { "test" })))?;
     split.push_ints("fold", (0..ROWS).map(|row| train(row).then_some((row / 2 % 4) as i64)).collect())?;
     split.write(&directory.join("split.parquet"))?;
     let feature = |name: &str, kind: &str, levels: &[&str]| json!({"name": name, "kind": kind, "levels": levels});

@@ -94,8 +94,8 @@ fn patients(table: &Table) -> Result<Vec<usize>, StageError> {
     }
     let names = table.texts("group")?;
     let own =
-        |(row, name): (usize, Option<String>)| name.map_or_else(|| format!("row {row}"), |name| format!("id {name}"));
-    let names: Vec<String> = names.into_iter().enumerate().map(own).collect();
+        |(row, name): (usize, Option<&str>)| name.map_or_else(|| format!("row {row}"), |name| format!("id {name}"));
+    let names: Vec<String> = names.iter().enumerate().map(own).collect();
     Ok(number(names.iter().map(String::as_str)))
 }
 
@@ -116,7 +116,7 @@ fn levels(
     let known: BTreeMap<i64, usize> = raw.ints_full("row_id")?.into_iter().zip(0..).collect();
     let level = |id: i64| {
         let row = known.get(&id).copied();
-        row.map(|row| labels[row].clone())
+        row.map(|row| labels.get(row).map(str::to_owned))
             .ok_or_else(|| StageError::input(name, format!("row {id} is not in {}", file.name)))
     };
     calibrated.ints_full("row_id")?.into_iter().map(level).collect()

@@ -19,7 +19,7 @@ fn run_with(y: &[i64], p: &[f64], phases: &[Option<&str>], params: Value) -> (Te
     let ids: Vec<Option<i64>> = (0..y.len() as i64).map(|row| Some(2 * row)).collect();
     let mut table = Table::with_rows(y.len());
     table.push_ints("row_id", ids.clone()).expect("a column");
-    table.push_texts("group", (0..y.len()).map(|row| Some(format!("P{row}"))).collect()).expect("a column");
+    table.push_texts("group", (0..y.len()).map(|row| Some(format!("P{row}")))).expect("a column");
     table.push_ints("y", y.iter().copied().map(Some).collect()).expect("a column");
     table.push_floats("p", p.to_vec()).expect("a column");
     table.write(&file("calibrated.parquet").path).expect("written");
@@ -30,7 +30,7 @@ fn run_with(y: &[i64], p: &[f64], phases: &[Option<&str>], params: Value) -> (Te
         let mut raw = Table::with_rows(y.len() + 1);
         raw.push_ints("row_id", [Some(-1)].into_iter().chain(ids.into_iter().rev()).collect()).expect("a column");
         let labels = phases.iter().rev().map(|phase| phase.map(str::to_owned));
-        raw.push_texts("phase", [None].into_iter().chain(labels).collect()).expect("a column");
+        raw.push_texts("phase", [None].into_iter().chain(labels)).expect("a column");
         raw.write(&file("clean.parquet").path).expect("written");
         inputs.extend([bind("table", "clean.parquet")]);
     }

@@ -151,7 +151,7 @@ fn part(column: &Column, row: usize) -> Option<Part<'_>> {
         Column::Number(values) => {
             Some(values[row]).filter(|value| !value.is_nan()).map(|value| Part::Number(value.to_bits()))
         }
-        Column::Text(values) => values[row].as_deref().map(Part::Text),
+        Column::Text(values) => values.get(row).map(Part::Text),
     }
 }
 

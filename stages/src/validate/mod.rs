@@ -194,7 +194,7 @@ fn groups(table: &Table, schema: &Schema, params: &ValidateParams) -> Result<Vec
 fn levels(table: &Table, schema: &Schema, name: &str) -> Result<Vec<Option<String>>, StageError> {
     /// A whole number with more values than this is grouped.
     const FEW: usize = 12;
-    let labels = table.labels(name)?;
+    let labels = table.labels(name)?.to_vec();
     let kind = schema.columns.get(name).map(|column| column.kind);
     let several = || labels.iter().flatten().collect::<std::collections::BTreeSet<_>>().len() > FEW;
     let outcome = *name == schema.target.column;

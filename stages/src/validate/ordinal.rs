@@ -31,7 +31,7 @@ pub(super) fn ordinals(column: &Column) -> Vec<Ordinal> {
         }
         Column::Text(values) => {
             let place = |text: &str| date(text.trim()).map_or(Ordinal::Unordered, |day| Ordinal::At(day as f64));
-            values.iter().map(|value| value.as_deref().map_or(Ordinal::Missing, place)).collect()
+            values.iter().map(|value| value.map_or(Ordinal::Missing, place)).collect()
         }
     }
 }

@@ -18,7 +18,8 @@ pub(super) fn write(
 ) -> Result<usize, StageError> {
     let own = ["row_id", UNREAD_COLUMN];
     let names: Vec<&str> = table.names().into_iter().filter(|name| !own.contains(name)).collect();
-    let columns = names.iter().map(|name| table.labels(name)).collect::<Result<Vec<_>, _>>()?;
+    let columns =
+        names.iter().map(|name| table.labels(name).map(|labels| labels.to_vec())).collect::<Result<Vec<_>, _>>()?;
     let row_ids = table.ints_full("row_id")?;
     let write = || -> Result<usize, csv::Error> {
         let mut writer = csv::Writer::from_path(path)?;

@@ -67,7 +67,7 @@ fn value(rows: Rows, name: &str, column: &Column, row: usize) -> Option<String> 
     }
     match column {
         Column::Number(values) => Some(values[row]).filter(|value| !value.is_nan()).map(|value| value.to_string()),
-        Column::Text(values) => values[row].clone(),
+        Column::Text(values) => values.get(row).map(str::to_owned),
     }
 }
 

@@ -12,6 +12,7 @@ use super::units;
 use crate::common::frame::{Column, Frame};
 use crate::common::schema::{ColumnSchema, Schema};
 use crate::common::target::Task;
+use crate::common::texts::Texts;
 use crate::ingest::UnreadCell;
 use crate::{ParamError, StageError};
 
@@ -108,7 +109,7 @@ fn missing(name: &str, level: Level, share: f64, present: &Verdicts) -> Outcome 
 fn present(column: &Column, unread: &[bool]) -> Verdicts {
     let present = |row: usize| match column {
         Column::Number(values) => !values[row].is_nan(),
-        Column::Text(values) => values[row].is_some(),
+        Column::Text(values) => values.get(row).is_some(),
     };
     (0..column.len()).map(|row| (!unread[row]).then(|| present(row))).collect()
 }
@@ -157,8 +158,8 @@ fn numbers(values: &[f64], keep: impl Fn(f64) -> bool) -> Verdicts {
     values.iter().map(|&value| (!value.is_nan()).then(|| keep(value))).collect()
 }
 
-fn texts(values: &[Option<String>], mut keep: impl FnMut(&str) -> bool) -> Verdicts {
-    values.iter().map(|value| value.as_deref().map(&mut keep)).collect()
+fn texts(values: &Texts, mut keep: impl FnMut(&str) -> bool) -> Verdicts {
+    values.iter().map(|value| value.map(&mut keep)).collect()
 }
 
 fn levels(declared: &ColumnSchema, column: &Column) -> Verdicts {
@@ -183,7 +184,7 @@ fn unique(column: &Column) -> Verdicts {
         }
         Column::Text(values) => {
             let mut seen = HashSet::new();
-            values.iter().map(|value| value.as_ref().map(|value| seen.insert(value))).collect()
+            values.iter().map(|value| value.map(|value| seen.insert(value))).collect()
         }
     }
 }

@@ -142,6 +142,6 @@ fn new_array(column: &frame::Column) -> ArrayRef {
             let stored = |value: &f64| (!value.is_nan()).then_some(if *value == 0.0 { 0.0 } else { *value });
             Arc::new(values.iter().map(stored).collect::<Float64Array>())
         }
-        frame::Column::Text(values) => Arc::new(values.iter().map(Option::as_deref).collect::<StringArray>()),
+        frame::Column::Text(values) => Arc::new(values.iter().collect::<StringArray>()),
     }
 }

@@ -57,7 +57,7 @@ fn frame() -> Frame {
     frame.insert("glucose", Column::Number(vec![100.0, 5.0, f64::NAN]));
     frame.insert("weight", Column::Number(vec![100.0, f64::NAN, 200.0]));
     let units = ["mg/dL", "mmol/L", "mmol/L"];
-    frame.insert("unit", Column::Text(units.map(|unit| Some(unit.to_owned())).to_vec()));
+    frame.insert("unit", Column::Text(units.map(|unit| Some(unit.to_owned())).to_vec().into()));
     frame
 }
 
@@ -69,7 +69,7 @@ fn rows_are_converted_by_what_they_say_and_say_so() {
     let glucose = found.get("glucose").and_then(Column::numbers).expect("numbers");
     assert!(glucose[0] == 100.0 && (glucose[1] - 90.08).abs() < 1e-12 && glucose[2].is_nan());
     let texts = found.get("unit").and_then(Column::texts).expect("texts");
-    assert!(texts.iter().all(|unit| unit.as_deref() == Some("mg/dL")), "{texts:?}");
+    assert!(texts.iter().all(|unit| unit == Some("mg/dL")), "{texts:?}");
     let told: Vec<(&str, &str, usize)> = done.iter().map(|c| (c.column.as_str(), c.from.as_str(), c.rows)).collect();
     assert_eq!(told, [("glucose", "mmol/L", 1), ("weight", "lb", 2)]);
     // What says its unit is not converted twice.

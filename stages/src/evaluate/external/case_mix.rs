@@ -67,7 +67,7 @@ fn shift(column: &Column, profile: &Profile, training: usize, privacy: Privacy) 
                     None => missing += 1,
                     Some(level) if !counts.contains_key(level) => {
                         outside += 1;
-                        new_levels.insert(level.clone());
+                        new_levels.insert(level.to_owned());
                     }
                     Some(_) => {}
                 }

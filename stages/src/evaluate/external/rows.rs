@@ -118,7 +118,7 @@ fn unseen(context: &StageContext, bundle: &Bundle, new: &TestRows) -> Result<(Un
     if schema.group.is_some() || schema.id.is_some() {
         let names = |table: &Table, fallback: &[String]| match (&schema.group, &schema.id) {
             (None, Some(id)) => {
-                table.labels(id).map(|labels| labels.into_iter().map(Option::unwrap_or_default).collect())
+                table.labels(id).map(|labels| labels.iter().map(|label| label.unwrap_or_default().to_owned()).collect())
             }
             _ => Ok(fallback.to_vec()),
         };
@@ -166,7 +166,7 @@ fn development(
         return Err(StageError::input(&file.name, "does not list the rows of the development table in their order"));
     }
     let parts = split.texts("part")?;
-    let test: Vec<usize> = (0..parts.len()).filter(|&row| parts[row].as_deref() == Some("test")).collect();
+    let test: Vec<usize> = (0..parts.len()).filter(|&row| parts.get(row) == Some("test")).collect();
     if test.is_empty() { Ok(None) } else { Ok(Some(bundle.rows_of(table, &test)?)) }
 }
 
@@ -199,7 +199,7 @@ fn keys(frame: &Frame, names: &[&str]) -> Vec<[u8; 32]> {
                     hasher.update(&value.to_bits().to_le_bytes());
                 }
                 Column::Text(values) => {
-                    let text = values[row].as_deref().unwrap_or("\u{0}");
+                    let text = values.get(row).unwrap_or("\u{0}");
                     hasher.update(&(text.len() as u64).to_le_bytes());
                     hasher.update(text.as_bytes());
                 }

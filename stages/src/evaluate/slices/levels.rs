@@ -9,6 +9,7 @@ use super::params::{Calendar, OverTime, SliceBy, TimeBins};
 use crate::ParamError;
 use crate::common::frame::{Column, Frame};
 use crate::common::schema::{ColumnSchema, Schema};
+use crate::common::texts::Texts;
 
 /// The level of rows without a value.
 pub const MISSING: &str = "(missing)";
@@ -43,12 +44,12 @@ pub fn of_time(time: &OverTime, raw: &Frame) -> Result<(Vec<Level>, Vec<f64>), P
         (Some(Column::Number(values)), _) => (by_value(values, &[]), values.clone()),
         (Some(Column::Text(values)), bins) => {
             let months = matches!(bins, Some(TimeBins::Calendar(Calendar::Months)));
-            let dates = values.iter().map(|value| value.as_deref().map(date).transpose());
+            let dates = values.iter().map(|value| value.map(date).transpose());
             let dates = dates.collect::<Result<Vec<_>, _>>().map_err(|message| ParamError::new(path(), message))?;
             let name = |(year, month): (u32, u32)| {
                 if months { format!("{year:04}-{month:02}") } else { format!("{year:04}") }
             };
-            let names: Vec<Option<String>> = dates.iter().map(|date| date.map(name)).collect();
+            let names: Texts = dates.iter().map(|date| date.map(name)).collect();
             let when = |(year, month): (u32, u32)| f64::from(year) + f64::from(month - 1) / 12.0;
             (by_text(&names, &[]), dates.iter().map(|date| date.map_or(f64::NAN, when)).collect())
         }
@@ -89,13 +90,13 @@ fn by_value(values: &[f64], declared: &[String]) -> Vec<Level> {
 }
 
 /// One level a text: declared ones first and even without rows, then the others by name.
-fn by_text(values: &[Option<String>], declared: &[String]) -> Vec<Level> {
+fn by_text(values: &Texts, declared: &[String]) -> Vec<Level> {
     let mut names: Vec<String> = declared.to_vec();
-    let others: std::collections::BTreeSet<&String> = values.iter().flatten().collect();
-    names.extend(others.into_iter().filter(|text| !declared.contains(text)).cloned());
+    let others: std::collections::BTreeSet<&str> = values.iter().flatten().collect();
+    names.extend(others.into_iter().map(str::to_owned).filter(|text| !declared.contains(text)));
     let places: BTreeMap<&str, usize> = names.iter().enumerate().map(|(at, name)| (name.as_str(), at)).collect();
     let found: Vec<Option<usize>> =
-        values.iter().map(|value| value.as_deref().and_then(|text| places.get(text).copied())).collect();
+        values.iter().map(|value| value.and_then(|text| places.get(text).copied())).collect();
     collect(names.clone(), found.into_iter())
 }
 
@@ -138,7 +139,7 @@ mod tests {
         let levels = by_edges(&[40.0, 41.0, f64::NAN, 70.0, 65.0], &[40.0, 65.0]);
         assert_eq!(names(&levels), [("≤ 40", 1), ("> 40 to 65", 2), ("> 65", 1), (MISSING, 1)]);
         assert_eq!(levels[1].rows, [1, 4]);
-        let texts = ["b", "z", "a", ""].map(|text| (!text.is_empty()).then(|| text.to_owned()));
+        let texts = ["b", "z", "a", ""].map(|text| (!text.is_empty()).then_some(text)).to_vec().into();
         let levels = by_text(&texts, &["b".to_owned(), "c".to_owned()]);
         assert_eq!(names(&levels), [("b", 1), ("c", 0), ("a", 1), ("z", 1), (MISSING, 1)]);
         assert_eq!(names(&by_value(&[1.0, 0.0, 1.0], &["2".to_owned()])), [("0", 1), ("1", 2), ("2", 0)]);
@@ -151,8 +152,8 @@ mod tests {
             assert!(date(wrong).is_err(), "{wrong}");
         }
         let mut raw = Frame::with_rows(3);
-        let dates = [Some("2023-12-01".to_owned()), None, Some("2024-01-31".to_owned())];
-        raw.insert("seen", Column::Text(dates.to_vec()));
+        let dates = vec![Some("2023-12-01"), None, Some("2024-01-31")];
+        raw.insert("seen", Column::Text(dates.into()));
         let time = OverTime { column: "seen".to_owned(), bins: Some(TimeBins::Calendar(Calendar::Months)) };
         let (levels, times) = of_time(&time, &raw).expect("dates");
         assert_eq!(names(&levels), [("2023-12", 1), ("2024-01", 1), (MISSING, 1)]);

@@ -46,7 +46,7 @@ fn columns_are_those_of_pandas() {
     .expect("parameters");
     let spec = params.resolve(&schema).expect("valid");
     let mut raw = Frame::with_rows(fixture.year.len());
-    raw.insert("patient", Column::Text(fixture.patient));
+    raw.insert("patient", Column::Text(fixture.patient.into()));
     raw.insert("year", Column::Number(fixture.year));
     raw.insert("bmi", Column::Number(fixture.bmi.iter().map(|value| value.unwrap_or(f64::NAN)).collect()));
     let features = spec.apply(&raw).expect("applies");

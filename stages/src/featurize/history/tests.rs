@@ -257,7 +257,7 @@ fn faulty_rows_are_named() {
 fn rows_without_a_patient_have_no_past() {
     let mut frame =
         frame(&[Row { patient: 1, time: 1.0, x: 1.0, z: 1.0 }, Row { patient: 1, time: 1.0, x: 2.0, z: 2.0 }]);
-    frame.insert("patient", Column::Text(vec![None, None]));
+    frame.insert("patient", Column::Text(vec![None::<&str>, None].into()));
     let found = spec(SameTime::Refuse).of_panel(&frame, &[0, 1]).expect("two entities");
     let earlier = found.iter().find(|(name, _)| name == "earlier").expect("a column");
     assert_eq!(earlier.1, Column::Number(vec![0.0, 0.0]));

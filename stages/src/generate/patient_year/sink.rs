@@ -129,7 +129,7 @@ impl Part {
             match column.first() {
                 Some(Cell::Integer(_)) => table.push_ints(name, column.into_iter().map(Cell::integer).collect())?,
                 Some(Cell::Number(_)) => table.push_floats(name, column.into_iter().map(Cell::number).collect())?,
-                _ => table.push_texts(name, column.into_iter().map(Cell::into_text).collect())?,
+                _ => table.push_texts(name, column.into_iter().map(Cell::into_text))?,
             };
         }
         self.file.write(&table, &Frame::with_rows(table.rows()), &[])

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::common::texts::Texts;
 use crate::train::params::{ImputeCategory, LevelParams};
 
 /// The levels of some rows with their counts, in name order, and the number of missing values.
@@ -13,15 +14,16 @@ pub(super) struct Levels {
 
 impl Levels {
     /// Counts the rows at `index`.
-    pub fn count(values: &[Option<String>], index: &[usize]) -> Self {
-        let (mut counts, mut missing) = (BTreeMap::<&str, usize>::new(), 0);
+    pub fn count(values: &Texts, index: &[usize]) -> Self {
+        let (mut counts, mut missing) = (vec![0; values.levels().len()], 0);
         for &row in index {
-            match &values[row] {
-                Some(text) => *counts.entry(text).or_default() += 1,
+            match values.code(row) {
+                Some(level) => counts[level] += 1,
                 None => missing += 1,
             }
         }
-        Self { counts: counts.into_iter().map(|(text, count)| (text.to_owned(), count)).collect(), missing }
+        let counts = values.levels().iter().zip(counts).filter(|&(_, count)| count > 0);
+        Self { counts: counts.map(|(text, count)| (String::from(text.as_ref()), count)).collect(), missing }
     }
 
     /// Lets one level stand in for missing values, which then count as its rows.
@@ -68,7 +70,7 @@ mod tests {
     use super::*;
 
     fn levels(texts: &str) -> Levels {
-        let values: Vec<Option<String>> = texts.chars().map(|text| (text != '-').then(|| text.to_string())).collect();
+        let values: Texts = texts.chars().map(|text| (text != '-').then(|| text.to_string())).collect();
         Levels::count(&values, &(0..values.len()).collect::<Vec<_>>())
     }
 

@@ -53,7 +53,7 @@ impl Cell {
     fn of(column: &Column, row: usize) -> Option<Self> {
         match column {
             Column::Number(values) => values.get(row).filter(|value| value.is_finite()).map(|v| Self::Number(v + 0.0)),
-            Column::Text(values) => values.get(row)?.clone().map(Self::Text),
+            Column::Text(values) => values.get(row).map(|text| Self::Text(text.to_owned())),
         }
     }
 
@@ -138,7 +138,7 @@ mod tests {
 
     fn table(drugs: &[Option<&str>], doses: &[f64]) -> Frame {
         let mut frame = Frame::with_rows(doses.len());
-        frame.insert("drug", Column::Text(drugs.iter().map(|drug| drug.map(str::to_owned)).collect()));
+        frame.insert("drug", Column::Text(drugs.iter().copied().collect()));
         frame.insert("dose", Column::Number(doses.to_vec()));
         frame
     }

@@ -7,6 +7,7 @@ use super::target;
 use super::{Dialect, DropReason, Dropped, Encoding, Fingerprint, Matrix, PreprocessError, Preprocessor, Step};
 use crate::common::frame::{Column, Frame};
 use crate::common::rng::Stream;
+use crate::common::texts::Texts;
 use crate::train::params::{
     ColumnParams, Constant, Encode, Impute, ImputeCategory, ImputeNumeric, PreprocessParams, Scale,
 };
@@ -109,7 +110,7 @@ impl Fitter<'_> {
         Ok(self.step(missing, None, Encoding::Number { fill, center, scale }, None))
     }
 
-    fn category(&self, values: &[Option<String>]) -> Result<Fitted, PreprocessError> {
+    fn category(&self, values: &Texts) -> Result<Fitted, PreprocessError> {
         let (how, constant) = self.impute_category()?;
         let mut levels = Levels::count(values, self.rows.index);
         let missing = levels.missing;
@@ -133,23 +134,21 @@ impl Fitter<'_> {
         Ok(self.step(missing, fill_level, encoding, instead))
     }
 
-    fn label(&self, values: &[Option<String>], levels: &Levels, fill: Option<&str>) -> Encoding {
+    fn label(&self, values: &Texts, levels: &Levels, fill: Option<&str>) -> Encoding {
         let all = levels.all();
         let code = |text: &str| all.binary_search_by(|level| level.as_str().cmp(text)).ok().map(|code| code as f64);
         let unknown = if self.fills() { levels.mode().and_then(|mode| code(&mode)) } else { None };
-        let codes =
-            self.rows.index.iter().filter_map(|&row| values[row].as_deref().or(fill).and_then(code).or(unknown));
+        let codes = self.rows.index.iter().filter_map(|&row| values.get(row).or(fill).and_then(code).or(unknown));
         let (center, scale) = self.scale(codes);
         Encoding::Label { levels: all, unknown, center, scale }
     }
 
     /// The encoding for new rows, and the cells of the fitting rows.
-    fn target(&self, values: &[Option<String>], levels: &Levels, fill: Option<&str>) -> (Encoding, Option<Vec<f64>>) {
+    fn target(&self, values: &Texts, levels: &Levels, fill: Option<&str>) -> (Encoding, Option<Vec<f64>>) {
         let all = levels.all();
         let code = |text: &str| all.binary_search_by(|level| level.as_str().cmp(text)).ok();
         let index = self.rows.index;
-        let codes: Vec<Option<usize>> =
-            index.iter().map(|&row| values[row].as_deref().or(fill).and_then(code)).collect();
+        let codes: Vec<Option<usize>> = index.iter().map(|&row| values.get(row).or(fill).and_then(code)).collect();
         let y: Vec<f64> = index.iter().map(|&row| self.rows.y[row]).collect();
         let groups: Vec<usize> = index.iter().map(|&row| self.rows.groups[row]).collect();
         let mut stream = Stream::new(self.rows.seed, &format!("{}/target/{}", self.rows.label, self.name));

@@ -73,7 +73,8 @@ fn one_hot_columns_are_those_of_scikit_learn() {
     let (fit, asked) = (texts(&categories["fit"]), texts(&categories["asked"]));
     for case in categories["onehot"].as_array().expect("cases") {
         let params = json!({"levels": {"max": case["max"], "min_count": case["min_count"]}});
-        let x = encode(Column::Text(fit.clone()), &vec![0.0; fit.len()], Column::Text(asked.clone()), params);
+        let x =
+            encode(Column::Text(fit.clone().into()), &vec![0.0; fit.len()], Column::Text(asked.clone().into()), params);
         let expected: Vec<f64> = case["encoded"].as_array().expect("rows").iter().flat_map(numbers).collect();
         assert_eq!(x.values, expected, "{case}");
     }
@@ -83,8 +84,9 @@ fn one_hot_columns_are_those_of_scikit_learn() {
 fn labels_and_target_means_are_those_of_scikit_learn() {
     let categories = &fixture()["categories"];
     let (fit, asked) = (texts(&categories["fit"]), texts(&categories["asked"]));
-    let run =
-        |y: &[f64], params: Value| encode(Column::Text(fit.clone()), y, Column::Text(asked.clone()), params).values;
+    let run = |y: &[f64], params: Value| {
+        encode(Column::Text(fit.clone().into()), y, Column::Text(asked.clone().into()), params).values
+    };
     let mut labels = numbers(&categories["label"]);
     // An unknown level gets the code of the most frequent one, `b`.
     labels.push(1.0);

@@ -116,7 +116,7 @@ impl Step {
             cells[0] = (filled - center) / scale;
             !value.is_finite()
         } else {
-            let value = column.texts().ok_or_else(|| self.kind("categories"))?[row].as_deref();
+            let value = column.texts().ok_or_else(|| self.kind("categories"))?.get(row);
             self.encoding.encode_level(value.or(self.fill_level.as_deref()), cells);
             value.is_none()
         };

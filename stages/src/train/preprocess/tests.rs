@@ -183,8 +183,8 @@ fn changed_kinds_and_absent_features_are_errors() {
     let good = frame(vec![1.0, 2.0], &[Some("a"), Some("b")]);
     let fitted = fit(&good, &[0, 1], &PreprocessParams::default(), Dialect::Linear);
     let mut bad = Frame::with_rows(1);
-    bad.insert("n", Column::Text(vec![None]));
-    bad.insert("c", Column::Text(vec![None]));
+    bad.insert("n", Column::Text(vec![None::<&str>].into()));
+    bad.insert("c", Column::Text(vec![None::<&str>].into()));
     assert!(matches!(fitted.transform(&bad, None), Err(PreprocessError::Kind { .. })));
     assert_eq!(fitted.transform(&Frame::with_rows(1), None), Err(PreprocessError::Missing("n".to_owned())));
 }

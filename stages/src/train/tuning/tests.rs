@@ -107,13 +107,13 @@ fn a_search_cannot_see_the_rows_that_judge_it() {
     assert_ne!(y, changed);
     let mut moved = Table::with_rows(table.rows());
     moved.push_ints("row_id", table.ints("row_id").expect("ids")).expect("a column");
-    moved.push_texts("group", table.texts("group").expect("patients")).expect("a column");
+    moved.push_texts("group", &table.texts("group").expect("patients")).expect("a column");
     moved.push_ints("y", changed.into_iter().map(Some).collect()).expect("a column");
     for name in ["age", "lab"] {
         moved.push_floats(name, table.floats(name).expect("numbers")).expect("a column");
     }
     for name in ["sex", "site"] {
-        moved.push_texts(name, table.texts(name).expect("texts")).expect("a column");
+        moved.push_texts(name, &table.texts(name).expect("texts")).expect("a column");
     }
     moved.write(&path).expect("the table can be written");
     train(directory.path(), &tuned(), 2);
