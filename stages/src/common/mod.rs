@@ -19,6 +19,7 @@ pub mod gate_rules;
 pub mod glm;
 pub mod html;
 pub mod interval;
+pub(crate) mod key;
 pub mod link;
 pub mod lowess;
 pub mod multiplicity;

@@ -4,6 +4,8 @@
 //! one state has one spelling. `parquet_file` owns the bytes; nothing else may write Parquet.
 //! Predictions never pass through here: they use [`Frame`].
 
+mod append;
+
 use std::path::{Path, PathBuf};
 
 use polars::prelude::{
@@ -15,6 +17,8 @@ use super::parquet_file;
 use super::schema::Schema;
 use super::texts::Texts;
 use crate::{StageError, StageFile};
+
+pub use append::TableAppender;
 
 /// A table of equally long, uniquely named columns in a fixed order.
 #[derive(Debug, Clone)]
@@ -39,6 +43,13 @@ impl Table {
     /// Columns come in the file's order, whatever that of `names`; those that are absent are left out.
     pub fn pieces(file: &StageFile, names: &[&str]) -> Result<TablePieces, StageError> {
         let pieces = parquet_file::Pieces::open(&file.path, |name| names.contains(&name));
+        let pieces = pieces.map_err(|error| StageError::input(&file.name, error))?;
+        Ok(TablePieces { pieces, name: file.name.clone() })
+    }
+
+    /// Reads all columns of a Parquet file that a stage wrote, piece by piece.
+    pub fn all_pieces(file: &StageFile) -> Result<TablePieces, StageError> {
+        let pieces = parquet_file::Pieces::open(&file.path, |_| true);
         let pieces = pieces.map_err(|error| StageError::input(&file.name, error))?;
         Ok(TablePieces { pieces, name: file.name.clone() })
     }

@@ -16,25 +16,12 @@ pub(super) enum Values {
 }
 
 impl Values {
-    /// Keeps the rows for which `keep` is true.
-    pub fn retain(&mut self, keep: &[bool]) {
-        fn retain<T>(values: &mut Vec<T>, keep: &[bool]) {
-            let mut keep = keep.iter();
-            values.retain(|_| keep.next().copied().unwrap_or(false));
-        }
+    /// Its values, which leave it empty.
+    pub fn take(&mut self) -> Self {
         match self {
-            Self::Integers(values) => retain(values, keep),
-            Self::Numbers(values) => retain(values, keep),
-            Self::Texts(values) => retain(values, keep),
-        }
-    }
-
-    /// The value of a row as text; `None` when it is missing.
-    pub fn label(&self, row: usize) -> Option<String> {
-        match self {
-            Self::Integers(values) => values.get(row).copied().flatten().map(|value| value.to_string()),
-            Self::Numbers(values) => values.get(row).filter(|value| !value.is_nan()).map(f64::to_string),
-            Self::Texts(values) => values.get(row).cloned().flatten(),
+            Self::Integers(values) => Self::Integers(std::mem::take(values)),
+            Self::Numbers(values) => Self::Numbers(std::mem::take(values)),
+            Self::Texts(values) => Self::Texts(std::mem::take(values)),
         }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Rows keep their order; `row_id` is the 0-based row of the raw file and is never renumbered, also when duplicates are
 //! dropped. Values are not judged here (that is `validate`), only read. The real table wins over the synthetic one, and
-//! the report says which it was.
+//! the report says which it was. Rows are read and written in pieces: of a table of any length a piece is in memory,
+//! for a moment one column of numbers, and a key for each row that must be told from others.
 
 mod cell;
 mod parquet_cells;
@@ -11,15 +12,20 @@ mod profile;
 mod reader;
 mod rows;
 mod sample;
+mod sheet;
 #[cfg(test)]
 mod tests;
 mod unread;
 
 pub use unread::{COLUMN as UNREAD_COLUMN, UnreadCell, unread_cells};
 
+use std::path::Path;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use self::profile::Origin;
+use self::sheet::Sheet;
 use crate::common::canonical_json;
 use crate::common::schema::Schema;
 pub use crate::common::source::Source;
@@ -205,15 +211,33 @@ impl Stage for Ingest {
             }
         };
         let sampling = sampling(context.params(), &params)?;
-        let digest = parts::digest(file)?;
+        let origin = Origin { source, file: &file.name, blake3: parts::digest(file)? };
         let job = reader::Job { file, schema: &schema, params: &params, may_lack: &|_| false };
-        let mut raw = job.read(&|done| context.progress(done, None, "rows", format!("reading {}", file.name)))?;
-        let sampled = sampling.map(|(share, seed)| sample::draw(&mut raw, &schema, share, seed));
-        let report = profile::report(&raw, &schema, source, &file.name, &digest, sampled);
-        context.progress(raw.read, Some(raw.read), "rows", format!("read {}", file.name));
-        raw.into_table()?.write(context.output("table")?)?;
+        let output = context.output("table")?;
+        let (read, sampled) = match sampling {
+            None => (read_into(context, &job, output)?, None),
+            Some((share, seed)) => {
+                let all = sheet::beside(output)?;
+                let read = read_into(context, &job, &all)?;
+                (read, Some(sample::draw(&all, output, &schema, share, seed)?))
+            }
+        };
+        context.progress(read.rows, Some(read.rows), "rows", format!("read {}", file.name));
+        let report = profile::report(read, &sheet::file(output), &schema, origin, sampled)?;
         canonical_json::write(context.output("report")?, &report)
     }
+}
+
+/// Reads the raw rows into the table at `path`.
+fn read_into(context: &StageContext, job: &reader::Job, path: &Path) -> Result<reader::Read, StageError> {
+    let mut sheet = Sheet::new(path);
+    let progress = |done| context.progress(done, None, "rows", format!("reading {}", job.file.name));
+    let read = job.read(&progress, &mut |piece| {
+        let (rows, unread) = piece.into_table()?;
+        sheet.add(rows, unread)
+    })?;
+    sheet.finish()?;
+    Ok(read)
 }
 
 /// Rows of a user's file are real, and those that `landmark` made are what it made them of.
@@ -243,9 +267,18 @@ pub fn read_for_scoring(
     // Nothing stands between here and a prediction: a cell that cannot be read is an error.
     let (extra_columns, unreadable) = (ExtraColumns::Drop, Unreadable::Refuse);
     let params = IngestParams { na, extra_columns, unreadable, delimiter, ..IngestParams::default() };
-    let table =
-        reader::Job { file, schema: &wanted, params: &params, may_lack: &may_lack }.read(&|_| {})?.into_table()?;
-    Ok(units.apply_table(table)?.0)
+    let mut table: Option<Table> = None;
+    reader::Job { file, schema: &wanted, params: &params, may_lack: &may_lack }.read(&|_| {}, &mut |piece| {
+        let (rows, _) = piece.into_table()?;
+        match &mut table {
+            Some(table) => table.append(rows).map(|_| ()),
+            none => {
+                *none = Some(rows);
+                Ok(())
+            }
+        }
+    })?;
+    Ok(units.apply_table(table.unwrap_or_else(|| Table::with_rows(0)))?.0)
 }
 
 /// Share and seed of the sample, when one is asked for.

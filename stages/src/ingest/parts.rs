@@ -3,9 +3,11 @@
 //! Files are read in the order of their paths, bytewise, whatever order the file system lists them in. Names that begin
 //! with `.` or `_` are passed over, as other tools do with their own marks. Columns are matched by name.
 
+use std::cell::Cell;
 use std::fs::{self, File};
 use std::io::{Read, Seek};
 use std::path::Path;
+use std::rc::Rc;
 
 use super::parquet_cells::{self, ParquetCells};
 use crate::{StageError, StageFile};
@@ -57,6 +59,7 @@ impl Part {
         }
         let fault = |message: String| StageError::input(&self.file.name, message);
         let file = without_mark(&self.file.path).map_err(|error| fault(error.to_string()))?;
+        let (file, row) = Watched::new(file);
         let mut reader = csv::ReaderBuilder::new()
             .delimiter(delimiter as u8)
             .has_headers(false)
@@ -64,21 +67,20 @@ impl Part {
             .buffer_capacity(1 << 16)
             .from_reader(file);
         let mut record = csv::ByteRecord::new();
-        let unreadable = |error: csv::Error| fault(format!("is not readable as CSV: {error}"));
-        if !reader.read_byte_record(&mut record).map_err(unreadable)? {
+        if !reader.read_byte_record(&mut record).map_err(|error| row.fault(&self.file.name, 1, &error))? {
             return Err(fault("is empty".to_owned()).with_hint("the first line must name the columns"));
         }
         let cells = record.iter().map(|cell| std::str::from_utf8(cell).map(|text| text.trim().to_owned()));
         let header = cells.collect::<Result<_, _>>();
         let header =
             header.map_err(|_| fault("its header is not UTF-8".to_owned()).with_hint("save the file as UTF-8"))?;
-        Ok(Opened::Csv { name: &self.file.name, header, reader })
+        Ok(Opened::Csv { name: &self.file.name, header, reader, row })
     }
 }
 
 /// An open file.
 pub(super) enum Opened<'a> {
-    Csv { name: &'a str, header: Vec<String>, reader: csv::Reader<File> },
+    Csv { name: &'a str, header: Vec<String>, reader: csv::Reader<Watched>, row: RowSize },
     Parquet(ParquetCells<'a>),
 }
 
@@ -99,17 +101,69 @@ impl Opened<'_> {
     ) -> Result<(), StageError> {
         match self {
             Self::Parquet(file) => file.for_each_row(known, |cells| take(cells, None)),
-            Self::Csv { name, mut reader, .. } => {
+            Self::Csv { name, mut reader, row, .. } => {
                 let mut record = csv::ByteRecord::new();
-                let unreadable =
-                    |error: csv::Error| StageError::input(name, format!("is not readable as CSV: {error}"));
-                while reader.read_byte_record(&mut record).map_err(unreadable)? {
+                loop {
+                    row.begin();
+                    let line = reader.position().line();
+                    let more = reader.read_byte_record(&mut record);
+                    if !more.map_err(|error| row.fault(name, line, &error))? {
+                        return Ok(());
+                    }
                     let line = record.position().map(csv::Position::line);
                     take(&record.iter().map(Some).collect::<Vec<_>>(), line)?;
                 }
-                Ok(())
             }
         }
+    }
+}
+
+/// A row with more bytes than this is the rest of a file behind a quote that nothing closes.
+const LONGEST_ROW: u64 = 64 << 20;
+
+/// How many bytes of a file were read for one row.
+#[derive(Clone, Default)]
+pub(super) struct RowSize(Rc<Cell<u64>>);
+
+impl RowSize {
+    fn begin(&self) {
+        self.0.set(0);
+    }
+
+    /// Why the row that begins at `line` could not be read.
+    fn fault(&self, file: &str, line: u64, error: &csv::Error) -> StageError {
+        if self.0.get() <= LONGEST_ROW {
+            return StageError::input(file, format!("is not readable as CSV: {error}"));
+        }
+        StageError::Input {
+            file: file.to_owned(),
+            row: Some(line),
+            column: None,
+            message: format!("the row has more than {} MiB", LONGEST_ROW >> 20),
+            hint: "look for an unclosed quote in this line".to_owned(),
+        }
+    }
+}
+
+/// A file that ends in an error when one row has too many bytes, so that no row fills the memory.
+pub(super) struct Watched {
+    file: File,
+    row: RowSize,
+}
+
+impl Watched {
+    fn new(file: File) -> (Self, RowSize) {
+        let row = RowSize::default();
+        (Self { file, row: row.clone() }, row)
+    }
+}
+
+impl Read for Watched {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.file.read(buffer)?;
+        let size = self.row.0.get() + count as u64;
+        self.row.0.set(size);
+        if size > LONGEST_ROW { Err(std::io::Error::other("the row is too long")) } else { Ok(count) }
     }
 }
 

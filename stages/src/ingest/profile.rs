@@ -1,14 +1,16 @@
 //! `ingest.json`: where the rows came from, how many there are, and what each column looks like.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde::Serialize;
 
-use super::Source;
-use super::cell::Values;
-use super::reader::Raw;
+use super::reader::Read;
 use super::sample::Sampled;
+use super::{Source, UNREAD_COLUMN, unread_cells};
+use crate::common::key::{self, Key};
 use crate::common::schema::{ColumnType, Schema};
+use crate::common::table::Table;
+use crate::{StageError, StageFile};
 
 /// The version of the format of `ingest.json`.
 const SCHEMA_VERSION: u32 = 1;
@@ -64,77 +66,114 @@ struct NumberProfile {
     max: f64,
 }
 
-/// Describes the rows that were read.
+/// Where the rows came from.
+pub(super) struct Origin<'a> {
+    pub source: Source,
+    /// The file as the pipeline names it.
+    pub file: &'a str,
+    pub blake3: String,
+}
+
+/// Describes the rows that were kept: those of the written `table`, of which one column is in memory at a time.
 pub(super) fn report(
-    raw: &Raw,
+    read: Read,
+    table: &StageFile,
     schema: &Schema,
-    source: Source,
-    file: &str,
-    blake3: &str,
+    origin: Origin,
     sample: Option<Sampled>,
-) -> Report {
-    let columns = raw.columns.iter().enumerate().map(|(position, (name, values))| {
-        let kind = schema.columns.get(name).map(|column| column.kind);
-        (name.clone(), profile(kind, position, values))
-    });
+) -> Result<Report, StageError> {
     let mut unreadable = BTreeMap::new();
-    for cell in raw.unread.iter().flatten() {
-        *unreadable.entry(cell.column.clone()).or_insert(0) += 1;
+    let mut rows_kept = 0;
+    for piece in Table::pieces(table, &["row_id", UNREAD_COLUMN])? {
+        let piece = piece?;
+        rows_kept += piece.rows() as u64;
+        for cell in unread_cells(&piece)?.into_iter().flatten() {
+            *unreadable.entry(cell.column).or_insert(0) += 1;
+        }
     }
-    Report {
+    let columns = read.columns.iter().enumerate().map(|(position, name)| {
+        let kind = schema.columns.get(name).map(|column| column.kind);
+        Ok((name.clone(), profile(table, name, kind, position)?))
+    });
+    Ok(Report {
         schema_version: SCHEMA_VERSION,
-        source,
-        file: file.to_owned(),
-        blake3: blake3.to_owned(),
-        rows_read: raw.read,
-        rows_kept: raw.row_ids.len() as u64,
-        duplicates_dropped: raw.duplicates,
+        source: origin.source,
+        file: origin.file.to_owned(),
+        blake3: origin.blake3,
+        rows_read: read.rows,
+        rows_kept,
+        duplicates_dropped: read.duplicates,
         unreadable,
         sample,
-        dropped_columns: raw.dropped_columns.clone(),
-        columns: columns.collect(),
-    }
+        columns: columns.collect::<Result<_, StageError>>()?,
+        dropped_columns: read.dropped_columns,
+    })
 }
 
-fn profile(kind: Option<ColumnType>, position: usize, values: &Values) -> ColumnProfile {
-    let (rows, present) = match values {
-        Values::Integers(all) => (all.len(), all.iter().flatten().count()),
-        Values::Numbers(all) => (all.len(), all.iter().filter(|value| !value.is_nan()).count()),
-        Values::Texts(all) => (all.len(), all.iter().flatten().count()),
-    };
-    let numbers = match values {
-        Values::Integers(all) => number_profile(all.iter().flatten().map(|&value| value as f64).collect()),
-        Values::Numbers(all) => number_profile(all.iter().copied().filter(|value| !value.is_nan()).collect()),
-        Values::Texts(_) => None,
-    };
-    let counts = match values {
-        Values::Texts(all) => Some(count(all)),
-        _ => None,
-    };
+fn profile(
+    table: &StageFile,
+    name: &str,
+    kind: Option<ColumnType>,
+    position: usize,
+) -> Result<ColumnProfile, StageError> {
+    let (mut rows, mut present) = (0_u64, 0_u64);
+    let (mut numbers, mut levels, mut distinct) = (Vec::new(), BTreeMap::new(), HashSet::<Key>::new());
+    for piece in Table::pieces(table, &[name])? {
+        let piece = piece?;
+        rows += piece.rows() as u64;
+        if matches!(kind, Some(ColumnType::Integer | ColumnType::Number)) {
+            let known = numbers.len();
+            numbers.extend(piece.floats(name)?.into_iter().filter(|value| !value.is_nan()));
+            present += (numbers.len() - known) as u64;
+            continue;
+        }
+        let texts = piece.texts(name)?;
+        let mut counts = vec![0_u64; texts.levels().len()];
+        texts.codes().flatten().for_each(|code| counts[code] += 1);
+        present += counts.iter().sum::<u64>();
+        for (level, count) in texts.levels().iter().zip(counts) {
+            if kind == Some(ColumnType::Text) {
+                distinct.insert(key::of_text(level));
+            } else {
+                *levels.entry(level.to_string()).or_insert(0) += count;
+            }
+        }
+    }
     let is_text = kind == Some(ColumnType::Text);
-    ColumnProfile {
+    let is_category = kind == Some(ColumnType::Category);
+    Ok(ColumnProfile {
         kind,
         position,
-        missing: (rows - present) as u64,
+        missing: rows - present,
         missing_share: (rows - present) as f64 / rows.max(1) as f64,
-        numbers,
-        distinct: counts.as_ref().filter(|_| is_text).map(|counts| counts.len() as u64),
-        levels: counts.filter(|_| !is_text),
-    }
+        numbers: number_profile(&mut numbers),
+        distinct: is_text.then_some(distinct.len() as u64),
+        levels: is_category.then_some(levels),
+    })
 }
 
-fn count(all: &[Option<String>]) -> BTreeMap<String, u64> {
-    let mut counts = BTreeMap::new();
-    for text in all.iter().flatten() {
-        *counts.entry(text.clone()).or_insert(0) += 1;
-    }
-    counts
-}
-
-fn number_profile(mut values: Vec<f64>) -> Option<NumberProfile> {
-    values.sort_by(f64::total_cmp);
-    let (min, max) = (*values.first()?, *values.last()?);
+fn number_profile(values: &mut [f64]) -> Option<NumberProfile> {
     let middle = values.len() / 2;
-    let median = if values.len() % 2 == 1 { values[middle] } else { f64::midpoint(values[middle - 1], values[middle]) };
+    let least = |values: &[f64]| values.iter().copied().min_by(f64::total_cmp);
+    let greatest = |values: &[f64]| values.iter().copied().max_by(f64::total_cmp);
+    let (min, max) = (least(values)?, greatest(values)?);
+    let is_odd = values.len() % 2 == 1;
+    let (below, &mut at, _) = values.select_nth_unstable_by(middle, f64::total_cmp);
+    let median = if is_odd { at } else { f64::midpoint(greatest(below)?, at) };
     Some(NumberProfile { min, median, max })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_median_of_evenly_many_lies_between_two() {
+        let of =
+            |values: &[f64]| number_profile(&mut values.to_vec()).map(|found| (found.min, found.median, found.max));
+        assert_eq!(of(&[5.0, -1.0, 3.0]), Some((-1.0, 3.0, 5.0)));
+        assert_eq!(of(&[5.0, -1.0, 3.0, 4.0]), Some((-1.0, 3.5, 5.0)));
+        assert_eq!(of(&[7.0]), Some((7.0, 7.0, 7.0)));
+        assert_eq!(of(&[]), None);
+    }
 }

@@ -8,7 +8,8 @@ use std::collections::HashSet;
 use super::cell::Values;
 use super::parts::{Opened, Part};
 use super::rows::{Rows, wrong_count};
-use super::unread::{self, UnreadCell};
+use super::sheet::Unread;
+use super::unread::UnreadCell;
 use super::{ExtraColumns, IngestParams};
 use crate::common::schema::Schema;
 use crate::common::table::Table;
@@ -20,23 +21,29 @@ const TOLD: usize = 20;
 /// How many rows lie between two messages of progress.
 const STEP: u64 = 50_000;
 
-/// The rows that were kept, typed.
-pub(super) struct Raw {
+/// Kept rows that were read one after the other, typed.
+pub(super) struct Piece {
     pub row_ids: Vec<u64>,
     /// In the file's order.
     pub columns: Vec<(String, Values)>,
-    /// Rows in the file.
-    pub read: u64,
-    pub duplicates: u64,
-    /// The unreadable cells of each kept row; empty when they are refused.
+    /// The unreadable cells of each row; empty when they are refused.
     pub unread: Vec<Vec<UnreadCell>>,
+}
+
+/// What was read in all.
+pub(super) struct Read {
+    /// Rows in the file.
+    pub rows: u64,
+    pub duplicates: u64,
+    /// Columns of the table, in the file's order.
+    pub columns: Vec<String>,
     /// Columns of the file that the schema does not know.
     pub dropped_columns: Vec<String>,
 }
 
-impl Raw {
-    /// The table that the stage writes.
-    pub fn into_table(self) -> Result<Table, StageError> {
+impl Piece {
+    /// The rows as a table, and the unread cells of each, if there are any.
+    pub fn into_table(self) -> Result<(Table, Option<Unread>), StageError> {
         let mut table = Table::with_rows(self.row_ids.len());
         table.push_ints("row_id", self.row_ids.iter().map(|&id| Some(id as i64)).collect())?;
         for (name, values) in self.columns {
@@ -46,15 +53,13 @@ impl Raw {
                 Values::Texts(values) => table.push_texts(&name, values)?,
             };
         }
-        if self.unread.iter().any(|cells| !cells.is_empty()) {
-            let text = |cells: Vec<UnreadCell>| match cells.as_slice() {
-                [] => Ok(None),
-                cells => serde_json::to_string(cells).map(Some),
-            };
-            let texts: Result<Vec<_>, _> = self.unread.into_iter().map(text).collect();
-            table.push_texts(unread::COLUMN, texts.map_err(|error| StageError::failed(error.to_string()))?)?;
-        }
-        Ok(table)
+        let text = |cells: &Vec<UnreadCell>| match cells.as_slice() {
+            [] => Ok(None),
+            cells => serde_json::to_string(cells).map(Some),
+        };
+        let any = self.unread.iter().any(|cells| !cells.is_empty());
+        let unread = any.then(|| self.unread.iter().map(text).collect::<Result<_, _>>()).transpose();
+        Ok((table, unread.map_err(|error| StageError::failed(error.to_string()))?))
     }
 }
 
@@ -68,8 +73,12 @@ pub(super) struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// Reads the table's file, or its files. `progress` hears how many rows are done.
-    pub fn read(&self, progress: &dyn Fn(u64)) -> Result<Raw, StageError> {
+    /// Reads the table's file, or its files, and gives the rows to `sink` in pieces. `progress` hears how many are done.
+    pub fn read(
+        &self,
+        progress: &dyn Fn(u64),
+        sink: &mut dyn FnMut(Piece) -> Result<(), StageError>,
+    ) -> Result<Read, StageError> {
         let parts = Part::of(self.file)?;
         let mut first = parts.first().map(|part| part.open(self.params.delimiter)).transpose()?;
         let header = match (parts.first(), &first) {
@@ -96,10 +105,10 @@ impl Job<'_> {
                     Some(places) => rows.take(&arranged(cells, places, part), line),
                 }
                 tell(rows.read(), progress);
-                Ok(())
+                rows.full().map_or(Ok(()), &mut *sink)
             })?;
         }
-        rows.finish()
+        rows.finish(sink)
     }
 
     fn fault(&self, message: impl Into<String>) -> StageError {

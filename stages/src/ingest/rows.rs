@@ -2,16 +2,18 @@
 //!
 //! A cell that is not of its column's type is kept beside its row, or refused: then the first twenty are told together,
 //! so that a file is mended in one go. A row with too few or too many cells is always refused: nobody knows which cell
-//! belongs where.
+//! belongs where. Rows are kept until there are as many as a piece of a table has.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use super::cell::ColumnReader;
-use super::reader::{Job, Raw};
+use super::reader::{Job, Piece, Read};
 use super::unread::UnreadCell;
 use super::{Dedupe, Unreadable};
 use crate::StageError;
+use crate::common::key::{self, Key};
+use crate::common::table::TableWriter;
 
 /// How many unreadable cells an error tells.
 const TOLD: usize = 20;
@@ -23,12 +25,13 @@ pub(super) struct Rows<'a> {
     readers: Vec<Option<ColumnReader>>,
     /// Columns that tell rows apart; `None` when duplicates stay.
     compared: Option<Vec<bool>>,
-    seen: HashSet<blake3::Hash>,
+    seen: HashSet<Key>,
+    /// Of the rows that were not given on yet.
     row_ids: Vec<u64>,
     read: u64,
     duplicates: u64,
     unreadable: Unreadable,
-    /// Of each kept row, when cells are kept.
+    /// Of each of those rows, when cells are kept.
     unread: Vec<Vec<UnreadCell>>,
     faults: Vec<UnreadCell>,
     fault_count: u64,
@@ -109,11 +112,27 @@ impl<'a> Rows<'a> {
             hasher.update(&cell.map_or(u64::MAX, |cell| cell.len() as u64).to_le_bytes());
             hasher.update(cell.unwrap_or_default());
         }
-        !self.seen.insert(hasher.finalize())
+        !self.seen.insert(key::of_hash(&hasher.finalize()))
     }
 
-    /// The columns, or the faults of the cells.
-    pub fn finish(self) -> Result<Raw, StageError> {
+    /// The rows that were kept since the last piece, when they are enough for one.
+    pub fn full(&mut self) -> Option<Piece> {
+        (self.row_ids.len() == TableWriter::PIECE).then(|| self.piece())
+    }
+
+    fn piece(&mut self) -> Piece {
+        let columns = self.header.iter().zip(&mut self.readers);
+        Piece {
+            row_ids: std::mem::take(&mut self.row_ids),
+            columns: columns
+                .filter_map(|(name, reader)| Some((name.clone(), reader.as_mut()?.values.take())))
+                .collect(),
+            unread: std::mem::take(&mut self.unread),
+        }
+    }
+
+    /// Gives on the last rows, or tells the faults of the cells.
+    pub fn finish(mut self, sink: &mut dyn FnMut(Piece) -> Result<(), StageError>) -> Result<Read, StageError> {
         if let [UnreadCell { line, column, message, .. }, others @ ..] = self.faults.as_slice() {
             let mut text = message.clone();
             for UnreadCell { line, column, message, .. } in others {
@@ -126,20 +145,17 @@ impl<'a> Rows<'a> {
             return Err(StageError::cell(self.file, *line, column, text)
                 .with_hint("mend the cells, add markers of missing values to `ingest.na`, or save the file as UTF-8"));
         }
-        if self.row_ids.is_empty() {
+        if self.read == 0 {
             return Err(StageError::input(self.file, "has a header but no rows"));
         }
-        let untyped = self.header.iter().zip(&self.readers).filter(|(_, reader)| reader.is_none());
-        let dropped_columns = untyped.map(|(name, _)| name.clone()).collect();
-        let columns = self.header.iter().zip(self.readers);
-        Ok(Raw {
-            row_ids: self.row_ids,
-            columns: columns.filter_map(|(name, reader)| Some((name.clone(), reader?.values))).collect(),
-            read: self.read,
-            duplicates: self.duplicates,
-            unread: self.unread,
-            dropped_columns,
-        })
+        if !self.row_ids.is_empty() {
+            sink(self.piece())?;
+        }
+        let named = |typed: bool| {
+            let columns = self.header.iter().zip(&self.readers).filter(move |(_, reader)| reader.is_some() == typed);
+            columns.map(|(name, _)| name.clone()).collect()
+        };
+        Ok(Read { rows: self.read, duplicates: self.duplicates, columns: named(true), dropped_columns: named(false) })
     }
 }
 

@@ -116,7 +116,7 @@ impl Assignment {
             Seat::Train(place) => Some(*place),
             _ => None,
         });
-        let folds = Folds::new(count, places.collect());
+        let folds = Folds::new(count, places);
         (rows, folds)
     }
 }

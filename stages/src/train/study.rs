@@ -149,6 +149,6 @@ pub(crate) fn training_rows(
         gap: rows.first().map_or(0.0, |&row| gap[row]),
         returning: apart.iter().any(Option::is_some),
     };
-    let folds = Folds::new(count, (0..rows.len()).map(place).collect());
+    let folds = Folds::new(count, (0..rows.len()).map(place));
     Ok((rows, folds, Some(time)))
 }

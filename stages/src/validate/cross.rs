@@ -1,8 +1,9 @@
 //! Rules across columns and rows: comparisons, order within a row, keys of several columns, order within a patient.
 //!
-//! A rule is not judged where a value it needs is missing; `nullable` judges that.
+//! A rule is not judged where a value it needs is missing; `nullable` judges that. Of rows that have passed by, rules
+//! across rows keep keys, or a patient's number and two places on a line.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,7 +12,9 @@ use super::compare::Comparison;
 use super::ordinal::{Ordinal, ordinals};
 use super::params::known;
 use super::rules::Verdicts;
+use super::tally::{Outcome, Piece};
 use crate::common::frame::{Column, Frame};
+use crate::common::key::{self, Key};
 use crate::common::schema::{ColumnType, Schema};
 
 /// A column that changes in one direction only within a patient.
@@ -94,15 +97,86 @@ impl Check {
         }
     }
 
-    /// Whether each row keeps it.
-    pub fn verdicts(&self, frame: &Frame) -> Verdicts {
-        let found = match self {
-            Self::Compare(comparison, _) => return comparison.verdicts(frame),
-            Self::Order(columns) => all(columns, frame).map(|columns| in_order(&columns, frame.rows())),
-            Self::Unique(columns) => all(columns, frame).map(|columns| keys(&columns, frame.rows())),
-            Self::Monotone(rule) => monotone(rule, frame),
+    /// Judges the next rows.
+    pub fn judge(&self, piece: Piece, memory: &mut Memory, outcome: &mut Outcome) {
+        let (frame, rows) = (piece.frame, piece.rows());
+        match self {
+            Self::Compare(comparison, _) => outcome.judge(piece, comparison.verdicts(frame)),
+            Self::Order(columns) => {
+                outcome.judge(piece, all(columns, frame).map_or_else(Vec::new, |columns| in_order(&columns, rows)));
+            }
+            // The first row with a key keeps the rule, every later one breaks it.
+            Self::Unique(columns) => {
+                let columns = all(columns, frame).unwrap_or_default();
+                let new = |row: usize| key::of_all(&columns, row).map(|key| memory.keys.insert(key));
+                outcome.judge(piece, (0..rows).map(new).collect::<Vec<_>>());
+            }
+            Self::Monotone(rule) => memory.remember(rule, piece),
+        }
+    }
+
+    /// Judges what could not be before the last row was seen.
+    pub fn finish(&self, memory: Memory, outcome: &mut Outcome) {
+        if let Self::Monotone(rule) = self {
+            memory.judge(rule, outcome);
+        }
+    }
+}
+
+/// What a rule across rows keeps of those that have passed by.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    keys: HashSet<Key>,
+    patients: HashMap<Key, u32>,
+    visits: Vec<Visit>,
+    /// Number and id of rows with a text that is no date.
+    unordered: Vec<(usize, i64)>,
+}
+
+/// A row of a patient: the value of a monotone column and its place in the patient's order.
+#[derive(Debug)]
+struct Visit {
+    patient: u32,
+    place: f64,
+    value: f64,
+    row: usize,
+    id: i64,
+}
+
+impl Memory {
+    fn remember(&mut self, rule: &Monotone, piece: Piece) {
+        let get = |name: &String| piece.frame.get(name);
+        let (Some(values), Some(order), Some(by)) = (get(&rule.column), get(&rule.order_by), get(&rule.by)) else {
+            return;
         };
-        found.unwrap_or_else(|| vec![None; frame.rows()])
+        for (at, (value, place)) in ordinals(values).into_iter().zip(ordinals(order)).enumerate() {
+            let (row, id) = (piece.from + at, piece.row_ids[at]);
+            if [value, place].contains(&Ordinal::Unordered) {
+                self.unordered.push((row, id));
+            } else if let (Some(key), Some(value), Some(place)) = (key::of(by, at), value.place(), place.place()) {
+                let next = self.patients.len() as u32;
+                let patient = *self.patients.entry(key).or_insert(next);
+                self.visits.push(Visit { patient, place, value, row, id });
+            }
+        }
+    }
+
+    /// Of each patient's rows as few as possible break the rule: those outside a longest run in the right direction.
+    fn judge(mut self, rule: &Monotone, outcome: &mut Outcome) {
+        outcome.evaluated = self.unordered.len() + self.visits.len();
+        let mut failed = self.unordered;
+        let order = |a: &Visit, b: &Visit| a.patient.cmp(&b.patient).then(a.place.total_cmp(&b.place));
+        self.visits.sort_unstable_by(|a, b| order(a, b).then(a.row.cmp(&b.row)));
+        let sign = if rule.direction == Direction::Increasing { 1.0 } else { -1.0 };
+        for visits in self.visits.chunk_by(|a, b| a.patient == b.patient) {
+            let line: Vec<f64> = visits.iter().map(|visit| sign * visit.value).collect();
+            let kept = longest_run(&line, rule.strict);
+            failed.extend(visits.iter().zip(kept).filter(|(_, kept)| !kept).map(|(visit, _)| (visit.row, visit.id)));
+        }
+        failed.sort_unstable();
+        for (row, id) in failed {
+            outcome.fail(row, id);
+        }
     }
 }
 
@@ -137,55 +211,6 @@ fn in_order(columns: &[&Column], rows: usize) -> Verdicts {
         (places.len() > 1).then(|| places.is_sorted())
     };
     (0..rows).map(verdict).collect()
-}
-
-/// A value as part of a key.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-enum Part<'a> {
-    Number(u64),
-    Text(&'a str),
-}
-
-fn part(column: &Column, row: usize) -> Option<Part<'_>> {
-    match column {
-        Column::Number(values) => {
-            Some(values[row]).filter(|value| !value.is_nan()).map(|value| Part::Number(value.to_bits()))
-        }
-        Column::Text(values) => values.get(row).map(Part::Text),
-    }
-}
-
-/// The first row with a key keeps the rule, every later one breaks it.
-fn keys(columns: &[&Column], rows: usize) -> Verdicts {
-    let mut seen = HashSet::new();
-    let key = |row: usize| columns.iter().map(|column| part(column, row)).collect::<Option<Vec<Part>>>();
-    (0..rows).map(|row| key(row).map(|key| seen.insert(key))).collect()
-}
-
-/// Of each patient's rows as few as possible break the rule: those outside a longest run in the right direction.
-fn monotone(rule: &Monotone, frame: &Frame) -> Option<Verdicts> {
-    let (values, order) = (ordinals(frame.get(&rule.column)?), ordinals(frame.get(&rule.order_by)?));
-    let by = frame.get(&rule.by)?;
-    let mut verdicts = vec![None; frame.rows()];
-    let mut patients: BTreeMap<Part, Vec<usize>> = BTreeMap::new();
-    for row in 0..frame.rows() {
-        if [values[row], order[row]].contains(&Ordinal::Unordered) {
-            verdicts[row] = Some(false);
-        } else if let (Some(patient), Some(_), Some(_)) = (part(by, row), values[row].place(), order[row].place()) {
-            patients.entry(patient).or_default().push(row);
-        }
-    }
-    let place = |ordinal: Ordinal| ordinal.place().unwrap_or_default();
-    for rows in patients.values_mut() {
-        rows.sort_by(|&a, &b| place(order[a]).total_cmp(&place(order[b])).then(a.cmp(&b)));
-        let sign = if rule.direction == Direction::Increasing { 1.0 } else { -1.0 };
-        let line: Vec<f64> = rows.iter().map(|&row| sign * place(values[row])).collect();
-        let kept = longest_run(&line, rule.strict);
-        for (&row, kept) in rows.iter().zip(kept) {
-            verdicts[row] = Some(kept);
-        }
-    }
-    Some(verdicts)
 }
 
 /// Which values belong to a longest subsequence that never descends (or, `strict`, always ascends); of several such the

@@ -3,18 +3,23 @@
 //! All failures are collected before anything is judged. Rows that break a rule of the level `error` are set aside in
 //! the quarantine, with their reasons; the run fails when a rule is broken by more rows than it tolerates. One bad row
 //! never stops a run unless a rule says so. No row is lost: passed + quarantined = read. Values in declared other units
-//! are converted before they are judged, by the same code as rows to be scored; no other value is changed.
+//! are converted before they are judged, by the same code as rows to be scored; no other value is changed. Rows pass by
+//! twice in pieces, to be judged and to be parted (`pass`), so that memory does not grow with the table but for a few
+//! bytes a row.
 
 mod compare;
 mod cross;
 mod document;
+mod groups;
 mod ordinal;
 mod page;
 mod params;
+mod pass;
 mod quarantine;
 mod report;
 mod rules;
 mod selection;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod units;
@@ -24,16 +29,12 @@ pub use cross::{Direction, Monotone};
 pub use document::{LevelCount, RuleRecord, SCHEMA_VERSION, Selection, Status, ValidationReport, ValueCount};
 pub use params::{CrossRule, Level, Strictness, ValidateParams};
 
-use std::collections::BTreeMap;
-
+use self::pass::Judged;
+use self::selection::Counts;
 use crate::common::canonical_json;
-use crate::common::folds::quantile_strata;
 use crate::common::privacy::Privacy;
-use crate::common::schema::{ColumnType, Schema};
-use crate::common::table::Table;
+use crate::common::schema::Schema;
 use crate::common::target::Task;
-use crate::common::units::{Converted, Units};
-use crate::ingest::{UNREAD_COLUMN, unread_cells};
 use crate::{ParamError, ParamSet, Role, Stage, StageContext, StageError};
 
 /// The stage `validate`.
@@ -86,88 +87,70 @@ impl Stage for Validate {
         let (schema, params) = parse(context.params())?;
         let privacy = Privacy::parse(context.params())?;
         let input = context.input("table")?;
-        let raw = Table::read(input)?;
-        let (table, converted) = Units::new(&schema)?.apply_table(raw.clone())?;
-        let (frame, unread) = (table.to_frame(&schema)?, unread_cells(&table)?);
-        let rows = rules::Rows { frame: &frame, unread: &unread };
-        let outcomes = rules::evaluate(rows, &schema, &params, &|done| {
-            context.progress(done as u64, None, "rules", format!("{} rows", table.rows()));
-        })?;
-        let broken = rules::broken(&outcomes);
-        let row_ids = table.ints_full("row_id")?;
-        let records: Vec<RuleRecord> =
-            outcomes.iter().map(|outcome| report::record(outcome, rows, &row_ids, privacy)).collect();
-        report::verdict(&records, rows, &row_ids, &input.name)?;
-        let kept: Vec<usize> = (0..table.rows()).filter(|row| !broken.contains_key(row)).collect();
-        if kept.is_empty() {
+        let judged = pass::judge(context, input, &schema, &params)?;
+        let records: Vec<RuleRecord> = judged.outcomes.iter().map(|outcome| report::record(outcome, privacy)).collect();
+        report::verdict(&records, &judged.outcomes, &input.name)?;
+        let broken = tally::broken(&judged.outcomes);
+        let aside = broken.chunk_by(|a, b| a.0 == b.0).count();
+        if aside == judged.rows {
             return Err(StageError::input(&input.name, "no row keeps every rule")
                 .with_hint("compare the schema in params.yaml with the file"));
         }
-        let mut groups = groups(&table, &schema, &params)?;
-        let labels = groups[0].1.clone();
-        for (column, labels) in &mut groups {
-            selection::forget_unusable(column, labels, &outcomes);
-        }
-        let found = Found {
-            rows: table.rows(),
-            kept: &kept,
-            broken: &broken,
-            groups: &groups,
-            privacy,
-            schema: &schema,
-            converted: &converted,
-        };
-        let report = assemble(&found, records);
-        let clean = table.without(UNREAD_COLUMN).take(&kept)?;
-        let quarantined = quarantine::write(&raw, &unread, &labels, &broken, context.output("quarantine")?)?;
-        balance(&report, clean.rows(), quarantined)?;
+        let report = assemble(&judged, &broken, aside, records, schema.target.kind, privacy);
+        let (passed, quarantined) = pass::part(context, input, &schema, &judged, &broken)?;
+        balance(&report, passed, quarantined)?;
         for warning in &report.warnings {
             context.log(&format!("warning: {warning}"));
         }
         if let Some(path) = context.output_opt("page") {
             std::fs::write(path, page::page(&report)).map_err(|error| StageError::output(path, error))?;
         }
-        clean.write(context.output("table")?)?;
         canonical_json::write(context.output("report")?, &report)
     }
 }
 
-/// A column and each row's level of it.
-type Group = (String, Vec<Option<String>>);
-
-/// What is known when all rules have been judged.
-struct Found<'a> {
-    rows: usize,
-    kept: &'a [usize],
-    broken: &'a BTreeMap<usize, Vec<String>>,
-    /// The outcome, then the subgroups.
-    groups: &'a [Group],
-    privacy: Privacy,
-    schema: &'a Schema,
-    converted: &'a [Converted],
+/// Rows of each level of the outcome, then of the subgroups, that stay and that are set aside.
+fn by_group(judged: &Judged, broken: &[(usize, usize)]) -> Vec<(String, Counts)> {
+    let mut aside = vec![false; judged.rows];
+    for &(row, _) in broken {
+        aside[row] = true;
+    }
+    let counts = |group: &groups::Group| {
+        let is_own = |at: usize| judged.outcomes[at].column.as_deref() == Some(&group.column);
+        let mut unusable: Vec<usize> = broken.iter().filter(|(_, at)| is_own(*at)).map(|(row, _)| *row).collect();
+        unusable.dedup();
+        (group.column.clone(), selection::counts(&group.labels, &aside, &unusable))
+    };
+    judged.groups.iter().map(counts).collect()
 }
 
-fn assemble(found: &Found, records: Vec<RuleRecord>) -> ValidationReport {
-    let aside: Vec<bool> = (0..found.rows).map(|row| found.broken.contains_key(&row)).collect();
-    let select =
-        |group: &(String, Vec<Option<String>>), privacy| selection::selection(&group.0, &group.1, &aside, privacy);
+fn assemble(
+    judged: &Judged,
+    broken: &[(usize, usize)],
+    aside: usize,
+    records: Vec<RuleRecord>,
+    task: Task,
+    privacy: Privacy,
+) -> ValidationReport {
+    let groups = by_group(judged, broken);
+    let select = |(column, counts): &(String, Counts), privacy| selection::selection(column, counts, privacy);
     // The flow of participants tells rows and events before and after; hiding their difference would hide nothing.
-    let by_outcome = select(&found.groups[0], Privacy { min_cell: 0, ..found.privacy });
-    let selections: Vec<Selection> = found.groups[1..].iter().map(|group| select(group, found.privacy)).collect();
-    let events = || found.kept.iter().filter(|&&row| found.groups[0].1[row].as_deref() == Some("1")).count();
+    let by_outcome = select(&groups[0], Privacy { min_cell: 0, ..privacy });
+    let selections: Vec<Selection> = groups[1..].iter().map(|group| select(group, privacy)).collect();
+    let events = || groups[0].1.get(&Some("1".to_owned())).map_or(0, |count| count[0] as usize);
     let mut warnings: Vec<String> = report::warnings(&records);
     warnings.extend([&by_outcome].into_iter().chain(&selections).filter_map(selection::warning));
     ValidationReport {
         schema_version: SCHEMA_VERSION,
-        read: found.rows,
-        passed: found.kept.len(),
-        quarantined: found.broken.len(),
-        events: (found.schema.target.kind == Task::Binary).then(events),
+        read: judged.rows,
+        passed: judged.rows - aside,
+        quarantined: aside,
+        events: (task == Task::Binary).then(events),
         warnings,
-        min_cell: found.privacy.min_cell,
+        min_cell: privacy.min_cell,
         by_outcome,
         by_subgroup: selections,
-        converted: found.converted.to_vec(),
+        converted: judged.converted.clone(),
         rules: records,
     }
 }
@@ -180,41 +163,6 @@ fn balance(report: &ValidationReport, passed: usize, quarantined: usize) -> Resu
     }
     let read = report.read;
     Err(StageError::failed(format!("{passed} rows passed and {quarantined} were set aside, of {read} read")))
-}
-
-/// The outcome and the subgroups with each row's level: a text as it is, a number of many values by quarters.
-fn groups(table: &Table, schema: &Schema, params: &ValidateParams) -> Result<Vec<Group>, StageError> {
-    let mut groups = vec![(schema.target.column.clone(), levels(table, schema, &schema.target.column)?)];
-    for name in &params.subgroups {
-        groups.push((name.clone(), levels(table, schema, name)?));
-    }
-    Ok(groups)
-}
-
-fn levels(table: &Table, schema: &Schema, name: &str) -> Result<Vec<Option<String>>, StageError> {
-    /// A whole number with more values than this is grouped.
-    const FEW: usize = 12;
-    let labels = table.labels(name)?.to_vec();
-    let kind = schema.columns.get(name).map(|column| column.kind);
-    let several = || labels.iter().flatten().collect::<std::collections::BTreeSet<_>>().len() > FEW;
-    let outcome = *name == schema.target.column;
-    let grouped = match kind {
-        Some(ColumnType::Number) => true,
-        Some(ColumnType::Integer) if outcome => schema.target.kind == Task::Continuous,
-        Some(ColumnType::Integer) => several(),
-        _ => false,
-    };
-    if !grouped {
-        return Ok(labels);
-    }
-    let values = table.floats(name)?;
-    let known: Vec<usize> = (0..values.len()).filter(|&row| values[row].is_finite()).collect();
-    let mut labels = vec![None; values.len()];
-    let quarters = quantile_strata(&known.iter().map(|&row| values[row]).collect::<Vec<_>>(), 4);
-    for (row, quarter) in known.into_iter().zip(quarters) {
-        labels[row] = Some(format!("quarter {}", quarter + 1));
-    }
-    Ok(labels)
 }
 
 /// Reads and checks `schema` and `validate` of the declared parameters.

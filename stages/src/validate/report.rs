@@ -1,21 +1,16 @@
 //! From what the rules found to `validation.json`, and to the error of a run that is over its tolerance.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::document::{RuleRecord, Status, ValueCount};
 use super::params::Level;
-use super::rules::{Outcome, Rows};
+use super::tally::{EXAMPLES, Outcome};
 use crate::StageError;
-use crate::common::frame::Column;
 use crate::common::privacy::Privacy;
 
-/// How many rows and values a record names.
-const EXAMPLES: usize = 5;
-
 /// Describes what a rule found.
-pub(super) fn record(outcome: &Outcome, rows: Rows, row_ids: &[i64], privacy: Privacy) -> RuleRecord {
-    let n_failed = outcome.failed.len();
+pub(super) fn record(outcome: &Outcome, privacy: Privacy) -> RuleRecord {
+    let n_failed = outcome.failed;
     let allowed = outcome.tolerance.allows(n_failed, outcome.evaluated);
     let status = match (n_failed, allowed, outcome.level) {
         (0, _, _) => Status::Passed,
@@ -32,54 +27,33 @@ pub(super) fn record(outcome: &Outcome, rows: Rows, row_ids: &[i64], privacy: Pr
         fraction: (outcome.evaluated > 0).then(|| n_failed as f64 / outcome.evaluated as f64),
         max_fail: outcome.tolerance.share,
         max_rows: outcome.tolerance.rows,
-        example_row_ids: outcome.failed.iter().take(EXAMPLES).map(|&row| row_ids[row]).collect(),
-        example_values: values(outcome, rows, privacy),
+        example_row_ids: outcome.examples.clone(),
+        example_values: values(outcome, privacy),
         note: outcome.note.clone(),
         status,
     }
 }
 
 /// The values that break a rule in many rows; one that few rows have could tell who they are.
-fn values(outcome: &Outcome, rows: Rows, privacy: Privacy) -> Vec<ValueCount> {
-    let Some((name, column)) = outcome.column.as_ref().and_then(|name| Some((name, rows.frame.get(name)?))) else {
-        return Vec::new();
-    };
-    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
-    for &row in &outcome.failed {
-        if let Some(value) = value(rows, name, column, row) {
-            *counts.entry(value).or_insert(0) += 1;
-        }
-    }
-    let mut counts: Vec<ValueCount> = counts
-        .into_iter()
-        .filter(|(_, rows)| !privacy.hides(*rows))
-        .map(|(value, rows)| ValueCount { value, rows })
-        .collect();
+fn values(outcome: &Outcome, privacy: Privacy) -> Vec<ValueCount> {
+    let told = outcome.values.iter().filter(|(_, rows)| !privacy.hides(**rows));
+    let mut counts: Vec<ValueCount> = told.map(|(value, &rows)| ValueCount { value: value.clone(), rows }).collect();
     // The order of names holds among equals, so it is the same every time.
     counts.sort_by_key(|count| std::cmp::Reverse(count.rows));
     counts.truncate(EXAMPLES);
     counts
 }
 
-fn value(rows: Rows, name: &str, column: &Column, row: usize) -> Option<String> {
-    if let Some(cell) = rows.unread[row].iter().find(|cell| cell.column == name) {
-        return Some(cell.cell.clone());
-    }
-    match column {
-        Column::Number(values) => Some(values[row]).filter(|value| !value.is_nan()).map(|value| value.to_string()),
-        Column::Text(values) => values.get(row).map(str::to_owned),
-    }
-}
-
 /// An error with all failed rules when any is over its tolerance. Outputs of a failed stage are not kept, so the
 /// message has to tell what the report would have told.
-pub(super) fn verdict(records: &[RuleRecord], rows: Rows, row_ids: &[i64], file: &str) -> Result<(), StageError> {
-    let failed: Vec<&RuleRecord> = records.iter().filter(|record| record.status == Status::Failed).collect();
+pub(super) fn verdict(records: &[RuleRecord], outcomes: &[Outcome], file: &str) -> Result<(), StageError> {
+    let all = records.iter().zip(outcomes);
+    let failed: Vec<(&RuleRecord, &Outcome)> = all.filter(|(record, _)| record.status == Status::Failed).collect();
     if failed.is_empty() {
         return Ok(());
     }
     let mut text = format!("{} of {} rules are broken by more rows than tolerated", failed.len(), records.len());
-    for record in failed {
+    for (record, outcome) in failed {
         let RuleRecord { rule, subject, n_failed, n_evaluated, example_row_ids, .. } = record;
         let share = 100.0 * record.fraction.unwrap_or(1.0);
         let limit = match (record.level, record.max_rows) {
@@ -94,7 +68,7 @@ pub(super) fn verdict(records: &[RuleRecord], rows: Rows, row_ids: &[i64], file:
             "\n  {rule} ({subject}): {n_failed} of {n_evaluated} rows ({share:.2} %, {limit}), for example row_id \
              {examples}"
         );
-        if let Some(place) = place(record, rows, row_ids) {
+        if let Some(place) = &outcome.place {
             let _ = write!(text, " ({place})");
         }
         let suspicion = |other: &&RuleRecord| other.rule == "unit" && rule == "range" && other.subject == *subject;
@@ -106,14 +80,6 @@ pub(super) fn verdict(records: &[RuleRecord], rows: Rows, row_ids: &[i64], file:
     let hint = "row_id 0 is the first row below the header; mend the data, correct the schema, or raise `max_fail` \
                 under validate.columns when setting such rows aside is right";
     Err(StageError::input(file, text).with_hint(hint))
-}
-
-/// Where the first unreadable cell of a rule on types stands, and what was expected there.
-fn place(record: &RuleRecord, rows: Rows, row_ids: &[i64]) -> Option<String> {
-    let first = *record.example_row_ids.first().filter(|_| record.rule == "type")?;
-    let row = row_ids.binary_search(&first).ok()?;
-    let cell = rows.unread[row].iter().find(|cell| cell.column == record.subject)?;
-    Some(format!("line {}: {}", cell.line, cell.message))
 }
 
 /// What a reader should look at, of the rules.

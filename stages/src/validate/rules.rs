@@ -1,201 +1,204 @@
-//! Every rule of the schema and the parameters, evaluated on every row.
+//! Every rule of the schema and the parameters, judged on every row, piece by piece.
 //!
 //! A missing value is judged by `nullable` alone, an unreadable one by `type`; all other rules count the rows on which
-//! they could be evaluated.
+//! they could be evaluated. Of rules across rows only what later rows are compared with is kept.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashSet};
 
 use regex::Regex;
 
+use super::cross::{Check, Memory};
 use super::params::{Level, Tolerance, ValidateParams};
-use super::units;
+use super::tally::{Outcome, Piece};
+use super::units::Suspects;
 use crate::common::frame::{Column, Frame};
+use crate::common::key::{self, Key};
 use crate::common::schema::{ColumnSchema, Schema};
 use crate::common::target::Task;
 use crate::common::texts::Texts;
-use crate::ingest::UnreadCell;
 use crate::{ParamError, StageError};
 
-/// One rule and the rows that break it.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Outcome {
-    /// `type`, `nullable`, `outcome`, `range`, `levels`, `pattern`, `unique`, `max_missing`, `unit`, or the name
-    /// of a rule across columns or rows.
-    pub rule: String,
-    /// The column, or what the rule across columns says.
-    pub subject: String,
-    /// The column whose values break it, when it is one.
-    pub column: Option<String>,
-    pub level: Level,
-    pub tolerance: Tolerance,
-    /// Whether it is judged row by row; otherwise it concerns the column as a whole and sets nothing aside.
-    pub by_row: bool,
-    pub evaluated: usize,
-    /// Ascending.
-    pub failed: Vec<usize>,
-    /// Something to know about it.
-    pub note: Option<String>,
-}
-
-/// Whether a row keeps a rule; `None` when it cannot be evaluated there.
+/// Whether each row of a piece keeps a rule; `None` when it cannot be evaluated there.
 pub(super) type Verdicts = Vec<Option<bool>>;
 
-/// The rows that are judged.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Rows<'a> {
-    pub frame: &'a Frame,
-    /// The cells of each row that could not be read.
-    pub unread: &'a [Vec<UnreadCell>],
+/// All rules: those of the columns in name order, then those across columns in declared order.
+pub(super) struct Rules {
+    columns: Vec<ColumnRules>,
+    cross: Vec<(Check, Memory, Outcome)>,
 }
 
-/// Evaluates all rules: those of the columns in name order, then those across columns in declared order.
-pub(super) fn evaluate(
-    rows: Rows,
-    schema: &Schema,
-    params: &ValidateParams,
-    progress: &dyn Fn(usize),
-) -> Result<Vec<Outcome>, StageError> {
-    let mut outcomes = Vec::new();
-    for (name, declared) in &schema.columns {
-        let column =
-            rows.frame.get(name).ok_or_else(|| StageError::failed(format!("the table has no column `{name}`")))?;
-        let (level, tolerance) = params.strictness(name);
-        let target = (*name == schema.target.column).then_some(schema.target.kind);
-        let unread: Vec<bool> = rows.unread.iter().map(|cells| cells.iter().any(|cell| cell.column == *name)).collect();
-        for (rule, verdicts) in column_rules(declared, column, &unread, target)? {
-            // Without its outcome a row has nothing to teach, whatever the column's level.
-            let level = if rule == "outcome" { level.max(Level::Error) } else { level };
-            outcomes.push(Outcome { column: Some(name.clone()), ..outcome(rule, name, level, tolerance, &verdicts) });
+struct ColumnRules {
+    name: String,
+    tests: Vec<(Test, Outcome)>,
+    suspects: Option<Suspects>,
+    /// Whether too many rows lack a value: a matter of the column, so no row is set aside for it.
+    missing: Option<Outcome>,
+}
+
+/// A rule of one column.
+enum Test {
+    Type,
+    /// A value must be there; the outcome of events must be 0 or 1.
+    Present {
+        event: bool,
+    },
+    Range(f64, f64),
+    Numbers(Vec<f64>),
+    Levels(BTreeSet<String>),
+    Pattern(Regex),
+    /// The first row with a value keeps the rule, every later one breaks it.
+    Unique(HashSet<Key>),
+}
+
+impl Rules {
+    /// The rules of a table of so many rows; `frame` is a piece of it.
+    pub fn new(schema: &Schema, params: &ValidateParams, frame: &Frame, rows: usize) -> Result<Self, StageError> {
+        let mut columns = Vec::new();
+        for (name, declared) in &schema.columns {
+            let column = of(frame, name)?;
+            let (level, tolerance) = params.strictness(name);
+            let target = (*name == schema.target.column).then_some(schema.target.kind);
+            let tests = tests(declared, column, target)?.into_iter().map(|(rule, test)| {
+                // Without its outcome a row has nothing to teach, whatever the column's level.
+                let level = if rule == "outcome" { level.max(Level::Error) } else { level };
+                (test, Outcome::new(rule, name, level, tolerance, rows).of_column())
+            });
+            let share = params.columns.get(name).and_then(|given| given.max_missing);
+            let missing = share.map(|share| {
+                let tolerance = Tolerance { share, rows: 0 };
+                Outcome::new("max_missing", name, level, tolerance, rows).of_all_rows()
+            });
+            let suspects = Suspects::new(name, declared, column, rows);
+            columns.push(ColumnRules { name: name.clone(), tests: tests.collect(), suspects, missing });
         }
-        if let Some(suspects) = units::suspects(name, declared, column) {
-            outcomes.push(suspects);
+        let cross = params.rules.iter().zip(params.check(schema)?).map(|(rule, check)| {
+            let tolerance = params.tolerance(rule.level, rule.max_fail, rule.max_rows);
+            let outcome = Outcome::new(&rule.name, &check.subject(), rule.level, tolerance, rows);
+            (check, Memory::default(), outcome)
+        });
+        Ok(Self { columns, cross: cross.collect() })
+    }
+
+    /// Judges the next rows.
+    pub fn judge(&mut self, piece: Piece) -> Result<(), StageError> {
+        for rules in &mut self.columns {
+            rules.judge(of(piece.frame, &rules.name)?, piece);
         }
-        if let Some(share) = params.columns.get(name).and_then(|given| given.max_missing) {
-            outcomes.push(missing(name, level, share, &present(column, &unread)));
+        for (check, memory, outcome) in &mut self.cross {
+            check.judge(piece, memory, outcome);
         }
-        progress(outcomes.len());
+        Ok(())
     }
-    for (rule, check) in params.rules.iter().zip(params.check(schema)?) {
-        let tolerance = params.tolerance(rule.level, rule.max_fail, rule.max_rows);
-        outcomes.push(outcome(&rule.name, &check.subject(), rule.level, tolerance, &check.verdicts(rows.frame)));
-        progress(outcomes.len());
-    }
-    Ok(outcomes)
-}
 
-pub(super) fn outcome(rule: &str, subject: &str, level: Level, tolerance: Tolerance, verdicts: &Verdicts) -> Outcome {
-    let failed = (0..verdicts.len()).filter(|&row| verdicts[row] == Some(false)).collect();
-    Outcome {
-        rule: rule.to_owned(),
-        subject: subject.to_owned(),
-        column: None,
-        level,
-        tolerance,
-        by_row: true,
-        evaluated: verdicts.iter().flatten().count(),
-        failed,
-        note: None,
+    /// What all rows made of the rules.
+    pub fn finish(self) -> Vec<Outcome> {
+        let mut outcomes = Vec::new();
+        for rules in self.columns {
+            outcomes.extend(rules.tests.into_iter().map(|(_, outcome)| outcome));
+            outcomes.extend(rules.suspects.and_then(Suspects::finish));
+            outcomes.extend(rules.missing);
+        }
+        for (check, memory, mut outcome) in self.cross {
+            check.finish(memory, &mut outcome);
+            outcomes.push(outcome);
+        }
+        outcomes
     }
 }
 
-/// Whether too many rows lack a value of a column: a matter of the column, so no row is set aside for it.
-fn missing(name: &str, level: Level, share: f64, present: &Verdicts) -> Outcome {
-    let gaps = present.iter().map(|present| Some(present.unwrap_or(false))).collect();
-    let tolerance = Tolerance { share, rows: 0 };
-    Outcome { column: None, by_row: false, ..outcome("max_missing", name, level, tolerance, &gaps) }
+fn of<'a>(frame: &'a Frame, name: &str) -> Result<&'a Column, StageError> {
+    frame.get(name).ok_or_else(|| StageError::failed(format!("the table has no column `{name}`")))
 }
 
-/// Whether there is a value; `None` where it could not be read.
-fn present(column: &Column, unread: &[bool]) -> Verdicts {
-    let present = |row: usize| match column {
-        Column::Number(values) => !values[row].is_nan(),
-        Column::Text(values) => values.get(row).is_some(),
-    };
-    (0..column.len()).map(|row| (!unread[row]).then(|| present(row))).collect()
+impl ColumnRules {
+    fn judge(&mut self, column: &Column, piece: Piece) {
+        let unread = |row: usize| piece.unread[row].iter().any(|cell| cell.column == self.name);
+        let is_there = |row: usize| match column {
+            Column::Number(values) => !values[row].is_nan(),
+            Column::Text(values) => values.get(row).is_some(),
+        };
+        // Whether there is a value; nothing where it could not be read.
+        let present: Verdicts = (0..piece.rows()).map(|row| (!unread(row)).then(|| is_there(row))).collect();
+        for (test, outcome) in &mut self.tests {
+            outcome.judge(piece, test.verdicts(column, &present));
+        }
+        if let Some(suspects) = &mut self.suspects {
+            suspects.judge(column, piece);
+        }
+        if let Some(missing) = &mut self.missing {
+            missing.judge(piece, present.iter().map(|present| Some(present.unwrap_or(false))));
+        }
+    }
 }
 
-fn column_rules(
+/// The rules of a column that hold row by row, with their names.
+fn tests(
     declared: &ColumnSchema,
     column: &Column,
-    unread: &[bool],
     target: Option<Task>,
-) -> Result<Vec<(&'static str, Verdicts)>, StageError> {
-    let mut rules = Vec::new();
-    let present = present(column, unread);
-    let read = |row: usize| match present[row] {
-        Some(true) => Some(true),
-        Some(false) => None,
-        None => Some(false),
-    };
-    rules.push(("type", (0..column.len()).map(read).collect()));
-    match (target, column) {
-        (Some(Task::Binary), Column::Number(values)) => {
-            let known = |row: usize| present[row].map(|present| present && [0.0, 1.0].contains(&values[row]));
-            rules.push(("outcome", (0..column.len()).map(known).collect()));
-        }
-        (Some(_), _) => rules.push(("outcome", present)),
-        (None, _) if !declared.nullable => rules.push(("nullable", present)),
-        (None, _) => {}
+) -> Result<Vec<(&'static str, Test)>, StageError> {
+    let number = column.numbers().is_some();
+    let mut tests = vec![("type", Test::Type)];
+    match target {
+        Some(task) => tests.push(("outcome", Test::Present { event: task == Task::Binary && number })),
+        None if !declared.nullable => tests.push(("nullable", Test::Present { event: false })),
+        None => {}
     }
-    if let (Some([low, high]), Column::Number(values)) = (declared.range, column) {
-        rules.push(("range", numbers(values, |value| low <= value && value <= high)));
+    if let Some([low, high]) = declared.range.filter(|_| number) {
+        tests.push(("range", Test::Range(low, high)));
     }
     if !declared.levels.is_empty() && target != Some(Task::Binary) {
-        rules.push(("levels", levels(declared, column)));
+        let numbers = || declared.levels.iter().filter_map(serde_json::Value::as_f64).collect();
+        let levels = || declared.text_levels().into_iter().collect();
+        tests.push(("levels", if number { Test::Numbers(numbers()) } else { Test::Levels(levels()) }));
     }
-    if let (Some(pattern), Column::Text(values)) = (&declared.pattern, column) {
+    if let Some(pattern) = declared.pattern.as_ref().filter(|_| !number) {
         let whole = Regex::new(&format!("^(?:{pattern})$"));
-        let whole = whole.map_err(|error| ParamError::new("schema.columns", error.to_string()))?;
-        rules.push(("pattern", texts(values, |text| whole.is_match(text))));
+        tests.push(("pattern", Test::Pattern(whole.map_err(|e| ParamError::new("schema.columns", e.to_string()))?)));
     }
     if declared.unique {
-        rules.push(("unique", unique(column)));
+        tests.push(("unique", Test::Unique(HashSet::new())));
     }
-    Ok(rules)
+    Ok(tests)
+}
+
+impl Test {
+    fn verdicts(&mut self, column: &Column, present: &Verdicts) -> Verdicts {
+        match (self, column) {
+            (Self::Type, _) => {
+                let read = |present: &Option<bool>| match present {
+                    Some(true) => Some(true),
+                    Some(false) => None,
+                    None => Some(false),
+                };
+                present.iter().map(read).collect()
+            }
+            (Self::Present { event: true }, Column::Number(values)) => {
+                let known = |(present, value): (&Option<bool>, &f64)| present.map(|p| p && [0.0, 1.0].contains(value));
+                present.iter().zip(values).map(known).collect()
+            }
+            (Self::Present { .. }, _) => present.clone(),
+            (Self::Range(low, high), Column::Number(values)) => {
+                numbers(values, |value| *low <= value && value <= *high)
+            }
+            (Self::Numbers(allowed), Column::Number(values)) => numbers(values, |value| allowed.contains(&value)),
+            (Self::Levels(allowed), Column::Text(values)) => texts(values, |text| allowed.contains(text)),
+            (Self::Pattern(whole), Column::Text(values)) => texts(values, |text| whole.is_match(text)),
+            (Self::Unique(seen), _) => {
+                (0..column.len()).map(|row| key::of(column, row).map(|key| seen.insert(key))).collect()
+            }
+            // A file has one type for all rows of a column.
+            _ => vec![None; column.len()],
+        }
+    }
 }
 
 fn numbers(values: &[f64], keep: impl Fn(f64) -> bool) -> Verdicts {
     values.iter().map(|&value| (!value.is_nan()).then(|| keep(value))).collect()
 }
 
-fn texts(values: &Texts, mut keep: impl FnMut(&str) -> bool) -> Verdicts {
-    values.iter().map(|value| value.map(&mut keep)).collect()
-}
-
-fn levels(declared: &ColumnSchema, column: &Column) -> Verdicts {
-    match column {
-        Column::Number(values) => {
-            let allowed: Vec<f64> = declared.levels.iter().filter_map(serde_json::Value::as_f64).collect();
-            numbers(values, |value| allowed.contains(&value))
-        }
-        Column::Text(values) => {
-            let allowed: BTreeSet<String> = declared.text_levels().into_iter().collect();
-            texts(values, |text| allowed.contains(text))
-        }
-    }
-}
-
-/// The first row with a value keeps the rule, every later one breaks it.
-fn unique(column: &Column) -> Verdicts {
-    match column {
-        Column::Number(values) => {
-            let mut seen = HashSet::new();
-            values.iter().map(|value| (!value.is_nan()).then(|| seen.insert(value.to_bits()))).collect()
-        }
-        Column::Text(values) => {
-            let mut seen = HashSet::new();
-            values.iter().map(|value| value.map(|value| seen.insert(value))).collect()
-        }
-    }
-}
-
-/// The rows that may not be used, each with the rules it breaks.
-pub(super) fn broken(outcomes: &[Outcome]) -> BTreeMap<usize, Vec<String>> {
-    let mut rows: BTreeMap<usize, Vec<String>> = BTreeMap::new();
-    for outcome in outcomes.iter().filter(|outcome| outcome.by_row && outcome.level.refuses()) {
-        for &row in &outcome.failed {
-            rows.entry(row).or_default().push(format!("{}({})", outcome.rule, outcome.subject));
-        }
-    }
-    rows
+/// Judges every distinct text once.
+fn texts(values: &Texts, keep: impl Fn(&str) -> bool) -> Verdicts {
+    let kept: Vec<bool> = values.levels().iter().map(|level| keep(level)).collect();
+    values.codes().map(|code| code.map(|code| kept[code])).collect()
 }

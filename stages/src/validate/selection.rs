@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 
 use super::document::{LevelCount, Selection};
-use super::rules::Outcome;
 use crate::common::contingency::{chi_square, fisher, smallest_expected};
 use crate::common::privacy::{Privacy, Sum};
+use crate::common::texts::Texts;
 
 /// Below this expected count a cell needs the exact test.
 const ENOUGH: f64 = 5.0;
@@ -18,24 +18,30 @@ const GAP: f64 = 0.02;
 /// What a row without a usable value counts as.
 const MISSING: &str = "missing or unusable";
 
-/// Forgets the values for which their own rows are set aside: they would make any comparison by that column a circle.
-pub(super) fn forget_unusable(column: &str, labels: &mut [Option<String>], outcomes: &[Outcome]) {
-    let own =
-        |outcome: &&Outcome| outcome.by_row && outcome.level.refuses() && outcome.column.as_deref() == Some(column);
-    for &row in outcomes.iter().filter(own).flat_map(|outcome| &outcome.failed) {
-        labels[row] = None;
+/// Rows of each level that stay and that are set aside; those without a level under `None`.
+pub(super) type Counts = BTreeMap<Option<String>, [u64; 2]>;
+
+/// Counts the levels of a column. `unusable` are the rows whose own value here set them aside, ascending: they count as
+/// having none, for they would make any comparison by the column a circle.
+pub(super) fn counts(labels: &Texts, aside: &[bool], unusable: &[usize]) -> Counts {
+    let mut known = vec![[0_u64; 2]; labels.levels().len()];
+    let mut absent = [0_u64; 2];
+    let mut unusable = unusable.iter().peekable();
+    for (row, (code, &aside)) in labels.codes().zip(aside).enumerate() {
+        let own = unusable.next_if_eq(&&row).is_some();
+        let count = code.filter(|_| !own).map_or(&mut absent, |code| &mut known[code]);
+        count[usize::from(aside)] += 1;
     }
+    let named = labels.levels().iter().map(|level| Some(level.to_string())).zip(known);
+    named.chain([(None, absent)]).filter(|(_, [kept, aside])| kept + aside > 0).collect()
 }
 
-/// Compares the levels of a column; `labels` and `aside` speak of the same rows.
-pub(super) fn selection(column: &str, labels: &[Option<String>], aside: &[bool], privacy: Privacy) -> Selection {
-    let mut counts: BTreeMap<Option<&str>, [u64; 2]> = BTreeMap::new();
-    for (label, aside) in labels.iter().zip(aside) {
-        counts.entry(label.as_deref()).or_default()[usize::from(*aside)] += 1;
-    }
+/// Compares the levels of a column.
+pub(super) fn selection(column: &str, counts: &Counts, privacy: Privacy) -> Selection {
     // A row may be set aside for having no value here; that says nothing of a difference between values.
-    let absent = counts.remove(&None);
-    let known: Vec<(&str, [u64; 2])> = counts.into_iter().filter_map(|(level, count)| Some((level?, count))).collect();
+    let absent = counts.get(&None).copied();
+    let known: Vec<(&str, [u64; 2])> =
+        counts.iter().filter_map(|(level, &count)| Some((level.as_deref()?, count))).collect();
     let table: Vec<Vec<u64>> = known.iter().map(|(_, count)| count.to_vec()).collect();
     let tested = test(&table);
     let gap = gap(&table, privacy);
@@ -135,19 +141,25 @@ fn levels(all: &[(&str, [u64; 2])], privacy: Privacy) -> Vec<LevelCount> {
 mod tests {
     use super::*;
 
-    fn rows(levels: &[(&str, u64, u64)]) -> (Vec<Option<String>>, Vec<bool>) {
-        let mut all = (Vec::new(), Vec::new());
-        for (level, kept, aside) in levels {
-            let label = (!level.is_empty()).then(|| (*level).to_owned());
-            all.0.extend(vec![label; (kept + aside) as usize]);
-            all.1.extend((0..kept + aside).map(|row| row < *aside));
+    fn rows(levels: &[(&str, u64, u64)]) -> Counts {
+        let (mut labels, mut aside) = (Vec::new(), Vec::new());
+        for (level, kept, set_aside) in levels {
+            labels.extend(vec![(!level.is_empty()).then_some(*level); (kept + set_aside) as usize]);
+            aside.extend((0..kept + set_aside).map(|row| row < *set_aside));
         }
-        all
+        counts(&labels.into(), &aside, &[])
     }
 
     fn select(levels: &[(&str, u64, u64)]) -> Selection {
-        let (labels, aside) = rows(levels);
-        selection("sex", &labels, &aside, Privacy { min_cell: 10, ..Privacy::default() })
+        selection("sex", &rows(levels), Privacy { min_cell: 10, ..Privacy::default() })
+    }
+
+    #[test]
+    fn a_row_that_its_own_value_sets_aside_has_none() {
+        let labels = vec![Some("F"), Some("X"), Some("M"), None, Some("X"), Some("F")].into();
+        let counts = counts(&labels, &[true, true, false, false, true, false], &[1, 4]);
+        let expected = [(None, [1, 2]), (Some("F".to_owned()), [1, 1]), (Some("M".to_owned()), [1, 0])];
+        assert_eq!(counts.into_iter().collect::<Vec<_>>(), expected);
     }
 
     #[test]
@@ -159,14 +171,14 @@ mod tests {
         let small = select(&[("F", 98_000, 2000), ("M", 99_000, 1000)]);
         assert!(!small.selective && small.p_value.is_some_and(|p| p < 0.01), "{small:?}");
         // Far apart, but by chance.
-        let (labels, aside) = rows(&[("F", 18, 2), ("M", 20, 0)]);
-        let chance = selection("sex", &labels, &aside, Privacy { min_cell: 0, ..Privacy::default() });
+        let counts = rows(&[("F", 18, 2), ("M", 20, 0)]);
+        let chance = selection("sex", &counts, Privacy { min_cell: 0, ..Privacy::default() });
         assert!(!chance.selective && chance.method.as_deref() == Some("fisher"), "{chance:?}");
         // A single row of a rare level would be highly significant to chi-square, which must not be asked here.
-        let (labels, aside) = rows(&[("F", 5000, 5), ("M", 5000, 5), ("X", 0, 1)]);
-        let rare = selection("sex", &labels, &aside, Privacy { min_cell: 0, ..Privacy::default() });
+        let counts = rows(&[("F", 5000, 5), ("M", 5000, 5), ("X", 0, 1)]);
+        let rare = selection("sex", &counts, Privacy { min_cell: 0, ..Privacy::default() });
         assert_eq!(rare.method.as_deref(), Some("fisher-bonferroni"));
-        let rare = selection("sex", &labels, &aside, Privacy { min_cell: 10, ..Privacy::default() });
+        let rare = selection("sex", &counts, Privacy { min_cell: 10, ..Privacy::default() });
         assert!(!rare.selective && rare.method.is_none(), "one row is no gap: {rare:?}");
         let none = select(&[("F", 10, 0), ("M", 10, 0)]);
         assert!(none.p_value.is_none() && none.reason.is_some());

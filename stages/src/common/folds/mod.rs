@@ -34,7 +34,36 @@ pub struct Place {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Folds {
     count: usize,
-    places: Vec<Place>,
+    places: Vec<Stored>,
+}
+
+/// A place in twelve bytes, for there is one for every row. [`NONE`] stands for no fold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stored {
+    held_in: u32,
+    from: u32,
+    apart: u32,
+}
+
+/// More than any number of folds.
+const NONE: u32 = u32::MAX;
+
+impl From<Place> for Stored {
+    fn from(place: Place) -> Self {
+        let fold = |fold: usize| u32::try_from(fold).unwrap_or(NONE);
+        Self {
+            held_in: place.held_in.map_or(NONE, fold),
+            from: fold(place.from),
+            apart: place.apart.map_or(NONE, fold),
+        }
+    }
+}
+
+impl From<Stored> for Place {
+    fn from(stored: Stored) -> Self {
+        let fold = |fold: u32| (fold != NONE).then_some(fold as usize);
+        Self { held_in: fold(stored.held_in), from: fold(stored.from).unwrap_or(usize::MAX), apart: fold(stored.apart) }
+    }
 }
 
 /// Why rows cannot be folded, and what to change.
@@ -88,14 +117,14 @@ impl FoldError {
 
 impl Folds {
     /// Folds from the place of each row. Folds named in a place must lie below `count`.
-    pub fn new(count: usize, places: Vec<Place>) -> Self {
-        Self { count, places }
+    pub fn new(count: usize, places: impl IntoIterator<Item = Place>) -> Self {
+        Self { count, places: places.into_iter().map(Stored::from).collect() }
     }
 
     /// A partition: row `r` is held out in fold `fold_of[r]` and trains all others.
     pub fn partition(count: usize, fold_of: Vec<usize>) -> Self {
         let place = |fold| Place { held_in: Some(fold), from: 0, apart: Some(fold) };
-        Self { count, places: fold_of.into_iter().map(place).collect() }
+        Self::new(count, fold_of.into_iter().map(place))
     }
 
     /// Number of folds.
@@ -110,12 +139,12 @@ impl Folds {
 
     /// The part of a row in all folds.
     pub fn place(&self, row: usize) -> Place {
-        self.places[row]
+        self.places[row].into()
     }
 
     /// The rows that a fold trains on and those it holds out, each in row order.
     pub fn parts(&self, fold: usize) -> (Vec<usize>, Vec<usize>) {
-        let rows = || self.places.iter().enumerate();
+        let rows = || self.places.iter().map(|&place| Place::from(place)).enumerate();
         let fit = rows().filter(|(_, place)| place.trains(fold)).map(|(row, _)| row).collect();
         let held = rows().filter(|(_, place)| place.held_in == Some(fold)).map(|(row, _)| row).collect();
         (fit, held)
@@ -207,6 +236,22 @@ pub fn number<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<usize> {
     let numbered = names.into_iter().map(|name| {
         let next = known.len();
         *known.entry(name).or_insert(next)
+    });
+    numbered.collect()
+}
+
+/// Numbers what has codes in the order of its first appearance.
+pub fn number_codes(codes: impl IntoIterator<Item = usize>) -> Vec<usize> {
+    let (mut known, mut next) = (Vec::new(), 0);
+    let numbered = codes.into_iter().map(|code| {
+        if known.len() <= code {
+            known.resize(code + 1, usize::MAX);
+        }
+        if known[code] == usize::MAX {
+            known[code] = next;
+            next += 1;
+        }
+        known[code]
     });
     numbered.collect()
 }

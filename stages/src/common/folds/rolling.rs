@@ -80,6 +80,6 @@ impl Periods {
                 apart,
             }
         };
-        Folds::new(self.count(), times.iter().enumerate().map(place).collect())
+        Folds::new(self.count(), times.iter().enumerate().map(place))
     }
 }

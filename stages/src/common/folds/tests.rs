@@ -65,6 +65,7 @@ fn quantile_strata_are_even_and_keep_ties_together() {
 #[test]
 fn names_are_numbered_as_they_appear() {
     assert_eq!(number(["b", "a", "b", "c"]), [0, 1, 0, 2]);
+    assert_eq!(number_codes([7, 0, 7, 2]), [0, 1, 0, 2]);
 }
 
 /// Rows of up to 25 patients with an outcome and a time of 12.

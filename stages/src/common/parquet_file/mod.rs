@@ -7,7 +7,7 @@
 mod read;
 mod write;
 
-pub(super) use read::{Pieces, read};
+pub(super) use read::{Pieces, names, read};
 pub(super) use write::{Writer, field, new_field, write};
 
 /// Rows of a row group: small enough to read in parts, large enough for dictionaries to pay.

@@ -30,6 +30,11 @@ pub(in crate::common) fn read(path: &Path) -> Result<DataFrame, String> {
     DataFrame::new(opened.rows()?, columns).map_err(|error| error.to_string())
 }
 
+/// The names of a file's columns, in its order.
+pub(in crate::common) fn names(path: &Path) -> Result<Vec<String>, String> {
+    Ok(Opened::new(path)?.fields().iter().map(|field| field.name().clone()).collect())
+}
+
 /// A file's description.
 struct Opened<'a> {
     path: &'a Path,
