@@ -138,8 +138,10 @@ fn push_risks(bundle: &Bundle, predictions: &[Prediction], answer: &mut Answer) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clinpipe_stages::bundle::Overrides;
+
     use crate::serve::test_bundle::study;
-    use crate::serve::{BundleModel, Model};
+    use crate::serve::{BundleModel, Model, Outcome, Papers};
     use clinpipe_stages::common::table::Table;
     use serde_json::Value;
 
@@ -165,7 +167,8 @@ mod tests {
     #[test]
     fn a_table_gets_the_same_bits_as_requests() {
         let bundle = Bundle::load(&study().bundle()).expect("a bundle");
-        let model = BundleModel::new(Bundle::load(&study().bundle()).expect("a bundle")).expect("of events");
+        let served = Bundle::load(&study().bundle()).expect("a bundle");
+        let model = BundleModel::new(served, &Overrides::default(), Papers::default()).expect("its own bounds");
         let input = Input::read(&bundle, &study().raw()).expect("a table");
         let scores = bundle.predict(&input.frame).expect("scores");
         let lines = raw_lines();
@@ -181,11 +184,12 @@ mod tests {
             };
             let record = known.map(|name| (name.to_owned(), value(&cells[column(name)])));
             let answer = model.score(&record.into_iter().collect()).expect("an answer");
-            assert_eq!(answer.probability.to_bits(), score.p.to_bits());
+            let Outcome::Event(event) = answer.outcome else { panic!("the study is of an event") };
+            assert_eq!(event.probability.to_bits(), score.p.to_bits());
             let fields: Vec<&str> = line.split(',').collect();
             assert_eq!(answer.id, Some(Value::from(fields[1])));
             assert_eq!(fields[3].parse::<f64>().map(f64::to_bits), Ok(score.p.to_bits()));
-            assert_eq!(answer.tier.as_ref().map(|tier| tier.name.as_str()), fields.last().copied());
+            assert_eq!(event.tier.as_ref().map(|tier| tier.name.as_str()), fields.last().copied());
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use anyhow::Context;
-use clinpipe_stages::bundle::{Bundle, BundleError};
+use clinpipe_stages::bundle::{Bundle, BundleError, Overrides};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -19,7 +19,7 @@ use super::project::Opened;
 use crate::config::{self, Project};
 use crate::graph::Selection;
 use crate::plan::{Plan, PlanOptions};
-use crate::serve::{self, AccessLog, ApiKey, BundleModel, Model, ServeParams, Settings};
+use crate::serve::{self, AccessLog, ApiKey, BundleModel, Model, Papers, ServeParams, Settings};
 use crate::stage::SERVICE;
 use crate::util::{RelPath, utc};
 
@@ -40,6 +40,9 @@ pub struct ServeArgs {
     /// Port to listen at; 0 lets the system choose.
     #[arg(long)]
     pub port: Option<u16>,
+    /// Probability from which a patient is flagged, in place of the bundle's threshold; answers say that it was set here.
+    #[arg(long, value_name = "P")]
+    pub threshold: Option<f64>,
     /// Check the bundle and the settings, then exit.
     #[arg(long)]
     pub check: bool,
@@ -50,12 +53,8 @@ pub fn run(global: &Global, args: &ServeArgs, output: &Output) -> anyhow::Result
     let declared = Declared::read(global)?;
     let settings = settings(args, declared.params)?;
     let bundle = args.bundle.as_ref().unwrap_or(&declared.bundle);
-    let model = BundleModel::new(load_bundle(bundle)?).map_err(|error| {
-        let message = format!("{} cannot be served: {error}", bundle.display());
-        UsageError::new(
-            message,
-            "score tables with `clinpipe predict`; the service answers with probabilities of events",
-        )
+    let model = BundleModel::new(load_bundle(bundle)?, &overrides(args), papers(bundle)).map_err(|error| {
+        UsageError::new(format!("{} cannot be served so: {error}", bundle.display()), "see `clinpipe serve --help`")
     })?;
     if let Some(doubt) = declared.opened.as_ref().map(|opened| doubt(opened, bundle)).transpose()?.flatten() {
         output.talk(&format!("warning: {doubt}"));
@@ -142,6 +141,18 @@ pub(super) fn load_bundle(dir: &Path) -> anyhow::Result<Bundle> {
     })
 }
 
+/// Decision bounds that the site sets in place of the bundle's.
+fn overrides(args: &ServeArgs) -> Overrides {
+    Overrides { threshold: args.threshold, ..Overrides::default() }
+}
+
+/// What lies beside the bundle and is shown with it; nothing is needed, and what cannot be read is left out.
+fn papers(bundle: &Path) -> Papers {
+    let beside = |name: &str| fs::read_to_string(bundle.parent()?.join(name)).ok();
+    let json = |name: &str| serde_json::from_str(&beside(name)?).ok();
+    Papers { metrics: json("metrics.json"), verdict: json("verdict.json"), card: beside("model_card.md") }
+}
+
 /// Flags win over params, params over defaults; the key comes from the environment only.
 fn settings(args: &ServeArgs, mut params: ServeParams) -> anyhow::Result<Settings> {
     params.host = args.host.clone().or(params.host);
@@ -161,12 +172,16 @@ fn settings(args: &ServeArgs, mut params: ServeParams) -> anyhow::Result<Setting
 
 fn describe(info: &serve::ModelInfo, settings: &Settings) -> String {
     let key = if settings.api_key.is_some() { "with an API key" } else { "without an API key" };
+    let decision = match &info.decision {
+        Some(decision) => format!("threshold {} ({})", decision.threshold, decision.threshold_version),
+        None => "predicts a number".to_owned(),
+    };
     format!(
-        "ok: {} model of bundle {}, trained on {} data, threshold {}; would listen at http://{} {key}\n",
+        "ok: {} model of bundle {}, trained on {} data, {decision}, answers as {}; would listen at http://{} {key}\n",
         info.name,
         info.version(),
         info.data,
-        info.threshold,
+        info.profile.name,
         settings.address(),
     )
 }

@@ -2,15 +2,21 @@
 //!
 //! It adds nothing to the score: validation is the schema's, the numbers are the bundle's.
 
-use clinpipe_stages::bundle::{Bundle, BundleError, FieldError, ParsedRecord, Prediction, Profile};
+use clinpipe_stages::ParamError;
+use clinpipe_stages::bundle::{
+    AnswerProfile, Bundle, BundleError, Explanation, FieldError, Level, Overrides, ParsedRecord, Prediction,
+};
 use clinpipe_stages::common::frame::{Column, Frame};
 use clinpipe_stages::common::target::Task;
 use clinpipe_stages::featurize::HISTORY_FIELD;
 use serde_json::{Map, Value, json};
 
 use super::errors::FieldProblem;
+use super::model::{
+    Contribution, DecisionInfo, Encoded, Event, Explained, MemberExplanation, Model, ModelInfo, ModelTier, Outcome,
+    Preprocessed, Scored, ScoringError,
+};
 use super::schema::request_schema;
-use super::{Model, ModelInfo, ModelTier, Scored, ScoringError};
 
 /// A loaded bundle with what is derived from it once.
 pub struct BundleModel {
@@ -19,13 +25,25 @@ pub struct BundleModel {
     schema: Value,
 }
 
+/// What lies beside a bundle and is shown with it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Papers {
+    /// metrics.json.
+    pub metrics: Option<Value>,
+    /// verdict.json.
+    pub verdict: Option<Value>,
+    /// model_card.md.
+    pub card: Option<String>,
+}
+
 impl BundleModel {
-    /// Prepares a bundle for requests.
+    /// Prepares a bundle for requests, with the decision bounds of the site in place of its own.
     ///
     /// # Errors
-    /// When it predicts a number: answers are probabilities with a flag.
-    pub fn new(bundle: Bundle) -> Result<Self, BundleError> {
-        let info = info(&bundle)?;
+    /// When a bound does not fit the bundle.
+    pub fn new(bundle: Bundle, overrides: &Overrides, papers: Papers) -> Result<Self, ParamError> {
+        let bundle = bundle.with_overrides(overrides)?;
+        let info = info(&bundle, overrides, papers);
         let title = format!("Request of bundle {}", info.version());
         let records = bundle.records();
         let mut schema = request_schema(bundle.schema(), &records.fields(), &records.required(), &title);
@@ -35,27 +53,56 @@ impl BundleModel {
         }
         let rules = records.rules().map(|rule| json!({"name": rule.name, "check": rule.check, "level": rule.level}));
         schema["x-rules"] = Value::Array(rules.collect());
+        let combinations = records.combinations();
+        if !combinations.is_empty() {
+            schema["x-combinations"] = json!(combinations);
+        }
         Ok(Self { bundle, info, schema })
     }
 
-    fn tier(&self, prediction: &Prediction) -> Option<ModelTier> {
-        let level = self.bundle.tiers()?.levels.get(prediction.tier?)?;
-        Some(ModelTier { name: level.name.clone(), action: level.action.clone() })
+    fn parse(&self, record: &Map<String, Value>) -> Result<ParsedRecord, ScoringError> {
+        let invalid = |errors: Vec<FieldError>| ScoringError::Invalid(errors.into_iter().map(problem).collect());
+        self.bundle.records().parse(record).map_err(invalid)
+    }
+
+    fn scored(&self, parsed: ParsedRecord) -> Result<Scored, ScoringError> {
+        let ParsedRecord { id, frame, warnings } = parsed;
+        let outcome = match self.bundle.task() {
+            Task::Binary => Outcome::Event(self.event(first(self.bundle.predict(&frame))?)),
+            Task::Continuous => Outcome::Number(first(self.bundle.predict_numbers(&frame))?),
+        };
+        let number = match &outcome {
+            Outcome::Event(event) => event.probability,
+            Outcome::Number(number) => *number,
+        };
+        if !number.is_finite() {
+            return Err(ScoringError::Internal("the bundle's prediction is not finite".to_owned()));
+        }
+        let warnings = warnings.into_iter().map(problem).chain(self.unseen(&frame)).collect();
+        Ok(Scored { id, outcome, warnings })
+    }
+
+    fn event(&self, prediction: Prediction) -> Event {
+        let level = |at| self.bundle.tiers().and_then(|tiers| tiers.levels.get(at));
+        Event {
+            probability: prediction.p,
+            interval: prediction.interval,
+            threshold: prediction.threshold,
+            stratum: prediction.stratum.and_then(|at| self.bundle.strata().get(at).cloned()),
+            flagged: prediction.flagged,
+            tier: prediction.tier.and_then(level).map(tier),
+        }
     }
 
     /// Features beyond what training has seen: the schema allows the inputs, but the model extrapolates there.
-    fn warnings(&self, frame: &Frame) -> Vec<FieldProblem> {
-        let Ok(features) = self.bundle.features().apply(frame) else { return Vec::new() };
+    fn unseen(&self, frame: &Frame) -> Vec<FieldProblem> {
+        let Ok(features) = self.bundle.features_of(frame) else { return Vec::new() };
         let outside = |(name, column): (&str, &Column)| {
             let value = *column.numbers()?.first()?;
-            let Some(Profile::Number { min: Some(low), max: Some(high), .. }) =
-                self.bundle.reference().features.get(name)
-            else {
-                return None;
-            };
+            let [low, high] = self.bundle.reference().range(name)?;
             let message = format!("{value} lies outside {low} to {high}, the range seen in training");
             let kind = "out_of_training_range".to_owned();
-            (value < *low || value > *high).then(|| FieldProblem { field: name.to_owned(), message, kind })
+            (value < low || value > high).then(|| FieldProblem { field: name.to_owned(), message, kind })
         };
         features.columns().filter_map(outside).collect()
     }
@@ -71,23 +118,62 @@ impl Model for BundleModel {
     }
 
     fn score(&self, record: &Map<String, Value>) -> Result<Scored, ScoringError> {
-        let invalid = |errors: Vec<FieldError>| ScoringError::Invalid(errors.into_iter().map(problem).collect());
-        let ParsedRecord { id, frame, warnings } = self.bundle.records().parse(record).map_err(invalid)?;
-        let internal = |cause: String| ScoringError::Internal(cause);
-        let predictions = self.bundle.predict(&frame).map_err(|error| internal(error.to_string()))?;
-        let prediction = predictions.first().ok_or_else(|| internal("the bundle gave no prediction".to_owned()))?;
-        if !prediction.p.is_finite() {
-            return Err(internal("the bundle's probability is not finite".to_owned()));
-        }
-        Ok(Scored {
-            id,
-            probability: prediction.p,
-            threshold: prediction.threshold,
-            stratum: prediction.stratum.and_then(|at| self.bundle.strata().get(at).cloned()),
-            flagged: prediction.flagged,
-            tier: self.tier(prediction),
-            warnings: warnings.into_iter().map(problem).chain(self.warnings(&frame)).collect(),
-        })
+        self.scored(self.parse(record)?)
+    }
+
+    fn explain(&self, record: &Map<String, Value>) -> Result<Explained, ScoringError> {
+        let parsed = self.parse(record)?;
+        let explanations = self.bundle.explain(&parsed.frame).map_err(internal)?;
+        let members = explanations.members.iter().map(|one| member(one, &explanations.features)).collect();
+        Ok(Explained { scored: self.scored(parsed)?, members })
+    }
+
+    fn preprocess(&self, record: &Map<String, Value>) -> Result<Preprocessed, ScoringError> {
+        let features = self.bundle.features_of(&self.parse(record)?.frame).map_err(internal)?;
+        let encode = |member: clinpipe_stages::bundle::ScoringModel| {
+            let matrix = member.preprocessor.transform(&features, None).map_err(|error| error.to_string());
+            let matrix = matrix.map_err(ScoringError::Internal)?;
+            let columns = member.preprocessor.columns().into_iter().zip(matrix.row(0).iter().map(|cell| json!(cell)));
+            Ok(Encoded { learner: member.learner.as_str().to_owned(), columns: columns.collect() })
+        };
+        let encoded = self.bundle.members().into_iter().map(encode).collect::<Result<_, ScoringError>>()?;
+        let named = features.columns().map(|(name, column)| (name.to_owned(), cell(column)));
+        Ok(Preprocessed { features: named.collect(), encoded })
+    }
+}
+
+fn internal(error: BundleError) -> ScoringError {
+    ScoringError::Internal(error.to_string())
+}
+
+/// The only row of what a bundle answered.
+fn first<T>(answer: Result<Vec<T>, BundleError>) -> Result<T, ScoringError> {
+    let none = || ScoringError::Internal("the bundle gave no prediction".to_owned());
+    answer.map_err(internal)?.into_iter().next().ok_or_else(none)
+}
+
+/// The value of a column of one row; a missing number is `null`.
+fn cell(column: &Column) -> Value {
+    match column {
+        Column::Number(values) => json!(values.first()),
+        Column::Text(values) => json!(values.get(0)),
+    }
+}
+
+fn member(one: &Explanation, features: &Frame) -> MemberExplanation {
+    let contribution = |(feature, &contribution): (&String, &f64)| Contribution {
+        feature: feature.clone(),
+        value: features.get(feature).map_or(Value::Null, cell),
+        contribution,
+    };
+    let mut contributions: Vec<Contribution> = one.features.iter().zip(one.row(0)).map(contribution).collect();
+    contributions.sort_by(|a, b| b.contribution.abs().total_cmp(&a.contribution.abs()));
+    MemberExplanation {
+        learner: one.learner.as_str().to_owned(),
+        scale: one.scale.key().to_owned(),
+        base_value: one.base,
+        margin: one.margins.first().copied().unwrap_or(one.base),
+        contributions,
     }
 }
 
@@ -95,16 +181,41 @@ fn problem(error: FieldError) -> FieldProblem {
     FieldProblem { field: error.field, message: error.message, kind: error.kind.to_owned() }
 }
 
-fn info(bundle: &Bundle) -> Result<ModelInfo, BundleError> {
-    let number = BundleError::Outcome { found: bundle.task(), wanted: Task::Binary };
-    let threshold = bundle.threshold().ok_or(number)?.value;
-    let manifest = bundle.manifest();
-    let digest = manifest.members.get("threshold.json").map_or("", |member| member.blake3.as_str());
-    Ok(ModelInfo {
+fn tier(level: &Level) -> ModelTier {
+    ModelTier { name: level.name.clone(), action: level.action.clone(), cost: level.cost }
+}
+
+fn info(bundle: &Bundle, overrides: &Overrides, papers: Papers) -> ModelInfo {
+    let (manifest, schema) = (bundle.manifest(), bundle.schema());
+    let full = AnswerProfile::full(bundle.task());
+    let details = json!({
+        "clinpipe": manifest.clinpipe,
+        "training": {"data": manifest.data, "rows": manifest.training},
+        "leakage": manifest.leakage,
+        "metrics": papers.metrics,
+        "verdict": papers.verdict,
+    });
+    ModelInfo {
         name: manifest.model.clone(),
         bundle: bundle.digest().to_owned(),
         data: manifest.data.source.clone(),
-        threshold,
-        threshold_version: digest.chars().take(12).collect(),
-    })
+        outcome: schema.target.event.clone().unwrap_or_else(|| schema.target.column.clone()),
+        decision: decision(bundle, overrides),
+        features: bundle.features().features.iter().map(|feature| feature.name.clone()).collect(),
+        profile: bundle.profile().cloned().unwrap_or_else(|| full.clone()),
+        full,
+        details,
+        card: papers.card,
+    }
+}
+
+fn decision(bundle: &Bundle, overrides: &Overrides) -> Option<DecisionInfo> {
+    let threshold = bundle.threshold()?.value;
+    let digest = bundle.manifest().members.get("threshold.json").map_or("", |member| member.blake3.as_str());
+    let threshold_version = match overrides.threshold {
+        Some(value) => format!("override:{value}"),
+        None => digest.chars().take(12).collect(),
+    };
+    let tiers = bundle.tiers().map(|tiers| tiers.levels.iter().map(tier).zip(tiers.bounds(threshold)).collect());
+    Some(DecisionInfo { threshold, threshold_version, tiers: tiers.unwrap_or_default() })
 }

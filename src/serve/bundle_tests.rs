@@ -1,13 +1,21 @@
 //! The service over a real bundle: its answers are the bundle's, bit for bit, and a damaged bundle is refused.
 
-use clinpipe_stages::bundle::{Bundle, BundleError};
+use clinpipe_stages::bundle::{Bundle, BundleError, Overrides};
 use serde_json::{Map, Value, json};
 
 use super::test_bundle::{copy_of_bundle, study};
-use super::{BundleModel, Model, ScoringError};
+use super::{BundleModel, Event, Model, Outcome, Papers, Scored, ScoringError};
 
 fn model() -> BundleModel {
-    BundleModel::new(Bundle::load(&study().bundle()).expect("a bundle")).expect("of events")
+    let bundle = Bundle::load(&study().bundle()).expect("a bundle");
+    BundleModel::new(bundle, &Overrides::default(), Papers::default()).expect("the bundle's own bounds")
+}
+
+fn event(scored: &Scored) -> &Event {
+    match &scored.outcome {
+        Outcome::Event(event) => event,
+        Outcome::Number(_) => panic!("the study is of an event"),
+    }
 }
 
 fn record() -> Map<String, Value> {
@@ -25,14 +33,14 @@ fn an_answer_is_the_bundles_prediction() {
     let frame = bundle.records().parse(&record()).expect("a good record").frame;
     let expected = bundle.predict(&frame).expect("a prediction")[0];
     let scored = model.score(&record()).expect("a score");
-    assert_eq!(scored.probability.to_bits(), expected.p.to_bits());
-    assert_eq!(scored.flagged, expected.flagged);
+    assert_eq!(event(&scored).probability.to_bits(), expected.p.to_bits());
+    assert_eq!(event(&scored).flagged, expected.flagged);
     assert_eq!(scored.id, Some(json!("P-0001")));
-    let level = scored.tier.expect("a level");
+    let level = event(&scored).tier.clone().expect("a level");
     assert_eq!((level.name == "High", level.action.is_some()), (expected.p >= 0.5, expected.p >= 0.5));
     assert!(scored.warnings.is_empty(), "{:?}", scored.warnings);
     assert_eq!((model.info().data.as_str(), model.info().bundle.as_str()), ("synthetic", bundle.digest()));
-    assert_eq!(model.info().threshold_version.len(), 12);
+    assert_eq!(model.info().decision.as_ref().expect("of an event").threshold_version.len(), 12);
 }
 
 #[test]

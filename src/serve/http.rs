@@ -2,6 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -11,19 +12,29 @@ use axum::routing::{get, post};
 use metrics_exporter_prometheus::BuildError;
 use tower_http::catch_panic::CatchPanicLayer;
 
+use super::api::{about, batch, explain, predict};
 use super::errors::ApiError;
 use super::metrics::Metrics;
+use super::model::{ModelInfo, Scored};
+use super::models::Models;
 use super::observe::RequestIds;
-use super::{AccessLog, Model, Settings, Shutdown, auth, handlers, observe};
+use super::stats::Stats;
+use super::{AccessLog, Model, Settings, Shutdown, auth, observe};
 
 /// What every handler can reach.
 pub(super) struct AppState {
-    pub model: Arc<dyn Model>,
+    pub models: Models,
     pub settings: Settings,
     pub metrics: Metrics,
+    pub stats: Stats,
     pub log: AccessLog,
     pub shutdown: Shutdown,
     pub request_ids: RequestIds,
+    /// The time of day as text, for answers.
+    pub clock: fn() -> String,
+    pub started: Instant,
+    /// Work that takes longer than a prediction, bounded to as much as there are processors.
+    workers: tokio::sync::Semaphore,
 }
 
 /// Shared by all connections.
@@ -39,23 +50,72 @@ pub(super) fn app(
     let metrics = Metrics::new(model.info())?;
     // The standard library's only source of randomness; ids must differ between services, not be secret.
     let request_ids = RequestIds::new(RandomState::new().hash_one(std::process::id()));
-    Ok(Arc::new(AppState { model, settings, metrics, log, shutdown, request_ids }))
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    Ok(Arc::new(AppState {
+        models: Models::new(model),
+        stats: Stats::new(request_ids.instance()),
+        clock: log.clock(),
+        settings,
+        metrics,
+        log,
+        shutdown,
+        request_ids,
+        started: Instant::now(),
+        workers: tokio::sync::Semaphore::new(workers),
+    }))
+}
+
+impl AppState {
+    /// Counts a prediction wherever predictions are counted.
+    pub fn scored(&self, info: &ModelInfo, scored: &Scored) {
+        self.metrics.prediction(info, scored);
+        self.stats.prediction(scored);
+    }
+
+    /// Does work apart from the threads that answer requests. A panic in it ends the request, as one in a handler does.
+    pub async fn work<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
+        let _permit = self.workers.acquire().await.map_err(|error| ApiError::internal(error.to_string()))?;
+        tokio::task::spawn_blocking(work).await.map_err(|_panic| ApiError::internal("a worker panicked"))
+    }
 }
 
 /// The service as a function from request to response.
 pub(super) fn router(app: &App) -> Router {
-    let keyed = from_fn_with_state(app.clone(), auth::require_key);
-    Router::new()
-        .route("/livez", get(handlers::livez))
-        .route("/health", get(handlers::health))
-        .route("/schema", get(handlers::schema))
-        .route("/metrics", get(handlers::metrics))
-        .route("/predict", post(handlers::predict).route_layer(keyed))
-        .layer(DefaultBodyLimit::max(app.settings.body_limit))
+    let open = Router::new()
+        .route("/livez", get(about::livez))
+        .route("/health", get(about::health))
+        .route("/schema", get(about::schema))
+        .route("/dropdown-values", get(about::schema))
+        .route("/model/features", get(about::schema))
+        .route("/metrics", get(about::metrics));
+    open.merge(keyed(app))
         .layer(CatchPanicLayer::custom(|_panic| -> Response {
             // The payload may hold anything; the panic hook has already said where it happened.
             ApiError::internal("a handler panicked").into_response()
         }))
         .layer(from_fn_with_state(app.clone(), observe::observe))
         .with_state(app.clone())
+}
+
+/// The routes that ask for the key, where there is one.
+fn keyed(app: &App) -> Router<App> {
+    let settings = &app.settings;
+    let mut records = Router::new()
+        .route("/predict", post(predict::predict))
+        .route("/predict/legacy", post(predict::predict))
+        .route("/explain", post(explain::explain));
+    if settings.debug {
+        records = records.route("/debug/preprocess", post(explain::preprocess));
+    }
+    let batch = Router::new()
+        .route("/predict/batch", post(batch::batch))
+        .layer(DefaultBodyLimit::max(settings.batch_body_limit));
+    records
+        .layer(DefaultBodyLimit::max(settings.body_limit))
+        .merge(batch)
+        .route("/model/info", get(about::model_info))
+        .route("/model/card", get(about::model_card))
+        .route("/stats", get(about::stats))
+        .route("/config", get(about::config))
+        .route_layer(from_fn_with_state(app.clone(), auth::require_key))
 }

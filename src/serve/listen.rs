@@ -74,7 +74,8 @@ pub fn serve(model: Arc<dyn Model>, settings: Settings, log: AccessLog) -> Resul
         let bind_error = |source| ServeError::Bind { address, source };
         let listener = TcpListener::bind(address).await.map_err(bind_error)?;
         let bound = listener.local_addr().map_err(bind_error)?;
-        let info = app.model.info();
+        let model = app.models.current();
+        let info = model.info();
         app.log.event(
             "started",
             json!({

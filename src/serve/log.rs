@@ -47,6 +47,11 @@ impl AccessLog {
         Self { queue: None, dropped: Arc::default(), clock: String::new }
     }
 
+    /// How it tells the time.
+    pub fn clock(&self) -> fn() -> String {
+        self.clock
+    }
+
     /// Writes an event with its fields, which must be a JSON object.
     pub fn event(&self, event: &str, fields: Value) {
         let Some(queue) = &self.queue else { return };

@@ -9,12 +9,13 @@ use axum::http::{Method, StatusCode};
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram, with_local_recorder};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
-use super::model::{ModelInfo, Scored};
+use super::model::{Event, ModelInfo, Outcome, Scored};
 
 const REQUESTS: &str = "http_requests_total";
 const DURATION: &str = "http_request_duration_seconds";
 const PREDICTIONS: &str = "predictions_total";
 const PROBABILITY: &str = "predicted_probability";
+const NUMBER: &str = "predicted_value";
 const ERRORS: &str = "errors_total";
 const WARNINGS: &str = "input_warnings_total";
 const INFO: &str = "model_info";
@@ -39,8 +40,9 @@ impl Metrics {
         with_local_recorder(&recorder, || {
             describe_counter!(REQUESTS, "Answered HTTP requests.");
             describe_histogram!(DURATION, "Time from a request's headers to its answer.");
-            describe_counter!(PREDICTIONS, "Predictions by class (1 = flagged) and risk level.");
+            describe_counter!(PREDICTIONS, "Predictions by class (1 = flagged), risk level and model.");
             describe_histogram!(PROBABILITY, "Calibrated probabilities of the answered predictions.");
+            describe_histogram!(NUMBER, "Predicted numbers, in the unit of the outcome.");
             describe_counter!(ERRORS, "Answers that are errors, by code.");
             describe_counter!(WARNINGS, "Accepted inputs that were remarked on, by kind.");
             describe_gauge!(INFO, "The served model; always 1.");
@@ -62,12 +64,16 @@ impl Metrics {
     }
 
     /// Counts a prediction.
-    pub fn prediction(&self, scored: &Scored) {
-        let class = if scored.flagged { "1" } else { "0" };
-        let tier = scored.tier.as_ref().map_or_else(|| "none".to_owned(), |tier| tier.name.clone());
+    pub fn prediction(&self, info: &ModelInfo, scored: &Scored) {
         with_local_recorder(&self.recorder, || {
-            counter!(PREDICTIONS, "class" => class, "tier" => tier).increment(1);
-            histogram!(PROBABILITY).record(scored.probability);
+            match &scored.outcome {
+                Outcome::Event(event) => event_counted(info, event),
+                Outcome::Number(number) => {
+                    counter!(PREDICTIONS, "class" => "none", "tier" => "none", "model_version" => version(info))
+                        .increment(1);
+                    histogram!(NUMBER).record(*number);
+                }
+            }
             for warning in &scored.warnings {
                 counter!(WARNINGS, "kind" => warning.kind.clone()).increment(1);
             }
@@ -88,6 +94,17 @@ impl Metrics {
     pub fn upkeep(&self) {
         self.handle.run_upkeep();
     }
+}
+
+fn event_counted(info: &ModelInfo, event: &Event) {
+    let class = if event.flagged { "1" } else { "0" };
+    let tier = event.tier.as_ref().map_or_else(|| "none".to_owned(), |tier| tier.name.clone());
+    counter!(PREDICTIONS, "class" => class, "tier" => tier, "model_version" => version(info)).increment(1);
+    histogram!(PROBABILITY).record(event.probability);
+}
+
+fn version(info: &ModelInfo) -> String {
+    info.version().to_owned()
 }
 
 /// Known methods by name; any other word a client invents is `other`.

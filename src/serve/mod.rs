@@ -6,33 +6,39 @@
 //! It must not read the environment or the wall clock, print, or bring a pipeline up to date: its settings, its clock
 //! and its log writer come from the command line.
 
+mod answer;
+mod api;
 mod auth;
 mod bundle_model;
 #[cfg(test)]
 mod bundle_tests;
 mod errors;
-mod handlers;
 mod http;
 mod listen;
 mod log;
 mod metrics;
 mod model;
+mod models;
 mod observe;
 mod record_json;
 mod schema;
 mod settings;
 mod shutdown;
+mod stats;
 #[cfg(test)]
 pub(crate) mod test_bundle;
 #[cfg(test)]
 mod tests;
 
 pub use auth::ApiKey;
-pub use bundle_model::BundleModel;
+pub use bundle_model::{BundleModel, Papers};
 pub use errors::FieldProblem;
 pub use listen::{ServeError, Served, serve};
 pub use log::AccessLog;
-pub use model::{Model, ModelInfo, ModelTier, Scored, ScoringError};
+pub use model::{
+    Contribution, DecisionInfo, Encoded, Event, Explained, MemberExplanation, Model, ModelInfo, ModelTier, Outcome,
+    Preprocessed, Scored, ScoringError,
+};
 pub use schema::request_schema;
 pub use settings::{ServeParams, Settings, SettingsError, parse_host};
 pub use shutdown::{Phase, Shutdown};

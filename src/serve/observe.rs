@@ -15,6 +15,8 @@ use super::http::App;
 use super::metrics::method_label;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The routes whose latency `/stats` tells.
+const PREDICTING: [&str; 3] = ["/predict", "/predict/legacy", "/explain"];
 /// The route label of a path that no route matches.
 const UNMATCHED: &str = "unmatched";
 
@@ -28,6 +30,11 @@ impl RequestIds {
     /// `instance` tells two services apart.
     pub fn new(instance: u64) -> Self {
         Self { instance, next: AtomicU64::new(1) }
+    }
+
+    /// The part that all ids of this service share.
+    pub fn instance(&self) -> String {
+        format!("{:016x}", self.instance)
     }
 
     fn next(&self) -> String {
@@ -53,6 +60,9 @@ pub(super) async fn observe(State(app): State<App>, request: Request, next: Next
     let elapsed = started.elapsed();
     let status = response.status();
     app.metrics.request(&method, route, status, elapsed);
+    if status.is_success() && PREDICTING.contains(&route) {
+        app.stats.latency(elapsed);
+    }
     let mut line = json!({
         "request_id": request_id, "method": method_label(&method), "route": route, "status": status.as_u16(),
         "duration_ms": (elapsed.as_secs_f64() * 1e6).round() / 1e3,

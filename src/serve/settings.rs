@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::ApiKey;
 
@@ -17,6 +18,12 @@ pub struct ServeParams {
     pub port: Option<u16>,
     /// Largest accepted body, in bytes.
     pub body_limit: Option<usize>,
+    /// Largest accepted body of a batch, in bytes.
+    pub batch_body_limit: Option<usize>,
+    /// Most records of a batch.
+    pub batch_records: Option<usize>,
+    /// Whether `POST /debug/preprocess` shows what the model reads of a record.
+    pub debug: Option<bool>,
     /// Seconds within which a request must have arrived and been answered.
     pub request_timeout: Option<f64>,
     /// Seconds that open requests get after the first signal to stop.
@@ -34,6 +41,12 @@ pub struct Settings {
     pub api_key: Option<ApiKey>,
     /// Largest accepted body, in bytes.
     pub body_limit: usize,
+    /// Largest accepted body of a batch, in bytes.
+    pub batch_body_limit: usize,
+    /// Most records of a batch.
+    pub batch_records: usize,
+    /// Whether `POST /debug/preprocess` answers.
+    pub debug: bool,
     /// Most headers of a request; one with more is answered 431 and its connection closed.
     pub max_headers: usize,
     /// Time for a request's headers to arrive, and the longest a connection may lie idle.
@@ -51,6 +64,9 @@ impl Default for Settings {
             port: 8000,
             api_key: None,
             body_limit: 64 * 1024,
+            batch_body_limit: 8 * 1024 * 1024,
+            batch_records: 1000,
+            debug: false,
             max_headers: 64,
             header_timeout: Duration::from_secs(15),
             request_timeout: Duration::from_secs(10),
@@ -92,6 +108,19 @@ impl Settings {
             }
             settings.body_limit = limit;
         }
+        if let Some(limit) = params.batch_body_limit {
+            if limit == 0 {
+                return Err(SettingsError::Range("batch_body_limit", "at least 1 byte"));
+            }
+            settings.batch_body_limit = limit;
+        }
+        if let Some(records) = params.batch_records {
+            if records == 0 {
+                return Err(SettingsError::Range("batch_records", "at least 1"));
+            }
+            settings.batch_records = records;
+        }
+        settings.debug = params.debug.unwrap_or(settings.debug);
         if let Some(seconds) = params.request_timeout {
             settings.request_timeout = duration(seconds, 0.001)
                 .ok_or(SettingsError::Range("request_timeout", "from 0.001 to 86400 seconds"))?;
@@ -108,6 +137,20 @@ impl Settings {
             return Err(SettingsError::PublicWithoutKey(self.host));
         }
         Ok(())
+    }
+
+    /// What anyone who may ask for the configuration is shown.
+    pub fn public(&self) -> Value {
+        json!({
+            "keyed": self.api_key.is_some(),
+            "body_limit": self.body_limit,
+            "batch_body_limit": self.batch_body_limit,
+            "batch_records": self.batch_records,
+            "debug": self.debug,
+            "header_timeout_seconds": self.header_timeout.as_secs_f64(),
+            "request_timeout_seconds": self.request_timeout.as_secs_f64(),
+            "drain_seconds": self.drain.as_secs_f64(),
+        })
     }
 
     /// Where to listen.

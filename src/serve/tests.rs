@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, Response, StatusCode};
+use clinpipe_stages::bundle::AnswerProfile;
+use clinpipe_stages::common::target::Task;
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 use tower::ServiceExt;
@@ -14,8 +16,8 @@ use tower::ServiceExt;
 use super::http::{self, App};
 use super::listen;
 use super::{
-    AccessLog, ApiKey, FieldProblem, Model, ModelInfo, ModelTier, Phase, Scored, ScoringError, Served, Settings,
-    Shutdown,
+    AccessLog, ApiKey, Contribution, DecisionInfo, Event, Explained, FieldProblem, MemberExplanation, Model, ModelInfo,
+    ModelTier, Outcome, Phase, Preprocessed, Scored, ScoringError, Served, Settings, Shutdown,
 };
 
 /// Scores `{"risk": p}` with p; everything else is refused, breaks or panics on demand.
@@ -26,12 +28,23 @@ struct Fake {
 
 impl Fake {
     fn new() -> Self {
+        let high = ModelTier { name: "High".to_owned(), action: Some("call".to_owned()), cost: Some(45.0) };
+        let full = AnswerProfile::full(Task::Binary);
         let info = ModelInfo {
             name: "logistic".to_owned(),
             bundle: "0123456789abcdef".repeat(4),
             data: "synthetic".to_owned(),
-            threshold: 0.25,
-            threshold_version: "aaaa".to_owned(),
+            outcome: "drops out".to_owned(),
+            decision: Some(DecisionInfo {
+                threshold: 0.25,
+                threshold_version: "aaaa".to_owned(),
+                tiers: vec![(high, 0.25)],
+            }),
+            features: vec!["risk".to_owned()],
+            profile: full.clone(),
+            full,
+            details: json!({"clinpipe": "0"}),
+            card: None,
         };
         Self { info, schema: json!({"type": "object"}) }
     }
@@ -64,10 +77,29 @@ impl Model for Fake {
             ]));
         };
         let flagged = probability >= 0.25;
-        let tier = flagged.then(|| ModelTier { name: "High".to_owned(), action: Some("call".to_owned()) });
+        let decision = self.info.decision.as_ref().expect("of an event");
+        let tier = flagged.then(|| decision.tiers[0].0.clone());
         let warnings = if probability > 0.9 { vec![problem("risk", "is rare", "rare")] } else { Vec::new() };
-        let (threshold, stratum) = (self.info.threshold, None);
-        Ok(Scored { id: record.get("id").cloned(), probability, threshold, stratum, flagged, tier, warnings })
+        let threshold = decision.threshold;
+        let event = Event { probability, interval: None, threshold, stratum: None, flagged, tier };
+        Ok(Scored { id: record.get("id").cloned(), outcome: Outcome::Event(event), warnings })
+    }
+
+    fn explain(&self, record: &Map<String, Value>) -> Result<Explained, ScoringError> {
+        let contribution = Contribution { feature: "risk".to_owned(), value: json!(0.5), contribution: 0.25 };
+        let member = MemberExplanation {
+            learner: "logistic".to_owned(),
+            scale: "log_odds".to_owned(),
+            base_value: -1.0,
+            margin: -0.75,
+            contributions: vec![contribution],
+        };
+        Ok(Explained { scored: self.score(record)?, members: vec![member] })
+    }
+
+    fn preprocess(&self, record: &Map<String, Value>) -> Result<Preprocessed, ScoringError> {
+        self.score(record)?;
+        Ok(Preprocessed { features: record.clone(), encoded: Vec::new() })
     }
 }
 
@@ -114,8 +146,9 @@ async fn a_prediction_says_everything_about_itself() {
     assert_eq!(
         answer,
         json!({
-            "id": "P-7", "prediction": 1, "probability": 0.95, "risk_level": "High", "recommended_action": "call",
-            "threshold": 0.25, "threshold_version": "aaaa", "model_version": "0123456789ab",
+            "id": "P-7", "prediction": 1, "probability": 0.95, "interval": null, "risk_level": "High",
+            "recommended_action": "call", "intervention_cost": 45.0, "threshold": 0.25, "threshold_stratum": null,
+            "threshold_version": "aaaa", "model_version": "0123456789ab",
             "warnings": [{"field": "risk", "message": "is rare", "type": "rare"}],
         })
     );
@@ -216,7 +249,8 @@ async fn health_is_green_only_while_serving() {
     let (status, answer, _) = ask(&app, get("/health")).await;
     assert_eq!(status, StatusCode::OK);
     let bundle = "0123456789abcdef".repeat(4);
-    assert_eq!(answer, json!({"status": "ok", "model_loaded": true, "model": "logistic", "bundle": bundle}));
+    assert_eq!((&answer["status"], &answer["model_loaded"]), (&json!("ok"), &json!(true)));
+    assert_eq!((&answer["model"], &answer["bundle"]), (&json!("logistic"), &json!(bundle)));
     app.shutdown.advance();
     assert_eq!(app.shutdown.phase(), Phase::Draining);
     let (status, answer, _) = ask(&app, get("/health")).await;
@@ -243,8 +277,8 @@ async fn the_counters_count_what_happened() {
         r#"http_requests_total{method="GET",route="unmatched",status="404"} 3"#,
         r#"http_requests_total{method="other",route="/predict",status="405"} 1"#,
         r#"http_request_duration_seconds_count{method="POST",route="/predict"} 3"#,
-        r#"predictions_total{class="1",tier="High"} 1"#,
-        r#"predictions_total{class="0",tier="none"} 1"#,
+        r#"predictions_total{class="1",tier="High",model_version="0123456789ab"} 1"#,
+        r#"predictions_total{class="0",tier="none",model_version="0123456789ab"} 1"#,
         r#"errors_total{code="not_found"} 3"#,
         r#"input_warnings_total{kind="rare"} 1"#,
         r#"predicted_probability_bucket{le="0.1"} 1"#,

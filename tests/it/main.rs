@@ -12,6 +12,7 @@ mod compare;
 mod config_errors;
 mod conformance;
 mod continuous;
+mod contracts;
 mod crash;
 mod damage;
 mod disk;

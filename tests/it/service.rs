@@ -11,14 +11,16 @@ use serde_json::{Value, json};
 use crate::project::Project;
 
 /// A running service and its address.
-struct Service {
+pub struct Service {
     process: Child,
     address: String,
 }
 
 impl Service {
-    fn start(project: &Project) -> Self {
-        let mut command = project.command(&["-C", "study", "-q", "serve", "--port", "0"]);
+    /// Serves the project in `study`, with further arguments.
+    pub fn start(project: &Project, args: &[&str]) -> Self {
+        let command = [&["-C", "study", "-q", "serve", "--port", "0"], args].concat();
+        let mut command = project.command(&command);
         let mut process = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
         let started: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
@@ -29,7 +31,7 @@ impl Service {
     }
 
     /// Status and body of a request.
-    fn ask(&self, method: &str, path: &str, body: &str) -> (u16, String) {
+    pub fn ask(&self, method: &str, path: &str, body: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         let length = body.len();
         write!(
@@ -43,7 +45,20 @@ impl Service {
         (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
     }
 
-    fn stop(mut self) -> Option<i32> {
+    /// Status and answer of a POST.
+    pub fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+        let (status, body) = self.ask("POST", path, &body.to_string());
+        (status, serde_json::from_str(&body).unwrap_or_else(|_| panic!("no JSON: {body}")))
+    }
+
+    /// The JSON answer of a GET, which must succeed.
+    pub fn get(&self, path: &str) -> Value {
+        let (status, body) = self.ask("GET", path, "");
+        assert_eq!(status, 200, "{path}: {body}");
+        serde_json::from_str(&body).unwrap_or_else(|_| panic!("no JSON: {body}"))
+    }
+
+    pub fn stop(mut self) -> Option<i32> {
         kill_process(Pid::from_child(&self.process), Signal::TERM).unwrap();
         self.process.wait().unwrap().code()
     }
@@ -64,12 +79,11 @@ fn a_study_is_served_and_a_damaged_bundle_is_refused() {
     let run = project.run(&["-C", "study", "serve", "--check"]).succeeds();
     assert!(run.stderr.contains("the gate did not pass this model"), "{}", run.stderr);
 
-    let service = Service::start(&project);
+    let service = Service::start(&project, &[]);
     for path in ["/livez", "/health", "/schema", "/metrics"] {
         assert_eq!(service.ask("GET", path, "").0, 200, "{path}");
     }
-    let (status, answer) = service.ask("POST", "/predict", &patient().to_string());
-    let answer: Value = serde_json::from_str(&answer).unwrap();
+    let (status, answer) = service.post("/predict?answer=full", &patient());
     assert_eq!(status, 200, "{answer}");
     let probability = answer["probability"].as_f64().unwrap();
     assert!((0.0..=1.0).contains(&probability), "{answer}");

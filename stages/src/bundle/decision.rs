@@ -3,8 +3,13 @@
 //! Invariant: which threshold a row gets depends on that row's raw columns alone. A level that is missing or that the
 //! threshold does not know gets the overall one.
 
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
 use super::manifest::{BundleError, Files};
 use super::tiers::{Tiers, level_of};
+use crate::ParamError;
 use crate::calibrate::{Calibrator, CalibratorFile, VennAbers};
 use crate::common::frame::{Column, Frame};
 use crate::tune_threshold::Threshold;
@@ -28,6 +33,22 @@ pub struct Prediction {
     pub flagged: bool,
     /// The index of its risk level, when the bundle has levels.
     pub tier: Option<usize>,
+}
+
+/// Decision bounds of a site, in place of the bundle's.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Overrides {
+    /// The threshold of every row, whatever its level.
+    pub threshold: Option<f64>,
+    /// The lowest probability of risk levels by name.
+    pub levels: BTreeMap<String, f64>,
+}
+
+impl Overrides {
+    /// Whether the bundle's own bounds all stay.
+    pub fn is_empty(&self) -> bool {
+        self.threshold.is_none() && self.levels.is_empty()
+    }
 }
 
 /// A threshold with the bounds of the risk levels under it.
@@ -75,6 +96,29 @@ impl Decision {
         let (strata, cutoffs) = levels.map(own).unzip();
         let overall = Cutoff::new(threshold.value, tiers.as_ref());
         Ok(Self { calibrator, venn_abers, threshold, tiers, overall, strata, cutoffs })
+    }
+
+    /// Takes other bounds over the bundle's.
+    pub(super) fn set(&mut self, overrides: &Overrides) -> Result<(), ParamError> {
+        if let Some(threshold) = overrides.threshold {
+            if !(0.0..=1.0).contains(&threshold) {
+                return Err(ParamError::new("threshold", format!("must be from 0 to 1, not {threshold}")));
+            }
+            self.threshold.value = threshold;
+            self.threshold.strata = None;
+            (self.strata, self.cutoffs) = (Vec::new(), Vec::new());
+        }
+        for (name, from) in &overrides.levels {
+            let levels = self.tiers.iter_mut().flat_map(|tiers| &mut tiers.levels);
+            let level = levels.into_iter().find(|level| level.name.eq_ignore_ascii_case(name));
+            let unknown = || ParamError::new(format!("risk_levels.{name}"), "is not a risk level of this bundle");
+            level.ok_or_else(unknown)?.from = Value::from(*from);
+        }
+        self.tiers.as_ref().map_or(Ok(()), Tiers::check)?;
+        self.overall = Cutoff::new(self.threshold.value, self.tiers.as_ref());
+        let own = self.threshold.strata.iter().flat_map(|strata| strata.levels.values());
+        self.cutoffs = own.map(|stratum| Cutoff::new(stratum.value, self.tiers.as_ref())).collect();
+        Ok(())
     }
 
     /// The raw column that decides which threshold a row gets.

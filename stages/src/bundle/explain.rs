@@ -52,6 +52,15 @@ pub enum Scale {
 }
 
 impl Scale {
+    /// As files and answers name it.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::LogOdds => "log_odds",
+            Self::Probability => "probability",
+            Self::Outcome => "outcome",
+        }
+    }
+
     /// In words, for axes and messages.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -13,7 +13,7 @@ mod score;
 mod tiers;
 
 pub use assemble::Assemble;
-pub use decision::Prediction;
+pub use decision::{Overrides, Prediction};
 pub use explain::{Explanation, Explanations, Scale};
 pub use intake::{Intake, IntakeRule};
 pub use manifest::{

@@ -61,8 +61,12 @@ pub enum AnswerValue {
     Cost,
     /// How far the probability lies from one half, in the words of `confidence`.
     Confidence,
+    /// The ends of the probability's Venn–Abers interval, as `[low, high]`; `null` in a bundle without intervals.
+    Interval,
     /// The threshold that decided.
     Threshold,
+    /// The level whose own threshold that was; `null` when it was the overall one.
+    ThresholdStratum,
     /// Which threshold that was.
     ThresholdVersion,
     /// The bundle's digest, shortened.
@@ -71,6 +75,8 @@ pub enum AnswerValue {
     Timestamp,
     /// `disclaimer`.
     Disclaimer,
+    /// What is remarkable about the request: a list, mostly empty.
+    Warnings,
 }
 
 /// A word for probabilities at least so far from one half.
@@ -83,7 +89,47 @@ pub struct ConfidenceLevel {
     pub from: f64,
 }
 
+/// The fields of a full answer about an event, in order.
+const FULL_EVENT: [(&str, AnswerValue); 12] = [
+    ("id", AnswerValue::Id),
+    ("prediction", AnswerValue::Flagged),
+    ("probability", AnswerValue::Probability),
+    ("interval", AnswerValue::Interval),
+    ("risk_level", AnswerValue::RiskLevel),
+    ("recommended_action", AnswerValue::Action),
+    ("intervention_cost", AnswerValue::Cost),
+    ("threshold", AnswerValue::Threshold),
+    ("threshold_stratum", AnswerValue::ThresholdStratum),
+    ("threshold_version", AnswerValue::ThresholdVersion),
+    ("model_version", AnswerValue::ModelVersion),
+    ("warnings", AnswerValue::Warnings),
+];
+
+/// The fields of a full answer about a number, in order.
+const FULL_NUMBER: [(&str, AnswerValue); 4] = [
+    ("id", AnswerValue::Id),
+    ("prediction", AnswerValue::Prediction),
+    ("model_version", AnswerValue::ModelVersion),
+    ("warnings", AnswerValue::Warnings),
+];
+
 impl AnswerProfile {
+    /// Every field that the answer of a bundle of this task can have, under the service's own names.
+    pub fn full(task: Task) -> Self {
+        let field = |&(name, value): &(&str, AnswerValue)| AnswerField { name: name.to_owned(), value, decimals: None };
+        let answer = match task {
+            Task::Binary => FULL_EVENT.iter().map(field).collect(),
+            Task::Continuous => FULL_NUMBER.iter().map(field).collect(),
+        };
+        Self { name: "full".to_owned(), answer, disclaimer: None, confidence: Vec::new() }
+    }
+
+    /// The word for a probability.
+    pub fn confidence_of(&self, p: f64) -> Option<&str> {
+        let distance = (p - 0.5).abs();
+        self.confidence.iter().find(|level| distance >= level.from).map(|level| level.name.as_str())
+    }
+
     /// Checks that every field can be filled by a bundle of this task with these risk levels.
     pub fn check(&self, task: Task, tiers: Option<&Tiers>) -> Result<(), ParamError> {
         let fault = |key: String, message: &str| Err(ParamError::new(format!("profile.{key}"), message.to_owned()));
@@ -117,7 +163,9 @@ impl AnswerProfile {
             AnswerValue::Prediction if binary => Some("the outcome is an event; use `probability`"),
             AnswerValue::Probability
             | AnswerValue::Flagged
+            | AnswerValue::Interval
             | AnswerValue::Threshold
+            | AnswerValue::ThresholdStratum
             | AnswerValue::ThresholdVersion
             | AnswerValue::Confidence
                 if !binary =>

@@ -59,12 +59,10 @@ impl Reference {
         Self { schema_version: 1, n: features.rows(), features: profiles.collect() }
     }
 
-    /// Whether a number lies outside what the feature had in training; `None` when nothing can be said.
-    pub fn outside(&self, feature: &str, value: f64) -> Option<bool> {
+    /// The smallest and the largest value that a number had in training; `None` when nothing can be said.
+    pub fn range(&self, feature: &str) -> Option<[f64; 2]> {
         match self.features.get(feature)? {
-            Profile::Number { min: Some(min), max: Some(max), .. } if !value.is_nan() => {
-                Some(value < *min || value > *max)
-            }
+            Profile::Number { min: Some(min), max: Some(max), .. } => Some([*min, *max]),
             _ => None,
         }
     }
@@ -129,8 +127,7 @@ mod tests {
         let mut frame = Frame::with_rows(3);
         frame.insert("age", Column::Number(vec![20.0, 40.0, f64::NAN]));
         let reference = Reference::new(&frame);
-        assert_eq!(reference.outside("age", 41.0), Some(true));
-        assert_eq!(reference.outside("age", 20.0), Some(false));
-        assert_eq!(reference.outside("weight", 1.0), None);
+        assert!(reference.range("age").is_some_and(|[low, high]| low <= 20.0 && high < 41.0));
+        assert_eq!(reference.range("weight"), None);
     }
 }

@@ -4,13 +4,13 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::decision::{Decision, Prediction};
+use super::decision::{Decision, Overrides, Prediction};
 use super::intake::Intake;
 use super::manifest::{BundleError, BundleManifest, Files};
+use super::profile::AnswerProfile;
 use super::record::{FieldError, ParsedRecord, RecordSchema};
 use super::reference::Reference;
 use super::tiers::Tiers;
-use crate::StageError;
 use crate::common::frame::{Column, Frame};
 use crate::common::schema::{ColumnType, Schema};
 use crate::common::table::Table;
@@ -20,6 +20,7 @@ use crate::featurize::{FeatureError, FeatureSpec};
 use crate::train::{BaselineConstant, BaselineLinear, LearnerName, Model, ModelFile, ModelMember, Preprocessor};
 use crate::train::{COMBINATIONS, CombinationsFile, PreprocessorFile, SeenCombinations};
 use crate::tune_threshold::Threshold;
+use crate::{ParamError, StageError};
 
 /// A loaded, verified bundle.
 #[derive(Debug)]
@@ -37,7 +38,7 @@ pub struct Bundle {
     decision: Option<Decision>,
     linear: Scorer,
     constant: f64,
-    profile: Option<Value>,
+    profile: Option<AnswerProfile>,
     reference: Reference,
 }
 
@@ -151,8 +152,13 @@ impl Bundle {
             let message = format!("predicts {}, while the schema's outcome is {}", scorer.task, schema.target.kind);
             return Err(format("model.json", message));
         }
+        let profile: Option<AnswerProfile> = files.json_opt("profile.json")?;
+        if let Some(profile) = &profile {
+            let tiers = decision.as_ref().and_then(|decision| decision.tiers.as_ref());
+            profile.check(scorer.task, tiers).map_err(|error| format("profile.json", error.to_string()))?;
+        }
         Ok(Self {
-            profile: files.json_opt("profile.json")?,
+            profile,
             reference: files.json("reference.json")?,
             constant: constant.value,
             digest: files.digest,
@@ -166,6 +172,20 @@ impl Bundle {
             decision,
             linear,
         })
+    }
+
+    /// The bundle with thresholds that a site sets for itself. The digest stays, so whoever shows a decision must say
+    /// that it was not the bundle's own.
+    ///
+    /// # Errors
+    /// When the outcome is a number, a bound is no probability, or a risk level is unknown or out of order.
+    pub fn with_overrides(mut self, overrides: &Overrides) -> Result<Self, ParamError> {
+        if overrides.is_empty() {
+            return Ok(self);
+        }
+        let number = || ParamError::new("threshold", "the bundle predicts a number, which no threshold decides about");
+        self.decision.as_mut().ok_or_else(number)?.set(overrides)?;
+        Ok(self)
     }
 
     /// BLAKE3 of bundle.json in hex: the bundle's identity.
@@ -224,7 +244,7 @@ impl Bundle {
     }
 
     /// How answers are named, as the study's `profile` says.
-    pub fn profile(&self) -> Option<&Value> {
+    pub fn profile(&self) -> Option<&AnswerProfile> {
         self.profile.as_ref()
     }
 

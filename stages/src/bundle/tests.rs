@@ -129,11 +129,9 @@ fn every_learner_scores_each_row_alone_as_in_its_table() {
             assert_eq!(one.tier, Some(usize::from(!one.flagged)));
             assert_eq!(bundle.baseline_linear(&alone).expect("one row")[0].to_bits(), logistic[row].to_bits());
         }
-        assert_eq!(
-            bundle.profile(),
-            Some(&json!({"name": "clinic", "answer": [{"name": "risk", "value": "probability"}]}))
-        );
-        assert_eq!(bundle.reference().outside("age", 200.0), Some(true));
+        let profile = json!({"name": "clinic", "answer": [{"name": "risk", "value": "probability"}]});
+        assert_eq!(serde_json::to_value(bundle.profile()).ok(), Some(profile));
+        assert!(bundle.reference().range("age").is_some_and(|[_, high]| high < 200.0));
     }
 }
 
