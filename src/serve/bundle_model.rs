@@ -9,12 +9,13 @@ use clinpipe_stages::bundle::{
 use clinpipe_stages::common::frame::{Column, Frame};
 use clinpipe_stages::common::target::Task;
 use clinpipe_stages::featurize::HISTORY_FIELD;
+use clinpipe_stages::ingest::RowReader;
 use serde_json::{Map, Value, json};
 
 use super::errors::FieldProblem;
 use super::model::{
     Contribution, DecisionInfo, Encoded, Event, Explained, MemberExplanation, Model, ModelInfo, ModelTier, Outcome,
-    Preprocessed, Scored, ScoringError,
+    Preprocessed, Scored, ScoringError, TableForm,
 };
 use super::schema::request_schema;
 
@@ -200,12 +201,25 @@ fn info(bundle: &Bundle, overrides: &Overrides, papers: Papers) -> ModelInfo {
         bundle: bundle.digest().to_owned(),
         data: manifest.data.source.clone(),
         outcome: schema.target.event.clone().unwrap_or_else(|| schema.target.column.clone()),
+        range: schema.target.range,
         decision: decision(bundle, overrides),
         features: bundle.features().features.iter().map(|feature| feature.name.clone()).collect(),
         profile: bundle.profile().cloned().unwrap_or_else(|| full.clone()),
         full,
+        table: table_form(bundle),
         details,
         card: papers.card,
+    }
+}
+
+fn table_form(bundle: &Bundle) -> TableForm {
+    let format = &bundle.intake().format;
+    let panel = bundle.features().history.as_ref().map(|history| (history.entity.clone(), history.time.clone()));
+    TableForm {
+        reader: RowReader::new(bundle.schema(), &format.na),
+        delimiter: u8::try_from(format.delimiter).unwrap_or(b','),
+        fields: bundle.records().fields().into_iter().collect(),
+        panel,
     }
 }
 

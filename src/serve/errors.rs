@@ -56,8 +56,13 @@ impl ApiError {
     }
 
     /// 413 for a batch.
-    pub fn too_many(records: usize, most: usize) -> Self {
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the batch has {records} records, at most {most} are taken"))
+    pub fn too_many(most: usize) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the batch has more than {most} records"))
+    }
+
+    /// 415 for a batch.
+    pub fn unsupported(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message)
     }
 
     /// 415.

@@ -36,6 +36,7 @@ impl Metrics {
         let recorder = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Full(DURATION.to_owned()), &DURATION_BUCKETS)?
             .set_buckets_for_metric(Matcher::Full(PROBABILITY.to_owned()), &PROBABILITY_BUCKETS)?
+            .set_buckets_for_metric(Matcher::Full(NUMBER.to_owned()), &number_buckets(info))?
             .build_recorder();
         with_local_recorder(&recorder, || {
             describe_counter!(REQUESTS, "Answered HTTP requests.");
@@ -93,6 +94,14 @@ impl Metrics {
     /// Folds the histograms' raw samples into buckets. Without it they would pile up when nobody reads the metrics.
     pub fn upkeep(&self) {
         self.handle.run_upkeep();
+    }
+}
+
+/// Tenths of the outcome's bounds; without bounds, powers of ten on both sides of zero.
+fn number_buckets(info: &ModelInfo) -> Vec<f64> {
+    match info.range {
+        Some([low, high]) => (1..=10).map(|tenth| low + (high - low) * f64::from(tenth) / 10.0).collect(),
+        None => vec![-1e4, -1e3, -100.0, -10.0, -1.0, 0.0, 1.0, 10.0, 100.0, 1e3, 1e4],
     }
 }
 

@@ -37,7 +37,7 @@ pub use listen::{ServeError, Served, serve};
 pub use log::AccessLog;
 pub use model::{
     Contribution, DecisionInfo, Encoded, Event, Explained, MemberExplanation, Model, ModelInfo, ModelTier, Outcome,
-    Preprocessed, Scored, ScoringError,
+    Preprocessed, Scored, ScoringError, TableForm,
 };
 pub use schema::request_schema;
 pub use settings::{ServeParams, Settings, SettingsError, parse_host};

@@ -3,14 +3,17 @@
 //! The trait keeps HTTP free of bundles and lets its tests do without one.
 //! A model must not keep state between two requests.
 
+use std::collections::BTreeSet;
+
 use clinpipe_stages::bundle::AnswerProfile;
+use clinpipe_stages::ingest::RowReader;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::errors::FieldProblem;
 
 /// What stays the same for all answers of a model.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct ModelInfo {
     /// The kind of the chosen model: `logistic`, `forest`, `gbdt`, or `ensemble`.
     pub name: String,
@@ -20,6 +23,8 @@ pub struct ModelInfo {
     pub data: String,
     /// What is predicted, in words.
     pub outcome: String,
+    /// The bounds of the outcome, when it is a number and has bounds.
+    pub range: Option<[f64; 2]>,
     /// How decisions are made; none when the outcome is a number.
     pub decision: Option<DecisionInfo>,
     /// The features that the model sees, in their order.
@@ -28,10 +33,25 @@ pub struct ModelInfo {
     pub profile: AnswerProfile,
     /// The answer with every field.
     pub full: AnswerProfile,
+    /// How tables of records are read.
+    pub table: TableForm,
     /// Further facts for `/model/info`: a JSON object.
     pub details: Value,
     /// The model card, as Markdown, when it lies beside the bundle.
     pub card: Option<String>,
+}
+
+/// How tables of records are read.
+#[derive(Debug, Clone)]
+pub struct TableForm {
+    /// Cells to values.
+    pub reader: RowReader,
+    /// The delimiter of CSV.
+    pub delimiter: u8,
+    /// The fields of a record; other columns of the schema are left aside.
+    pub fields: BTreeSet<String>,
+    /// The columns that tell whose row it is and when it was observed, where the study looks at the past.
+    pub panel: Option<(String, String)>,
 }
 
 /// How a probability becomes a decision.

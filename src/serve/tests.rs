@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, Response, StatusCode};
 use clinpipe_stages::bundle::AnswerProfile;
+use clinpipe_stages::common::schema::Schema;
 use clinpipe_stages::common::target::Task;
+use clinpipe_stages::ingest::RowReader;
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 use tower::ServiceExt;
@@ -17,7 +19,7 @@ use super::http::{self, App};
 use super::listen;
 use super::{
     AccessLog, ApiKey, Contribution, DecisionInfo, Event, Explained, FieldProblem, MemberExplanation, Model, ModelInfo,
-    ModelTier, Outcome, Phase, Preprocessed, Scored, ScoringError, Served, Settings, Shutdown,
+    ModelTier, Outcome, Phase, Preprocessed, Scored, ScoringError, Served, Settings, Shutdown, TableForm,
 };
 
 /// Scores `{"risk": p}` with p; everything else is refused, breaks or panics on demand.
@@ -35,6 +37,7 @@ impl Fake {
             bundle: "0123456789abcdef".repeat(4),
             data: "synthetic".to_owned(),
             outcome: "drops out".to_owned(),
+            range: None,
             decision: Some(DecisionInfo {
                 threshold: 0.25,
                 threshold_version: "aaaa".to_owned(),
@@ -43,10 +46,27 @@ impl Fake {
             features: vec!["risk".to_owned()],
             profile: full.clone(),
             full,
+            table: table_form(),
             details: json!({"clinpipe": "0"}),
             card: None,
         };
         Self { info, schema: json!({"type": "object"}) }
+    }
+}
+
+/// Records have the fields `id`, `risk` and `mode`; `outcome` is a column of the study that they do not have.
+fn table_form() -> TableForm {
+    let column = |kind: &str| json!({"type": kind, "nullable": true});
+    let schema = json!({
+        "target": {"column": "outcome", "event": "drops out"},
+        "columns": {"id": column("text"), "risk": column("number"), "mode": column("text"), "outcome": column("integer")},
+    });
+    let schema: Schema = serde_json::from_value(schema).expect("a schema");
+    TableForm {
+        reader: RowReader::new(&schema, &[String::new(), "NA".to_owned()]),
+        delimiter: b',',
+        fields: ["id", "risk", "mode"].map(str::to_owned).into(),
+        panel: None,
     }
 }
 

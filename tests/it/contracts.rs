@@ -174,7 +174,7 @@ fn trial_operations_get_probability_and_cost() {
 
 #[test]
 fn stroke_is_answered_and_explained() {
-    let (_project, service) = served("stroke", &["train.models=[gbdt]", "train.gbdt.rounds=40"]);
+    let (_project, service) = served("stroke", &["train.models=[gbdt]"]);
     let patient = json!({
         "gender": "Female", "age": 67.0, "hypertension": 1, "heart_disease": 0, "ever_married": "Yes",
         "work_type": "Private", "Residence_type": "Urban", "avg_glucose_level": 190.5, "bmi": 31.2,

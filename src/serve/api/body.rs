@@ -25,7 +25,7 @@ pub(super) async fn record(request: Request, limit: usize) -> Result<Map<String,
 }
 
 /// The declared type of the body without its parameters, in lower case, when it is text in UTF-8 or no text.
-fn media_type(headers: &HeaderMap) -> Option<String> {
+pub(super) fn media_type(headers: &HeaderMap) -> Option<String> {
     let text = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
     let mut parts = text.split(';').map(|part| part.trim().to_ascii_lowercase());
     let media = parts.next()?;

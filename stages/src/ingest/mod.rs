@@ -10,6 +10,7 @@ mod parquet_cells;
 mod parts;
 mod profile;
 mod reader;
+mod row_reader;
 mod rows;
 mod sample;
 mod sheet;
@@ -17,6 +18,7 @@ mod sheet;
 mod tests;
 mod unread;
 
+pub use row_reader::RowReader;
 pub use unread::{COLUMN as UNREAD_COLUMN, UnreadCell, unread_cells};
 
 use std::path::Path;
