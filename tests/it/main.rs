@@ -34,6 +34,7 @@ mod metrics;
 mod model;
 mod names;
 mod panel;
+mod parity;
 mod plots;
 mod project;
 mod regression;

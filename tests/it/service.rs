@@ -13,7 +13,7 @@ use crate::project::Project;
 /// A running service and its address.
 pub struct Service {
     process: Child,
-    address: String,
+    pub address: String,
 }
 
 impl Service {
