@@ -1,6 +1,6 @@
 //! Who was left after each step, counted from the tables and reports that the steps wrote.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
@@ -9,7 +9,7 @@ use crate::common::schema::Schema;
 use crate::common::table::Table;
 use crate::common::target::Task;
 use crate::validate::ValidationReport;
-use crate::{StageContext, StageError};
+use crate::{StageContext, StageError, StageFile};
 
 /// What is needed of `ingest.json`; the rest of it is for people.
 #[derive(Debug, Deserialize)]
@@ -22,38 +22,46 @@ pub(super) struct IngestReport {
     sample: Option<serde_json::Value>,
 }
 
-/// The rows of a table by what a study asks of them.
+/// The rows of a table by what a study asks of them. Only the columns for that are read, one at a time.
 pub(super) struct People {
     pub row_ids: Vec<i64>,
-    /// The patient of each row; without a patient column, the row.
-    patients: Vec<String>,
+    /// A number for the patient of each row; a row without a patient is one of its own.
+    patients: Vec<u32>,
+    patient_count: usize,
     /// The outcome; NaN = missing.
     pub y: Vec<f64>,
     task: Task,
 }
 
 impl People {
-    pub fn read(table: &Table, schema: &Schema) -> Result<Self, StageError> {
-        let row_ids = table.ints_full("row_id")?;
-        let alone = |row: usize| format!("row {}", row_ids[row]);
-        let patients = match &schema.group {
-            None => (0..row_ids.len()).map(alone).collect(),
-            Some(group) => {
-                let named = table.labels(group)?.to_vec().into_iter().enumerate();
-                named.map(|(row, name)| name.map_or_else(|| alone(row), |name| format!("patient {name}"))).collect()
-            }
+    pub fn read(file: &StageFile, schema: &Schema) -> Result<Self, StageError> {
+        let row_ids = Table::read_ints_full(file, "row_id")?;
+        let named = schema.group.as_ref().map(|group| Table::read_labels(file, group)).transpose()?;
+        let mut patient_count = named.as_ref().map_or(0, |named| named.levels().len());
+        let mut number = |named: Option<usize>| {
+            let number = named.unwrap_or(patient_count);
+            patient_count += usize::from(named.is_none());
+            number as u32
         };
-        let y = table.floats(&schema.target.column)?;
-        Ok(Self { row_ids, patients, y, task: schema.target.kind })
+        let patients = match &named {
+            Some(named) => named.codes().map(&mut number).collect(),
+            None => row_ids.iter().map(|_| number(None)).collect(),
+        };
+        let y = Table::read_floats(file, &schema.target.column)?;
+        Ok(Self { row_ids, patients, patient_count, y, task: schema.target.kind })
     }
 
     /// Rows, patients and events among some rows.
     pub fn step(&self, name: &str, rows: &[usize]) -> Step {
         let events = || rows.iter().filter(|&&row| self.y[row] == 1.0).count() as u64;
+        let mut seen = vec![false; self.patient_count];
+        for &row in rows {
+            seen[self.patients[row] as usize] = true;
+        }
         Step {
             step: name.to_owned(),
             rows: rows.len() as u64,
-            patients: Some(rows.iter().map(|&row| &self.patients[row]).collect::<BTreeSet<_>>().len() as u64),
+            patients: Some(seen.into_iter().filter(|seen| *seen).count() as u64),
             events: (self.task == Task::Binary).then(events),
             reason: None,
         }
@@ -75,7 +83,7 @@ pub(super) fn steps(
     let mut steps = Vec::new();
     let ingested = match context.input_opt("ingested") {
         Some(file) => {
-            let all = People::read(&Table::read(file)?, schema)?;
+            let all = People::read(file, schema)?;
             Some(all.step("", &all.all()))
         }
         None => None,
@@ -116,19 +124,21 @@ pub(super) fn parts(
     people: &People,
 ) -> Result<Option<BTreeMap<String, Vec<usize>>>, StageError> {
     let Some(file) = context.input_opt("split") else { return Ok(None) };
-    let table = Table::read(file)?;
-    let of: BTreeMap<i64, String> = table
-        .ints_full("row_id")?
-        .into_iter()
-        .zip(table.texts("part")?.to_vec().into_iter().map(Option::unwrap_or_default))
-        .collect();
+    let part = Table::read_labels(file, "part")?;
+    let mut order: Vec<(i64, usize)> =
+        Table::read_ints_full(file, "row_id")?.into_iter().enumerate().map(|(at, id)| (id, at)).collect();
+    order.sort_unstable();
     let mut parts: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (row, id) in people.row_ids.iter().enumerate() {
-        let part = of.get(id).ok_or_else(|| {
+        let place = order.binary_search_by_key(id, |(id, _)| *id).map_err(|_| {
             StageError::input(&file.name, format!("does not assign row_id {id} of the table"))
                 .with_hint("run split again on this table")
         })?;
-        parts.entry(part.clone()).or_default().push(row);
+        let part = part.get(order[place].1).unwrap_or_default();
+        match parts.get_mut(part) {
+            Some(rows) => rows.push(row),
+            None => drop(parts.insert(part.to_owned(), vec![row])),
+        }
     }
     Ok(Some(parts))
 }

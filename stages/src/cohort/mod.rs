@@ -21,7 +21,7 @@ use crate::common::table::Table;
 use crate::common::target::Task;
 use crate::featurize::{FeatureSpec, HistoryColumn};
 use crate::validate::ValidationReport;
-use crate::{ParamError, ParamSet, Role, Stage, StageContext, StageError};
+use crate::{ParamError, ParamSet, Role, Stage, StageContext, StageError, StageFile};
 
 /// Share of patients lost before the horizon from which a warning is due.
 const MANY_LOST: f64 = 0.05;
@@ -76,8 +76,8 @@ impl Stage for Cohort {
 
     fn run(&self, context: &StageContext) -> Result<(), StageError> {
         let (schema, study) = parse(context.params())?;
-        let table = Table::read(context.input("table")?)?;
-        let people = People::read(&table, &schema)?;
+        let table = context.input("table")?;
+        let people = People::read(table, &schema)?;
         let ingest: Option<IngestReport> = report(context, "ingest")?;
         let validation: Option<ValidationReport> = report(context, "validation")?;
         let spec: Option<FeatureSpec> = report(context, "spec")?;
@@ -90,7 +90,7 @@ impl Stage for Cohort {
             );
             training = parts.remove("train").unwrap_or_default();
         }
-        let follow_up = follow_up(&study, &table, &people)?;
+        let follow_up = follow_up(&study, table, &people)?;
         let sample_size = sample_size(&study, &schema, spec.as_ref(), &people, &training);
         let undeclared: Vec<String> = study.undeclared().into_iter().map(str::to_owned).collect();
         let mut report = CohortReport {
@@ -124,9 +124,9 @@ fn report<T: serde::de::DeserializeOwned>(context: &StageContext, role: &str) ->
 }
 
 /// Rows without the event that were not watched to the end of the risk window.
-fn follow_up(study: &StudyParams, table: &Table, people: &People) -> Result<Option<FollowUp>, StageError> {
+fn follow_up(study: &StudyParams, table: &StageFile, people: &People) -> Result<Option<FollowUp>, StageError> {
     let (Some(column), Some(window)) = (&study.follow_up, study.risk_window) else { return Ok(None) };
-    let watched = table.floats(column)?;
+    let watched = Table::read_floats(table, column)?;
     let without = || people.y.iter().zip(&watched).filter(|(y, _)| **y == 0.0);
     let censored = without().filter(|(_, watched)| **watched < window.end).count() as u64;
     let unknown = without().filter(|(_, watched)| watched.is_nan()).count() as u64;

@@ -4,7 +4,6 @@
 
 use crate::common::interval::normal_quantile;
 use crate::common::link::{logit, sigmoid};
-use crate::common::scores::{Ranking, class_weights};
 
 /// Patients with and without the event, for variances.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,21 +30,35 @@ pub(super) fn tail(z: f64) -> f64 {
 /// Σ Uₛ / Σ mₛkₛ over strata (van Elteren with the weight of each stratum's pairs): the share of pairs of an event and
 /// a non-event of one stratum in which the event has the higher score, ties counting one half. `None` without a pair.
 pub(super) fn stratified(scores: &[f64], y: &[bool], strata: &[usize]) -> Option<f64> {
-    let (mut twice, mut pairs) = (0_u64, 0_u64);
-    for rows in by_stratum(strata) {
-        let own: Vec<f64> = rows.iter().map(|&row| scores[row]).collect();
-        let own_y: Vec<bool> = rows.iter().map(|&row| y[row]).collect();
-        let ones = vec![1; rows.len()];
-        let (mut below, mut events) = (0, 0);
-        for group in Ranking::new(&own).groups() {
-            let (positive, negative) = class_weights(group.iter().copied(), &own_y, &ones);
-            twice += positive * (2 * below + negative);
-            below += negative;
-            events += positive;
-        }
-        pairs += events * below;
+    let count = strata.iter().max().map_or(0, |last| last + 1);
+    let mut classes = vec![[Vec::new(), Vec::new()]; count];
+    for ((&score, &y), &stratum) in scores.iter().zip(y).zip(strata) {
+        classes[stratum][usize::from(y)].push(score);
+    }
+    let (mut twice, mut pairs) = (0, 0);
+    for [mut others, mut events] in classes {
+        others.sort_unstable_by(f64::total_cmp);
+        events.sort_unstable_by(f64::total_cmp);
+        twice += twice_wins(&events, &others);
+        pairs += events.len() as u64 * others.len() as u64;
     }
     (pairs > 0).then(|| twice as f64 / (2 * pairs) as f64)
+}
+
+/// Twice the pairs in which the event has the higher score, and once those in which both have the same; both ascending.
+fn twice_wins(events: &[f64], others: &[f64]) -> u64 {
+    let (mut below, mut upto, mut twice) = (0, 0, 0);
+    for event in events {
+        while others.get(below).is_some_and(|other| other < event) {
+            below += 1;
+        }
+        upto = below.max(upto);
+        while others.get(upto).is_some_and(|other| other <= event) {
+            upto += 1;
+        }
+        twice += (below + upto) as u64;
+    }
+    twice
 }
 
 /// The standard error of [`stratified`] when scores and outcomes are independent within strata, without ties, and each

@@ -1,14 +1,18 @@
 //! What the checks look at. Outcomes are kept for training rows only, so that no check can look at one of the test part.
+//!
+//! In memory is what all checks need of every row: who it belongs to, where the split put it. Features and raw columns are
+//! read one at a time, by the check that looks at them.
 
 use crate::common::canonical_json;
-use crate::common::folds::{Folds, number};
-use crate::common::frame::Frame;
+use crate::common::folds::{Folds, number_codes};
+use crate::common::frame::{Column, Frame};
 use crate::common::schema::Schema;
 use crate::common::table::Table;
 use crate::common::target::Task;
+use crate::common::texts::Texts;
 use crate::featurize::FeatureSpec;
 use crate::train::training_rows;
-use crate::{StageContext, StageError};
+use crate::{StageContext, StageError, StageFile};
 
 use super::auroc::Evidence;
 
@@ -20,14 +24,12 @@ pub(super) struct Data {
     pub row_ids: Vec<i64>,
     /// The patient of each row, as an index in the order of their first rows.
     pub patients: Vec<usize>,
-    /// The `schema.id` of each row, if there is one.
-    pub ids: Option<Vec<String>>,
-    /// The `schema.group` of each row, if there is one.
-    pub groups: Option<Vec<String>>,
-    /// What the model sees, of all rows.
-    pub features: Frame,
-    /// The raw columns that the features are made of, of all rows.
-    pub raw: Frame,
+    /// Number of patients.
+    pub patient_count: usize,
+    /// The `schema.id` of each row, if there is one; empty where it is missing.
+    pub ids: Option<Texts>,
+    /// The `schema.group` of each row, if there is one; empty where it is missing.
+    pub groups: Option<Texts>,
     /// Places of the training rows.
     pub train: Vec<usize>,
     /// Places of the test rows.
@@ -38,6 +40,10 @@ pub(super) struct Data {
     pub times: Option<Vec<f64>>,
     /// The outcome of each training row; a number counts as an event when it lies above the training rows' median.
     pub y: Vec<bool>,
+    /// What the model sees.
+    features: StageFile,
+    /// The raw columns.
+    table: StageFile,
 }
 
 impl Data {
@@ -45,39 +51,54 @@ impl Data {
     pub fn load(context: &StageContext, schema: Schema) -> Result<Self, StageError> {
         let (spec_file, split_file) = (context.input("spec")?, context.input("split")?);
         let spec: FeatureSpec = canonical_json::read(&spec_file.path, &spec_file.name)?;
-        let table = Table::read(context.input("table")?)?;
-        let features_file = context.input("features")?;
-        let features = Table::read(features_file)?;
-        let split = Table::read(split_file)?;
-        let row_ids = features.ints_full("row_id")?;
-        if table.ints_full("row_id")? != row_ids {
-            return Err(StageError::input(&features_file.name, "does not have the rows of the table in their order")
+        let (table, features) = (context.input("table")?.clone(), context.input("features")?.clone());
+        let row_ids = Table::read_ints_full(&features, "row_id")?;
+        if Table::read_ints_full(&table, "row_id")? != row_ids {
+            return Err(StageError::input(&features.name, "does not have the rows of the table in their order")
                 .with_hint("bind the table that `featurize` reads"));
         }
-        let (train, folds, time) = training_rows(&features, &split, &split_file.name)?;
+        let split = Table::read(split_file)?;
+        let rows = Table::read_columns(&features, &["row_id"])?;
+        let (train, folds, time) = training_rows(&rows, &split, &split_file.name)?;
         let part = split.texts("part")?;
         let test = (0..part.len()).filter(|&row| part.get(row) == Some("test")).collect();
-        let labels = |column: &Option<String>| -> Result<Option<Vec<String>>, StageError> {
-            let labels = column.as_ref().map(|column| table.labels(column)).transpose()?;
-            Ok(labels.map(|labels| labels.to_vec().into_iter().map(Option::unwrap_or_default).collect()))
+        let patients = number_codes(named(&Table::read_labels(&features, "group")?).codes().flatten());
+        let labels = |column: &Option<String>| -> Result<Option<Texts>, StageError> {
+            let labels = column.as_ref().map(|column| Table::read_labels(&table, column)).transpose()?;
+            Ok(labels.map(|labels| named(&labels)))
         };
-        let names = features.texts("group")?;
-        let y = outcomes(&features, schema.target.kind, &train)?;
         Ok(Self {
-            patients: number(names.iter().map(Option::unwrap_or_default)),
+            patient_count: patients.iter().max().map_or(0, |last| last + 1),
+            patients,
             ids: labels(&schema.id)?,
             groups: labels(&schema.group)?,
-            raw: table.frame_of(spec.inputs.iter().map(String::as_str))?,
-            features: features.frame_of(spec.features.iter().map(|feature| feature.name.as_str()))?,
             times: time.map(|line| line.times),
+            y: outcomes(&Table::read_floats(&features, "y")?, schema.target.kind, &train),
             schema,
             spec,
             row_ids,
             train,
             test,
             folds,
-            y,
+            features,
+            table,
         })
+    }
+
+    /// A feature, of all rows.
+    pub fn feature(&self, name: &str) -> Result<Column, StageError> {
+        Table::read_column(&self.features, name)
+    }
+
+    /// A raw column, of all rows.
+    pub fn raw(&self, name: &str) -> Result<Column, StageError> {
+        Table::read_column(&self.table, name)
+    }
+
+    /// All features of some rows, given ascending.
+    pub fn features_of(&self, rows: &[usize]) -> Result<Frame, StageError> {
+        let names: Vec<&str> = self.spec.features.iter().map(|feature| feature.name.as_str()).collect();
+        Table::read_rows(&self.features, &names, rows)?.frame_of(names)
     }
 
     /// The patient of a training row, by its place among them.
@@ -92,7 +113,7 @@ impl Data {
 
     /// Patients with the event in any training row of `among`, and those without.
     pub fn evidence(&self, among: impl Iterator<Item = usize>) -> Evidence {
-        let mut event = vec![None; self.patients.iter().max().map_or(0, |last| last + 1)];
+        let mut event = vec![None; self.patient_count];
         for at in among {
             let seen = &mut event[self.patient(at)];
             *seen = Some(seen.unwrap_or(false) || self.y[at]);
@@ -105,17 +126,21 @@ impl Data {
 /// How many rows are named as examples.
 pub(super) const EXAMPLES: usize = 6;
 
+/// The texts with an empty one in the place of each that is missing.
+fn named(texts: &Texts) -> Texts {
+    texts.iter().map(|text| Some(text.unwrap_or_default())).collect()
+}
+
 /// Outcomes of the training rows; those of other rows are not read into anything.
-fn outcomes(table: &Table, task: Task, train: &[usize]) -> Result<Vec<bool>, StageError> {
-    let all = table.floats("y")?;
-    let y: Vec<f64> = train.iter().map(|&row| all[row]).collect();
+fn outcomes(all: &[f64], task: Task, train: &[usize]) -> Vec<bool> {
+    let y = || train.iter().map(|&row| all[row]);
     if task == Task::Binary {
-        return Ok(y.into_iter().map(|y| y > 0.5).collect());
+        return y().map(|y| y > 0.5).collect();
     }
-    let mut sorted = y.clone();
-    sorted.sort_by(f64::total_cmp);
+    let mut sorted: Vec<f64> = y().collect();
+    sorted.sort_unstable_by(f64::total_cmp);
     let median = sorted.get(sorted.len() / 2).copied().unwrap_or_default();
     // Above the median, or at it and above when the upper half is all one value.
     let above = |y: f64| if sorted.last().is_some_and(|last| *last == median) { y >= median } else { y > median };
-    Ok(y.into_iter().map(above).collect())
+    y().map(above).collect()
 }

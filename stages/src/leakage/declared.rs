@@ -1,22 +1,24 @@
 //! What needs no statistics: who is on which side of the split, and which columns are known in time.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::data::{Data, EXAMPLES};
 use super::family::{Examined, Probe};
 use super::report::{Check, Measure};
+use crate::common::folds::number_codes;
 use crate::common::schema::AvailableAt;
 
 /// The rows of the parts: listed once, and on one side only.
 pub(super) fn split_rows(data: &Data) -> Examined {
-    let mut places: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
-    for (row, &id) in data.row_ids.iter().enumerate() {
-        places.entry(id).or_default().push(row);
+    let mut is_test = vec![false; data.row_ids.len()];
+    for &row in &data.test {
+        is_test[row] = true;
     }
-    let test: BTreeSet<usize> = data.test.iter().copied().collect();
-    let crosses =
-        |rows: &Vec<usize>| rows.iter().any(|row| test.contains(row)) && rows.iter().any(|row| !test.contains(row));
-    let crossing: Vec<i64> = places.iter().filter(|(_, rows)| crosses(rows)).map(|(id, _)| *id).collect();
+    let mut rows: Vec<(i64, bool)> = data.row_ids.iter().copied().zip(is_test).collect();
+    rows.sort_unstable();
+    let crosses = |rows: &&[(i64, bool)]| rows.iter().any(|row| row.1) && rows.iter().any(|row| !row.1);
+    let crossing: Vec<i64> = rows.chunk_by(|a, b| a.0 == b.0).filter(crosses).map(|rows| rows[0].0).collect();
     let probe =
         Probe::count("test", Measure::Rows, crossing.len(), "rows are listed in the test part and outside".to_owned());
     Examined::new(Check::SplitRows, 1, vec![probe.shown_by(crossing.into_iter().take(EXAMPLES).collect())])
@@ -25,17 +27,21 @@ pub(super) fn split_rows(data: &Data) -> Examined {
 /// Patients on both sides of the split or of a fold. Without a patient column, equal ids are one patient.
 pub(super) fn patient_overlap(data: &Data) -> Examined {
     let (patients, column) = match (&data.groups, &data.ids) {
-        (Some(_), _) => (data.patients.clone(), data.schema.group.as_deref()),
-        (None, Some(ids)) => (crate::common::folds::number(ids.iter().map(String::as_str)), data.schema.id.as_deref()),
+        (Some(_), _) => (Cow::Borrowed(&data.patients), data.schema.group.as_deref()),
+        (None, Some(ids)) => (Cow::Owned(number_codes(ids.codes().flatten())), data.schema.id.as_deref()),
         (None, None) => {
             return Examined::skipped(Check::PatientOverlap, 2, "the schema names neither a patient column nor an id");
         }
     };
     let column = column.unwrap_or_default();
+    let count = patients.iter().max().map_or(0, |last| last + 1);
     let crossing = |held: &[usize], fit: &[usize]| -> BTreeMap<usize, usize> {
-        let trained: BTreeSet<usize> = fit.iter().map(|&row| patients[row]).collect();
+        let mut trained = vec![false; count];
+        for &row in fit {
+            trained[patients[row]] = true;
+        }
         // The first held-out row of each patient that is trained on.
-        held.iter().rev().filter(|&&row| trained.contains(&patients[row])).map(|&row| (patients[row], row)).collect()
+        held.iter().rev().filter(|&&row| trained[patients[row]]).map(|&row| (patients[row], row)).collect()
     };
     let probe = |subject: &str, crossing: BTreeMap<usize, usize>| {
         let text = format!("patients (`{column}`) are held out and trained on");

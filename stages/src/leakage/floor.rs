@@ -40,8 +40,8 @@ type HeldOut = Vec<(usize, usize, f64)>;
 
 impl<'a> Quick<'a> {
     /// Picks the patients.
-    pub fn new(data: &'a Data, seed: u64) -> Self {
-        let count = data.patients.iter().max().map_or(0, |last| last + 1);
+    pub fn new(data: &'a Data, seed: u64) -> Result<Self, StageError> {
+        let count = data.patient_count;
         let mut patients: Vec<usize> = (0..count).collect();
         Stream::new(seed, "leakage/patients").shuffle(&mut patients);
         let mut present = vec![false; count];
@@ -59,7 +59,7 @@ impl<'a> Quick<'a> {
         params.gbdt.leaves = LEAVES;
         params.gbdt.learning_rate = RATE;
         params.gbdt.min_child = LEAST_CHILD;
-        Self { data, features: data.features.take(&places), rows, params }
+        Ok(Self { data, features: data.features_of(&places)?, rows, params })
     }
 
     /// The AUROC of boosted trees on held-out rows, within folds; `None` without both classes.
@@ -95,7 +95,7 @@ impl<'a> Quick<'a> {
     /// Outcomes dealt out anew: each patient gets another's, whole. A patient has the event when any of its rows has.
     fn permuted(&self, stream: &mut Stream) -> Vec<bool> {
         let patient = |at: usize| self.data.patient(self.rows[at]);
-        let count = self.data.patients.iter().max().map_or(0, |last| last + 1);
+        let count = self.data.patient_count;
         let (mut seen, mut event) = (vec![false; count], vec![false; count]);
         for (at, &row) in self.rows.iter().enumerate() {
             seen[patient(at)] = true;

@@ -94,7 +94,7 @@ impl Stage for Leakage {
 /// Every check, in the order of the report.
 fn examine(context: &StageContext, data: &Data, params: &LeakageParams) -> Result<Report, StageError> {
     let seed = context.seed()?;
-    let quick = Quick::new(data, seed);
+    let quick = Quick::new(data, seed)?;
     let steps = Check::ALL.len() as u64;
     let tell = |done: u64, check: Check| context.progress(done, Some(steps), "checks", check.as_str());
     let mut examined = vec![
@@ -104,10 +104,10 @@ fn examine(context: &StageContext, data: &Data, params: &LeakageParams) -> Resul
         declared::outcome_name(data),
     ];
     tell(4, Check::Duplicates);
-    examined.extend(twins::twins(data, seed));
+    examined.extend(twins::twins(data, seed)?);
     tell(6, Check::FeatureAuroc);
-    examined.push(ranks::features(data, params));
-    examined.push(ranks::missingness(data, params));
+    examined.push(ranks::features(data, params)?);
+    examined.push(ranks::missingness(data, params)?);
     tell(8, Check::RowOrder);
     examined.extend(order::orders(data, params, seed, &quick)?);
     tell(10, Check::PermutedTarget);

@@ -77,7 +77,8 @@ pub(super) fn orders(
     }
     let mut probes = Vec::new();
     for (column, names) in &columns {
-        let line = Line::new(data, |a, b| natural(&names[data.train[a]], &names[data.train[b]]));
+        let name = |at: usize| names.get(data.train[at]).unwrap_or_default();
+        let line = Line::new(data, |a, b| natural(name(a), name(b)));
         let of_column = line.probes(column, "ids", params.order_auroc, seed);
         probes.extend(with_examples(of_column, data, &line));
     }
@@ -96,7 +97,7 @@ fn with_examples(probes: Vec<Probe>, data: &Data, line: &Line) -> Vec<Probe> {
 impl Line {
     /// The patients of the training rows, sorted by `order` (their order in the file decides among equals).
     fn new(data: &Data, order: impl Fn(usize, usize) -> Ordering) -> Self {
-        let patients = data.patients.iter().max().map_or(0, |last| last + 1);
+        let patients = data.patient_count;
         let (mut first, mut event) = (vec![None; patients], vec![false; patients]);
         for at in 0..data.train.len() {
             first[data.patient(at)].get_or_insert(at);
@@ -182,7 +183,7 @@ impl Line {
     fn ids_are_free(&self, data: &Data) -> bool {
         let names = data.ids.iter().chain(&data.groups);
         names.into_iter().any(|names| {
-            let name = |row: usize| &names[data.train[row]];
+            let name = |at: usize| names.get(data.train[at]).unwrap_or_default();
             let pairs = self.rows.windows(2).map(|pair| natural(name(pair[0]), name(pair[1])));
             let (mut up, mut down) = (0_usize, 0_usize);
             for step in pairs {

@@ -4,13 +4,16 @@
 //! bins, for a number with many values), each row judged by the rates among other patients. The second sees leaks that
 //! are no trend, and categories; rows without a value are a level of their own.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+use rayon::prelude::*;
 
 use super::auroc::{Evidence, beyond, interval, stratified};
 use super::data::Data;
 use super::family::{Examined, Probe};
 use super::params::LeakageParams;
 use super::report::{Check, Measure};
+use crate::StageError;
 use crate::common::frame::Column;
 
 /// A feature must be unlikely under this AUROC, which the best honest predictors reach.
@@ -27,62 +30,63 @@ const BINS: usize = 10;
 const TOO_FEW: &str = "too few patients with or without the event where the column has values";
 
 /// Every feature.
-pub(super) fn features(data: &Data, params: &LeakageParams) -> Examined {
-    let names = data.spec.features.iter().map(|feature| feature.name.as_str());
-    let columns = names.filter_map(|name| Some((name, data.features.get(name)?)));
+pub(super) fn features(data: &Data, params: &LeakageParams) -> Result<Examined, StageError> {
     let bound = params.feature_auroc;
-    let test = |name: &str, column: &Column| {
-        let column = column.take(&data.train);
+    let everyone = data.evidence(0..data.train.len());
+    let test = |name: &str| {
+        let column = data.feature(name)?.take(&data.train);
         let by_levels = levels(data, &column).and_then(|(scores, parts)| {
             let auroc = stratified(&scores, &data.y, &parts)?;
-            let evidence = data.evidence(0..data.train.len());
-            probe(name, Measure::AurocLevels, auroc, evidence, HONEST_FEATURE, bound)
+            probe(name, Measure::AurocLevels, auroc, everyone, HONEST_FEATURE, bound)
         });
         let by_ranks = column.numbers().and_then(|values| ranks(data, name, values, bound));
         let text = "tells the outcome alone";
         let examples = telling(data, &column);
         let all = [by_ranks, by_levels].into_iter().flatten();
-        all.map(|probe| Probe { text: text.to_owned(), ..probe.shown_by(examples.clone()) }).collect::<Vec<_>>()
+        Ok(Some(all.map(|probe| Probe { text: text.to_owned(), ..probe.shown_by(examples.clone()) }).collect()))
     };
-    collect(Check::FeatureAuroc, columns, test)
+    collect(Check::FeatureAuroc, data.spec.features.iter().map(|feature| feature.name.as_str()), test)
 }
 
 /// Whether a value of a raw column, or of a feature, is missing.
-pub(super) fn missingness(data: &Data, params: &LeakageParams) -> Examined {
-    let mut columns: BTreeMap<&str, &Column> = data.features.columns().collect();
-    columns.extend(data.raw.columns());
-    let gaps = columns.into_iter().filter(|(_, column)| missing(column).iter().any(|&gap| gap));
-    let test = |name: &str, column: &Column| {
-        let gaps = missing(&column.take(&data.train));
+pub(super) fn missingness(data: &Data, params: &LeakageParams) -> Result<Examined, StageError> {
+    let raw: BTreeSet<&str> = data.spec.inputs.iter().map(String::as_str).collect();
+    let features = data.spec.features.iter().map(|feature| feature.name.as_str());
+    let names: BTreeSet<&str> = raw.iter().copied().chain(features).collect();
+    let everyone = data.evidence(0..data.train.len());
+    let test = |name: &str| {
+        let column = if raw.contains(name) { data.raw(name)? } else { data.feature(name)? };
+        let gaps = missing(&column);
+        if !gaps.contains(&true) {
+            return Ok(None);
+        }
+        let gaps: Vec<bool> = data.train.iter().map(|&row| gaps[row]).collect();
         let scores: Vec<f64> = gaps.iter().map(|&gap| f64::from(u8::from(gap))).collect();
-        let evidence = data.evidence(0..data.train.len());
         let both = gaps.iter().any(|&gap| gap) && gaps.iter().any(|&gap| !gap);
         let found = stratified(&scores, &data.y, &vec![0; scores.len()]).filter(|_| both).and_then(|auroc| {
-            probe(
-                name,
-                Measure::AurocRanks,
-                auroc.max(1.0 - auroc),
-                evidence,
-                HONEST_MISSINGNESS,
-                params.missingness_auroc,
-            )
+            let (effect, bound) = (auroc.max(1.0 - auroc), params.missingness_auroc);
+            probe(name, Measure::AurocRanks, effect, everyone, HONEST_MISSINGNESS, bound)
         });
         let rows = data.train_ids((0..gaps.len()).filter(|&at| gaps[at]));
         let text = "whether it is missing tells the outcome".to_owned();
-        found.map(|probe| Probe { text, ..probe.shown_by(rows) }).into_iter().collect()
+        Ok(Some(found.map(|probe| Probe { text, ..probe.shown_by(rows) }).into_iter().collect()))
     };
-    collect(Check::Missingness, gaps, test)
+    collect(Check::Missingness, names.into_iter(), test)
 }
 
+/// The probes of columns, as many at a time as there are threads; those that `test` has nothing for are no subjects.
 fn collect<'a>(
     check: Check,
-    columns: impl Iterator<Item = (&'a str, &'a Column)>,
-    test: impl Fn(&str, &Column) -> Vec<Probe>,
-) -> Examined {
-    let tested: Vec<Vec<Probe>> = columns.map(|(name, column)| test(name, column)).collect();
+    names: impl Iterator<Item = &'a str>,
+    test: impl Fn(&str) -> Result<Option<Vec<Probe>>, StageError> + Sync + Send,
+) -> Result<Examined, StageError> {
+    let names: Vec<&str> = names.collect();
+    let tested = names.into_par_iter().map(test).collect::<Result<Vec<_>, StageError>>()?;
+    let tested: Vec<Vec<Probe>> = tested.into_iter().flatten().collect();
     let counted = tested.iter().filter(|probes| !probes.is_empty()).count();
     let reason = (counted < tested.len()).then(|| TOO_FEW.to_owned());
-    Examined { check, subjects: tested.len(), tested: counted, probes: tested.into_iter().flatten().collect(), reason }
+    let subjects = tested.len();
+    Ok(Examined { check, subjects, tested: counted, probes: tested.into_iter().flatten().collect(), reason })
 }
 
 /// The probe of an AUROC; nothing when there are too few patients.
@@ -111,14 +115,7 @@ fn ranks(data: &Data, name: &str, values: &[f64], bound: f64) -> Option<Probe> {
 fn levels(data: &Data, column: &Column) -> Option<(Vec<f64>, Vec<usize>)> {
     let level = match column {
         Column::Number(values) => binned(values),
-        Column::Text(texts) => {
-            let mut codes = BTreeMap::new();
-            let code = |text: Option<&str>| {
-                let next = codes.len();
-                *codes.entry(text.map(str::to_owned)).or_insert(next)
-            };
-            texts.iter().map(code).collect()
-        }
+        Column::Text(texts) => texts.codes().map(|code| code.map_or(0, |code| code + 1)).collect(),
     };
     let count = level.iter().max()? + 1;
     let parts: Vec<usize> = (0..level.len()).map(|at| data.patient(at) % PARTS).collect();
@@ -141,15 +138,11 @@ fn levels(data: &Data, column: &Column) -> Option<(Vec<f64>, Vec<usize>)> {
 
 /// The level of each number: its value when there are few, else its bin of about equally many rows; missing is one.
 fn binned(values: &[f64]) -> Vec<usize> {
-    let mut distinct: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
-    distinct.sort_by(f64::total_cmp);
-    let known = distinct.clone();
-    distinct.dedup();
-    let cuts: Vec<f64> = if distinct.len() <= MOST_LEVELS {
-        distinct
-    } else {
-        (1..BINS).map(|bin| known[bin * known.len() / BINS]).collect()
-    };
+    let mut known: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
+    known.sort_unstable_by(f64::total_cmp);
+    let few = known.chunk_by(|a, b| a == b).take(MOST_LEVELS + 1).map(|equal| equal[0]).collect::<Vec<_>>();
+    let cuts: Vec<f64> =
+        if few.len() <= MOST_LEVELS { few } else { (1..BINS).map(|bin| known[bin * known.len() / BINS]).collect() };
     let level = |value: f64| if value.is_finite() { 1 + cuts.partition_point(|&cut| cut <= value) } else { 0 };
     values.iter().map(|&value| level(value)).collect()
 }

@@ -12,6 +12,7 @@ use super::chance;
 use super::data::{Data, EXAMPLES};
 use super::family::{Examined, Probe};
 use super::report::{Check, Measure};
+use crate::StageError;
 use crate::common::frame::Column;
 use crate::common::gamma::poisson_tail;
 use crate::common::interval::quantile;
@@ -29,55 +30,95 @@ const CROWDED: usize = 20;
 /// Pairs that are compared at most.
 const MOST_COMPARED: usize = 1_000_000_000;
 
-/// A fine number's values, NaN where missing, and how far apart two may lie.
-type Fine = (Vec<f64>, f64);
-
-/// One raw column, ready to be compared.
+/// One raw column, ready to be compared: a number for each row, and what the numbers stand for.
 pub(super) struct Compared {
-    /// Equal values have equal codes; a missing value is one.
+    /// Equal values have equal codes, greater numbers greater ones; a missing value is the last.
     pub codes: Vec<u32>,
-    /// Given for a fine number.
+    /// Given for a number with many values.
     pub fine: Option<Fine>,
+}
+
+/// What the codes of a fine number stand for.
+pub(super) struct Fine {
+    /// The value of each code; NaN where missing.
+    values: Vec<f64>,
+    /// How far apart two may lie.
+    tolerance: f64,
 }
 
 impl Compared {
     fn new(column: &Column) -> Self {
-        let (codes, distinct) = match column {
-            Column::Number(values) => encode(values.iter().map(|value| (*value + 0.0).to_bits())),
-            Column::Text(texts) => encode(texts.iter()),
-        };
-        let fine = column.numbers().filter(|_| distinct > COARSE).and_then(|values| {
-            let mut sorted: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
-            sorted.sort_by(f64::total_cmp);
+        match column {
+            Column::Number(values) => Self::of_numbers(values),
+            Column::Text(texts) => {
+                let missing = texts.levels().len();
+                let codes = texts.codes().map(|code| code.unwrap_or(missing) as u32).collect();
+                Self { codes, fine: None }
+            }
+        }
+    }
+
+    fn of_numbers(values: &[f64]) -> Self {
+        // Adding 0.0 gives -0.0 and 0.0 one code.
+        let known = values.iter().enumerate().filter(|(_, value)| !value.is_nan());
+        let mut order: Vec<(f64, u32)> = known.map(|(row, value)| (value + 0.0, row as u32)).collect();
+        order.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        let mut distinct: Vec<f64> = Vec::new();
+        let mut codes = vec![u32::MAX; values.len()];
+        for (value, row) in &order {
+            if distinct.last() != Some(value) {
+                distinct.push(*value);
+            }
+            codes[*row as usize] = distinct.len() as u32 - 1;
+        }
+        if order.len() < values.len() {
+            let missing = distinct.len() as u32;
+            codes.iter_mut().filter(|code| **code == u32::MAX).for_each(|code| *code = missing);
+            distinct.push(f64::NAN);
+        }
+        let fine = (distinct.len() > COARSE).then(|| {
+            let sorted: Vec<f64> =
+                order.into_iter().map(|(value, _)| value).filter(|value| value.is_finite()).collect();
             let spread = quantile(&sorted, 0.75)? - quantile(&sorted, 0.25)?;
-            (spread > 0.0).then(|| (values.to_vec(), TOLERANCE * spread / QUARTILES))
+            (spread > 0.0).then(|| Fine { values: distinct, tolerance: TOLERANCE * spread / QUARTILES })
         });
-        Self { codes, fine }
+        Self { codes, fine: fine.flatten() }
     }
 
     /// Whether two rows agree on it.
     pub fn agree(&self, a: usize, b: usize, nearly: bool) -> bool {
-        let close = |(values, tolerance): &Fine| (values[a] - values[b]).abs() <= *tolerance;
-        self.codes[a] == self.codes[b] || (nearly && self.fine.as_ref().is_some_and(close))
+        let (a, b) = (self.codes[a], self.codes[b]);
+        a == b || (nearly && self.fine.as_ref().is_some_and(|fine| fine.are_close(a, b)))
     }
 }
 
-fn encode<T: Ord>(values: impl Iterator<Item = T>) -> (Vec<u32>, usize) {
-    let mut known = BTreeMap::new();
-    let codes = values.map(|value| {
-        let next = known.len() as u32;
-        *known.entry(value).or_insert(next)
-    });
-    let codes = codes.collect();
-    (codes, known.len())
+impl Fine {
+    fn value(&self, code: u32) -> f64 {
+        self.values[code as usize]
+    }
+
+    fn are_close(&self, a: u32, b: u32) -> bool {
+        (self.value(a) - self.value(b)).abs() <= self.tolerance
+    }
+
+    /// How many tolerances the values span, as a whole number to be ordered by.
+    fn resolution(&self) -> usize {
+        let known = self.values.iter().filter(|value| value.is_finite());
+        // The values ascend, so that equal quotients stand together.
+        let mut steps: Vec<u64> = known.map(|value| libm::floor(value / self.tolerance).to_bits()).collect();
+        steps.dedup();
+        steps.len()
+    }
 }
 
 /// Pairs of rows of different patients, each with the lower row first.
 pub(super) type Pairs = BTreeSet<(usize, usize)>;
 
 /// Both checks.
-pub(super) fn twins(data: &Data, seed: u64) -> [Examined; 2] {
-    let columns: Vec<Compared> = data.raw.columns().map(|(_, column)| Compared::new(column)).collect();
+pub(super) fn twins(data: &Data, seed: u64) -> Result<[Examined; 2], StageError> {
+    let names: BTreeSet<&str> = data.spec.inputs.iter().map(String::as_str).collect();
+    let columns = names.into_iter().map(|name| Ok(Compared::new(&data.raw(name)?)));
+    let columns: Vec<Compared> = columns.collect::<Result<_, StageError>>()?;
     let mut rows: Vec<usize> = data.train.iter().chain(&data.test).copied().collect();
     rows.sort_unstable();
     let exact = exact_pairs(data, &columns, &rows);
@@ -111,49 +152,84 @@ pub(super) fn twins(data: &Data, seed: u64) -> [Examined; 2] {
             None => Examined::skipped(Check::NearDuplicates, 2, "too many rows lie close together to tell copies"),
         }
     };
-    [first, second]
+    Ok([first, second])
+}
+
+/// Rows that agree on `key`, column by column. Most rows agree with no other; so they are put together by a hash of the
+/// key, and only those that share one are compared in full.
+fn alike(
+    rows: &[usize],
+    columns: usize,
+    key: impl Fn(usize, usize) -> u32,
+    mut each: impl FnMut(&mut [usize]) -> bool,
+) {
+    const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mix = |hash: u64, code: u32| (hash.rotate_left(23) ^ u64::from(code)).wrapping_mul(ODD);
+    let mut order: Vec<(u64, u32)> = rows.iter().map(|&row| (0, row as u32)).collect();
+    for column in 0..columns {
+        for (hash, row) in &mut order {
+            *hash = mix(*hash, key(column, *row as usize));
+        }
+    }
+    order.sort_unstable();
+    for shared in order.chunk_by(|a, b| a.0 == b.0).filter(|shared| shared.len() > 1) {
+        let mut group: Vec<usize> = shared.iter().map(|(_, row)| *row as usize).collect();
+        let compare = |a: usize, b: usize| (0..columns).map(|at| key(at, a)).cmp((0..columns).map(|at| key(at, b)));
+        let first = group[0];
+        if group.iter().any(|&row| compare(first, row).is_ne()) {
+            group.sort_by(|&a, &b| compare(a, b).then(a.cmp(&b)));
+        }
+        for equal in group.chunk_by_mut(|&a, &b| compare(a, b).is_eq()) {
+            if !each(equal) {
+                return;
+            }
+        }
+    }
 }
 
 /// Pairs of equal rows of two or three patients.
 fn exact_pairs(data: &Data, columns: &[Compared], rows: &[usize]) -> Pairs {
-    let key = |row: usize| columns.iter().map(move |column| column.codes[row]);
-    let mut order = rows.to_vec();
-    order.sort_by(|&a, &b| key(a).cmp(key(b)).then(a.cmp(&b)));
     let mut pairs = Pairs::new();
-    for group in order.chunk_by(|&a, &b| key(a).eq(key(b))) {
-        let patients: BTreeSet<usize> = group.iter().map(|&row| data.patients[row]).collect();
-        if (2..=MOST_SHARING).contains(&patients.len()) {
-            for (at, &a) in group.iter().enumerate() {
-                let others = group[at + 1..].iter().filter(|&&b| data.patients[a] != data.patients[b]);
-                pairs.extend(others.map(|&b| (a, b)));
+    alike(
+        rows,
+        columns.len(),
+        |column, row| columns[column].codes[row],
+        |group| {
+            let patients: BTreeSet<usize> = group.iter().map(|&row| data.patients[row]).collect();
+            if (2..=MOST_SHARING).contains(&patients.len()) {
+                for (at, &a) in group.iter().enumerate() {
+                    let others = group[at + 1..].iter().filter(|&&b| data.patients[a] != data.patients[b]);
+                    pairs.extend(others.map(|&b| (a, b)));
+                }
             }
-        }
-    }
+            true
+        },
+    );
     pairs
 }
 
 /// Pairs of rows of different patients that are nearly equal but not equal, without rows that are near more than two
 /// other patients; `None` when too many lie close together to tell copies.
 fn near_pairs(data: &Data, columns: &[Compared], rows: &[usize]) -> Option<Pairs> {
-    let mut fine: Vec<&Fine> = columns.iter().filter_map(|column| column.fine.as_ref()).collect();
-    fine.sort_by_cached_key(|(values, tolerance)| std::cmp::Reverse(resolution(values, *tolerance)));
+    let mut fine: Vec<(&[u32], &Fine)> =
+        columns.iter().filter_map(|column| Some((column.codes.as_slice(), column.fine.as_ref()?))).collect();
+    fine.sort_by_cached_key(|(_, fine)| std::cmp::Reverse(fine.resolution()));
     // What must be equal: coarse columns, and which fine numbers are missing.
-    let block = |row: usize| {
-        columns.iter().map(move |column| match &column.fine {
-            None => column.codes[row],
-            Some((values, _)) => u32::from(values[row].is_finite()),
-        })
+    let block = |column: usize, row: usize| {
+        let Compared { codes, fine } = &columns[column];
+        fine.as_ref().map_or(codes[row], |fine| u32::from(fine.value(codes[row]).is_finite()))
     };
-    let mut order = rows.to_vec();
-    order.sort_by(|&a, &b| block(a).cmp(block(b)).then(a.cmp(&b)));
-    let (mut pairs, mut work) = (Vec::new(), 0);
-    for group in order.chunk_by_mut(|&a, &b| block(a).eq(block(b))) {
+    let (mut pairs, mut work, mut crowded) = (Vec::new(), 0, false);
+    alike(rows, columns.len(), block, |group| {
         // The finest number that the rows of the block have; without one, they are equal or not.
         let first = group[0];
-        let Some((values, tolerance)) = fine.iter().find(|(values, _)| values[first].is_finite()) else { continue };
-        group.sort_by(|&a, &b| values[a].total_cmp(&values[b]).then(a.cmp(&b)));
+        let Some((codes, fine)) = fine.iter().find(|(codes, fine)| fine.value(codes[first]).is_finite()) else {
+            return true;
+        };
+        group.sort_unstable_by_key(|&row| (codes[row], row));
         for (at, &a) in group.iter().enumerate() {
-            for &b in group[at + 1..].iter().take_while(|&&b| values[b] - values[a] <= *tolerance) {
+            let near = |&&b: &&usize| fine.value(codes[b]) - fine.value(codes[a]) <= fine.tolerance;
+            for &b in group[at + 1..].iter().take_while(near) {
                 work += 1;
                 let near =
                     data.patients[a] != data.patients[b] && columns.iter().all(|column| column.agree(a, b, true));
@@ -161,10 +237,15 @@ fn near_pairs(data: &Data, columns: &[Compared], rows: &[usize]) -> Option<Pairs
                     pairs.push((a.min(b), a.max(b)));
                 }
             }
-            if pairs.len() > CROWDED * rows.len() || work > MOST_COMPARED {
-                return None;
+            crowded = pairs.len() > CROWDED * rows.len() || work > MOST_COMPARED;
+            if crowded {
+                return false;
             }
         }
+        true
+    });
+    if crowded {
+        return None;
     }
     let mut partners: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
     for &(a, b) in &pairs {
@@ -173,13 +254,6 @@ fn near_pairs(data: &Data, columns: &[Compared], rows: &[usize]) -> Option<Pairs
     }
     let rare = |row: usize| partners.get(&row).is_none_or(|others| others.len() < MOST_SHARING);
     Some(pairs.into_iter().filter(|&(a, b)| rare(a) && rare(b)).collect())
-}
-
-/// How many tolerances the values of a column span, as a whole number to be ordered by.
-fn resolution(values: &[f64], tolerance: f64) -> u64 {
-    let distinct: BTreeSet<u64> =
-        values.iter().filter(|value| value.is_finite()).map(|value| libm::floor(value / tolerance).to_bits()).collect();
-    distinct.len() as u64
 }
 
 /// Who is on which side.

@@ -14,15 +14,17 @@ mod tests;
 
 pub use params::{SplitKind, SplitParams};
 
+use std::path::Path;
+
 use self::assign::{Assignment, Seat};
 use self::params::parse;
 use self::report::Outcomes;
 use crate::common::canonical_json;
-use crate::common::folds::{Design, Place, Timeline, number, quantile_strata};
+use crate::common::folds::{Design, Place, Timeline, number_codes, quantile_strata};
 use crate::common::schema::Schema;
-use crate::common::table::Table;
+use crate::common::table::{Table, TableAppender, TableWriter};
 use crate::common::target::Task;
-use crate::{ParamError, ParamSet, Role, Stage, StageContext, StageError};
+use crate::{ParamError, ParamSet, Role, Stage, StageContext, StageError, StageFile};
 
 /// Strata of a continuous outcome: bins of about equally many rows, so that every fold has low and high values.
 const MAX_STRATA: usize = 10;
@@ -73,28 +75,28 @@ impl Stage for Split {
 
     fn run(&self, context: &StageContext) -> Result<(), StageError> {
         let (schema, params) = parse(context.params())?;
-        let table = Table::read(context.input("table")?)?;
-        let row_ids = table.ints_full("row_id")?;
-        let y = outcomes(&table, &schema, &row_ids)?;
-        let design = design(&table, &schema, &params, &row_ids, &y)?;
+        let table = context.input("table")?;
+        let row_ids = Table::read_ints_full(table, "row_id")?;
+        let y = outcomes(table, &schema, &row_ids)?;
+        let design = design(table, &schema, &params, &row_ids, &y)?;
         let assignment = assign::assign(&design, &params, context.seed()?)?;
         let report = report::report(&assignment, &design, &Outcomes { task: schema.target.kind, y: &y }, &params)?;
         context.progress(row_ids.len() as u64, Some(row_ids.len() as u64), "rows", "rows assigned");
-        write(&assignment, row_ids, &design)?.write(context.output("split")?)?;
+        write(&assignment, &row_ids, &design, context.output("split")?)?;
         canonical_json::write(context.output("report")?, &report)
     }
 }
 
 /// Patients, strata and times of all rows.
 fn design(
-    table: &Table,
+    table: &StageFile,
     schema: &Schema,
     params: &SplitParams,
     row_ids: &[i64],
     y: &[f64],
 ) -> Result<Design, StageError> {
     let groups = match &schema.group {
-        Some(column) => number(labels(table, column, row_ids)?.iter().map(String::as_str)),
+        Some(column) => patients(table, column, row_ids)?,
         None => (0..row_ids.len()).collect(),
     };
     let patients = groups.iter().max().map_or(0, |last| last + 1);
@@ -115,34 +117,42 @@ fn design(
     Ok(Design { groups, strata, time })
 }
 
-fn outcomes(table: &Table, schema: &Schema, row_ids: &[i64]) -> Result<Vec<f64>, StageError> {
+fn outcomes(table: &StageFile, schema: &Schema, row_ids: &[i64]) -> Result<Vec<f64>, StageError> {
     let target = &schema.target.column;
     if schema.target.kind == Task::Continuous {
         return finite(table, target, row_ids, "outcome");
     }
-    let values = table.ints(target)?;
-    let read = values.iter().zip(row_ids).map(|(value, row_id)| match value {
-        Some(0) => Ok(0.0),
-        Some(1) => Ok(1.0),
-        other => {
-            let found = other.map_or_else(|| "nothing".to_owned(), |value| value.to_string());
-            Err(StageError::failed(format!("row_id {row_id}: the outcome `{target}` must be 0 or 1, found {found}"))
-                .with_hint("declare its levels [0, 1] and nullable: false, so that validate sets such rows aside"))
+    let mut y = Vec::with_capacity(row_ids.len());
+    for piece in Table::column_pieces(table, &[target])? {
+        for value in piece?.ints(target)? {
+            y.push(match value {
+                Some(0) => 0.0,
+                Some(1) => 1.0,
+                other => return Err(no_event(target, row_ids[y.len()], other)),
+            });
         }
-    });
-    read.collect()
+    }
+    Ok(y)
 }
 
-fn labels(table: &Table, column: &str, row_ids: &[i64]) -> Result<Vec<String>, StageError> {
-    let labels = table.labels(column)?.to_vec().into_iter().zip(row_ids).map(|(label, row_id)| {
-        label.ok_or_else(|| StageError::failed(format!("row_id {row_id} has no patient in `{column}`")))
-    });
-    labels.collect()
+fn no_event(target: &str, row_id: i64, found: Option<i64>) -> StageError {
+    let found = found.map_or_else(|| "nothing".to_owned(), |value| value.to_string());
+    StageError::failed(format!("row_id {row_id}: the outcome `{target}` must be 0 or 1, found {found}"))
+        .with_hint("declare its levels [0, 1] and nullable: false, so that validate sets such rows aside")
+}
+
+/// The patient of each row, numbered as they appear.
+fn patients(table: &StageFile, column: &str, row_ids: &[i64]) -> Result<Vec<usize>, StageError> {
+    let labels = Table::read_labels(table, column)?;
+    if let Some(row) = labels.codes().position(|code| code.is_none()) {
+        return Err(StageError::failed(format!("row_id {} has no patient in `{column}`", row_ids[row])));
+    }
+    Ok(number_codes(labels.codes().flatten()))
 }
 
 /// A column in which every row must have a number.
-fn finite(table: &Table, column: &str, row_ids: &[i64], what: &str) -> Result<Vec<f64>, StageError> {
-    let values = table.floats(column)?;
+fn finite(table: &StageFile, column: &str, row_ids: &[i64], what: &str) -> Result<Vec<f64>, StageError> {
+    let values = Table::read_floats(table, column)?;
     match values.iter().position(|value| !value.is_finite()) {
         None => Ok(values),
         Some(row) => Err(StageError::failed(format!("row_id {} has no {what} in `{column}`", row_ids[row]))
@@ -150,8 +160,21 @@ fn finite(table: &Table, column: &str, row_ids: &[i64], what: &str) -> Result<Ve
     }
 }
 
-fn write(assignment: &Assignment, row_ids: Vec<i64>, design: &Design) -> Result<Table, StageError> {
+fn write(assignment: &Assignment, row_ids: &[i64], design: &Design, path: &Path) -> Result<(), StageError> {
+    let mut file = TableAppender::new(path);
+    let mut from = 0;
+    for ids in row_ids.chunks(TableWriter::PIECE) {
+        file.append(rows(assignment, ids, design, from)?)?;
+        from += ids.len();
+    }
+    file.finish()
+}
+
+/// The rows of the split table from one on.
+fn rows(assignment: &Assignment, row_ids: &[i64], design: &Design, from: usize) -> Result<Table, StageError> {
     let mut table = Table::with_rows(row_ids.len());
+    let own = from..from + row_ids.len();
+    let seats = &assignment.seats[own.clone()];
     let part = |seat: &Seat| match seat {
         Seat::Train(_) => "train",
         Seat::Test => "test",
@@ -162,14 +185,14 @@ fn write(assignment: &Assignment, row_ids: Vec<i64>, design: &Design) -> Result<
             Seat::Train(place) => pick(*place).map(|value| value as i64),
             _ => None,
         };
-        assignment.seats.iter().map(value).collect::<Vec<_>>()
+        seats.iter().map(value).collect::<Vec<_>>()
     };
-    table.push_ints("row_id", row_ids.into_iter().map(Some).collect())?;
-    table.push_texts("part", assignment.seats.iter().map(|seat| Some(part(seat))))?;
+    table.push_ints("row_id", row_ids.iter().copied().map(Some).collect())?;
+    table.push_texts("part", seats.iter().map(|seat| Some(part(seat))))?;
     table.push_ints("fold", place(|place| place.held_in))?;
     if let Some(line) = &design.time {
-        table.push_floats("time", line.times.clone())?;
-        table.push_floats("gap", vec![line.gap; line.times.len()])?;
+        table.push_floats("time", line.times[own].to_vec())?;
+        table.push_floats("gap", vec![line.gap; row_ids.len()])?;
         table.push_ints("train_from", place(|place| Some(place.from)))?;
         table.push_ints("apart", place(|place| place.apart))?;
     }
