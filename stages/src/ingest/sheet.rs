@@ -71,3 +71,30 @@ pub(super) fn beside(path: &Path) -> Result<TempPath, StageError> {
 pub(super) fn file(path: &Path) -> StageFile {
     StageFile { path: path.to_owned(), name: "the ingested table".to_owned() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(rows: std::ops::Range<i64>) -> Table {
+        let mut table = Table::with_rows(rows.end as usize - rows.start as usize);
+        table.push_ints("row_id", rows.map(Some).collect()).expect("a column");
+        table
+    }
+
+    #[test]
+    fn a_late_unreadable_cell_gives_every_row_its_column() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (path, whole) = (dir.path().join("pieces"), dir.path().join("whole"));
+        let cell = |row: i64| (row == 139_999).then(|| "[1]".to_owned());
+        let mut sheet = Sheet::new(&path);
+        sheet.add(rows(0..131_072), None).expect("rows");
+        sheet.add(rows(131_072..131_080), None).expect("rows");
+        sheet.add(rows(131_080..140_000), Some((131_080..140_000).map(cell).collect())).expect("rows");
+        sheet.finish().expect("written");
+        let mut table = rows(0..140_000);
+        table.push_texts(COLUMN, (0..140_000).map(cell)).and_then(|table| table.write(&whole)).expect("written");
+        assert!(std::fs::read(&path).expect("read") == std::fs::read(&whole).expect("read"));
+        assert_eq!(std::fs::read_dir(dir.path()).expect("a directory").count(), 2, "nothing else stays");
+    }
+}

@@ -298,3 +298,20 @@ fn a_file_that_does_not_fit_its_directory_is_named() {
     let error = ingest_directory(&lab, &params()).expect_err("nothing there").to_string();
     assert!(error.contains("directory without"), "{error}");
 }
+
+/// A quote that nothing closes makes one row of the rest of the file, which must not fill the memory.
+#[test]
+fn a_row_without_end_is_told_where_it_begins() {
+    let lab = Lab::new();
+    let mut text = String::from("id,age\nP1,40\nP2,\"41\n");
+    text.push_str(&"P3,42\n".repeat(12_000_000));
+    lab.write("raw.csv", text);
+    let params = json!({"schema": {
+        "target": {"column": "age", "kind": "continuous"},
+        "columns": {"id": {"type": "text"}, "age": {"type": "number"}},
+    }});
+    let error = lab.run(&Ingest, &[("table", "raw.csv")], &[("table", "t.parquet"), ("report", "r.json")], &params);
+    let error = error.expect_err("no end");
+    assert_eq!(error.to_string(), "raw.csv: row 3: the row has more than 64 MiB");
+    assert!(error.hint().is_some_and(|hint| hint.contains("unclosed quote")));
+}

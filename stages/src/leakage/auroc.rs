@@ -131,6 +131,16 @@ mod tests {
         assert_eq!(stratified(&scores, &[true; 5], &[0; 5]), None);
     }
 
+    proptest::proptest! {
+        #[test]
+        fn ties_count_one_half(rows in proptest::collection::vec((-1_i8..3, proptest::bool::ANY), 1..40)) {
+            // Some zeros are negative.
+            let scores: Vec<f64> = rows.iter().map(|(score, _)| if *score < 0 { -0.0 } else { f64::from(*score) }).collect();
+            let y: Vec<bool> = rows.iter().map(|(_, y)| *y).collect();
+            proptest::prop_assert_eq!(stratified(&scores, &y, &vec![0; y.len()]), auroc(&y, &scores));
+        }
+    }
+
     /// Members of one to six rows that know nothing: the spread of their AUROC is the error, and that of as many members
     /// of one row each would be a tenth too small.
     #[test]

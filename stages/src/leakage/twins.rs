@@ -314,3 +314,47 @@ impl<'a> Sides<'a> {
         (0..folds.count()).map(pairs).sum()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_stand_for_values_in_their_order() {
+        let values: Vec<f64> =
+            (0..50).map(|at| if at % 7 == 3 { f64::NAN } else { f64::from(at * 37 % 30) - 0.0 }).collect();
+        let found = Compared::of_numbers(&values);
+        let fine = found.fine.as_ref().expect("many values");
+        for (a, &x) in values.iter().enumerate() {
+            let code = fine.value(found.codes[a]);
+            assert!(code == x || (code.is_nan() && x.is_nan()));
+            for (b, &y) in values.iter().enumerate() {
+                assert_eq!(found.agree(a, b, false), x == y || (x.is_nan() && y.is_nan()), "{x} {y}");
+                assert!(x.is_nan() || y.is_nan() || found.codes[a].cmp(&found.codes[b]) == x.total_cmp(&y));
+            }
+        }
+        let zeros = Compared::of_numbers(&[-0.0, 0.0, 1.0]);
+        assert_eq!((zeros.codes, zeros.fine.is_none()), (vec![0, 0, 1], true));
+    }
+
+    #[test]
+    fn groups_are_of_equal_keys_and_stop_when_told() {
+        let keys = [[1, 2], [2, 1], [1, 2], [3, 3], [2, 1], [1, 2]];
+        let groups = |most: usize| {
+            let mut groups = Vec::new();
+            alike(
+                &[0, 1, 2, 3, 4, 5],
+                2,
+                |column, row| keys[row][column],
+                |group| {
+                    groups.push(group.to_vec());
+                    groups.len() < most
+                },
+            );
+            groups.sort();
+            groups
+        };
+        assert_eq!(groups(9), [vec![0, 2, 5], vec![1, 4]]);
+        assert_eq!(groups(1).len(), 1);
+    }
+}

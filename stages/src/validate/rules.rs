@@ -202,3 +202,98 @@ fn texts(values: &Texts, keep: impl Fn(&str) -> bool) -> Verdicts {
     let kept: Vec<bool> = values.levels().iter().map(|level| keep(level)).collect();
     values.codes().map(|code| code.map(|code| kept[code])).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::ParamSet;
+    use crate::common::rng::Stream;
+    use crate::ingest::UnreadCell;
+
+    /// Visits of a few patients in which every rule is broken by some rows.
+    fn visits(rows: usize) -> (Frame, Vec<Vec<UnreadCell>>) {
+        let mut stream = Stream::new(9, "visits");
+        let mut frame = Frame::with_rows(rows);
+        let mut numbers = |values: u64, gaps: u64| {
+            let value = |_| if stream.below(gaps) == 0 { f64::NAN } else { stream.below(values) as f64 };
+            Column::Number((0..rows).map(value).collect())
+        };
+        frame.insert("glucose", numbers(40, 9));
+        frame.insert("year", numbers(20, 30));
+        frame.insert("stage", numbers(6, 7));
+        frame.insert("y", numbers(3, 50));
+        let patients: Vec<Option<String>> =
+            (0..rows).map(|row| (row % 13 != 5).then(|| format!("P{}", row % 7))).collect();
+        frame.insert("patient", Column::Text(patients.into()));
+        let days: Vec<Option<&str>> =
+            (0..rows).map(|row| [Some("2020-01-01"), Some("2020-02-30"), None][row % 3]).collect();
+        frame.insert("day", Column::Text(days.into()));
+        let cell = |row: usize| UnreadCell {
+            column: "year".to_owned(),
+            line: row as u64 + 2,
+            cell: "x".to_owned(),
+            message: "expected a whole number".to_owned(),
+        };
+        (frame, (0..rows).map(|row| if row % 17 == 8 { vec![cell(row)] } else { Vec::new() }).collect())
+    }
+
+    fn outcomes(cut: usize) -> Vec<Outcome> {
+        let params = json!({
+            "schema": {
+                "target": {"column": "y", "event": "ends"},
+                "columns": {
+                    "glucose": {"type": "number", "range": [20, 600], "unit": "mg/dL", "analyte": "glucose", "nullable": true},
+                    "year": {"type": "integer", "range": [3, 18]},
+                    "stage": {"type": "integer", "levels": [0, 1, 2], "nullable": true},
+                    "patient": {"type": "text", "pattern": "P[0-5]", "unique": true},
+                    "day": {"type": "text", "nullable": true},
+                    "y": {"type": "integer"},
+                },
+            },
+            "validate": {
+                "max_fail": 1,
+                "columns": {"stage": {"max_missing": 0.1}, "patient": {"max_fail": 0.5}},
+                "rules": [
+                    {"name": "key", "unique": ["patient", "year"]},
+                    {"name": "rises", "monotone": {"column": "stage", "by": "patient", "order_by": "year"}},
+                    {"name": "dates", "monotone": {"column": "stage", "by": "patient", "order_by": "day"}},
+                    {"name": "order", "order": ["stage", "year"], "level": "warning"},
+                    {"name": "check", "check": "stage < year"},
+                ],
+            },
+        });
+        let serde_json::Value::Object(params) = params else { unreachable!() };
+        let (schema, params) = super::super::parse(&ParamSet::new(params)).expect("valid");
+        let rows = 200;
+        let (frame, unread) = visits(rows);
+        let mut rules = Rules::new(&schema, &params, &frame, rows).expect("rules");
+        for from in (0..rows).step_by(cut) {
+            let own: Vec<usize> = (from..rows.min(from + cut)).collect();
+            let ids: Vec<i64> = own.iter().map(|&row| 10 * row as i64).collect();
+            let unread = &unread[from..from + own.len()];
+            rules.judge(Piece { frame: &frame.take(&own), unread, row_ids: &ids, from }).expect("judged");
+        }
+        rules.finish()
+    }
+
+    #[test]
+    fn what_is_found_does_not_follow_the_pieces() {
+        let whole = outcomes(200);
+        assert!(whole.iter().filter(|outcome| outcome.failed > 0).count() >= 12, "{whole:?}");
+        assert!(whole.iter().any(|outcome| outcome.note.is_some()), "a suspected unit");
+        for cut in [1, 7, 64, 199] {
+            assert_eq!(outcomes(cut), whole, "pieces of {cut}");
+        }
+    }
+
+    #[test]
+    fn a_rule_that_is_sure_to_stop_the_run_keeps_no_rows() {
+        let whole = outcomes(50);
+        let unique = whole.iter().find(|outcome| outcome.rule == "unique").expect("a rule");
+        assert!(unique.failed > 100 && unique.aside.is_empty() && unique.values.is_empty(), "{unique:?}");
+        let range = whole.iter().find(|outcome| outcome.rule == "range" && outcome.subject == "year").expect("a rule");
+        assert_eq!(range.aside.len(), range.failed);
+    }
+}

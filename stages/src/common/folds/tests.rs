@@ -63,6 +63,14 @@ fn quantile_strata_are_even_and_keep_ties_together() {
 }
 
 #[test]
+fn places_are_kept_as_they_were_given() {
+    let places =
+        [Place { held_in: None, from: usize::MAX, apart: None }, Place { held_in: Some(0), from: 2, apart: Some(99) }];
+    let folds = Folds::new(3, places);
+    assert_eq!([folds.place(0), folds.place(1)], places);
+}
+
+#[test]
 fn names_are_numbered_as_they_appear() {
     assert_eq!(number(["b", "a", "b", "c"]), [0, 1, 0, 2]);
     assert_eq!(number_codes([7, 0, 7, 2]), [0, 1, 0, 2]);
