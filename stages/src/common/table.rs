@@ -5,6 +5,7 @@
 //! Predictions never pass through here: they use [`Frame`].
 
 mod append;
+mod columns;
 
 use std::path::{Path, PathBuf};
 
@@ -43,13 +44,6 @@ impl Table {
     /// Columns come in the file's order, whatever that of `names`; those that are absent are left out.
     pub fn pieces(file: &StageFile, names: &[&str]) -> Result<TablePieces, StageError> {
         let pieces = parquet_file::Pieces::open(&file.path, |name| names.contains(&name));
-        let pieces = pieces.map_err(|error| StageError::input(&file.name, error))?;
-        Ok(TablePieces { pieces, name: file.name.clone() })
-    }
-
-    /// Reads all columns of a Parquet file that a stage wrote, piece by piece.
-    pub fn all_pieces(file: &StageFile) -> Result<TablePieces, StageError> {
-        let pieces = parquet_file::Pieces::open(&file.path, |_| true);
         let pieces = pieces.map_err(|error| StageError::input(&file.name, error))?;
         Ok(TablePieces { pieces, name: file.name.clone() })
     }

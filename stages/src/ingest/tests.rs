@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::common::table::Table;
 use crate::testing::Lab;
 
 fn params() -> Value {

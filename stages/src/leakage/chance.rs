@@ -6,7 +6,8 @@
 //! agreement on any one column before it, so that columns which depend on each other do not make agreement look rarer
 //! than it is. Pairs that are the suspects themselves do not count.
 
-use super::twins::{Compared, Pairs};
+use super::compared::Compared;
+use super::twins::Pairs;
 use crate::common::rng::Stream;
 
 /// Random pairs, and the work on them (pairs × columns²) that is not exceeded.

@@ -7,6 +7,7 @@
 
 mod auroc;
 mod chance;
+mod compared;
 mod data;
 mod declared;
 mod family;
