@@ -23,6 +23,10 @@ use super::{logtail, message, process, sandbox};
 const THREAD_VARIABLES: [&str; 5] =
     ["RAYON_NUM_THREADS", "POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"];
 
+/// Blocks of a megabyte go back to the system when they are freed, where the C library is GNU's. Left to itself it keeps
+/// ever larger ones for reuse, and a stage holds columns that it has long dropped.
+const LARGE_BLOCKS: (&str, &str) = ("MALLOC_MMAP_THRESHOLD_", "1048576");
+
 /// What commands and bare environments take over from clinpipe's own environment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ParentEnv {
@@ -90,7 +94,8 @@ impl LocalExecutor {
             .process_group(0)
             .env_clear()
             .envs(self.bare_environment(job))
-            .envs(thread_variables(Some(request.threads.max(1))));
+            .envs(thread_variables(Some(request.threads.max(1))))
+            .env(LARGE_BLOCKS.0, LARGE_BLOCKS.1);
         Ok(command)
     }
 

@@ -13,14 +13,14 @@ use super::manifest::{
     BundleManifest, DataLineage, LeakageRecord, MANIFEST, Member, SCHEMA_VERSION, TrainingRows, WaivedFinding,
 };
 use super::profile::AnswerProfile;
-use super::reference::Reference;
+use super::reference::{Profile, Reference};
 use super::score::Bundle;
 use super::tiers::Tiers;
 use crate::common::canonical_json;
 use crate::common::schema::Schema;
 use crate::common::table::Table;
 use crate::common::target::Task;
-use crate::featurize::FeatureSpec;
+use crate::featurize::{Feature, FeatureSpec};
 use crate::train::{COMBINATIONS, Card, Fingerprint};
 use crate::{ParamError, ParamSet, Role, Stage, StageContext, StageError, StageFile};
 use crate::{ingest, leakage, validate};
@@ -211,17 +211,23 @@ fn leakage_record(file: &StageFile, rows: &Fingerprint) -> Result<LeakageRecord,
 fn reference(context: &StageContext) -> Result<(Reference, Fingerprint), StageError> {
     let spec_file = context.input("spec")?;
     let spec: FeatureSpec = canonical_json::read(&spec_file.path, &spec_file.name)?;
-    let table = Table::read(context.input("table")?)?;
-    let split_file = context.input("split")?;
-    let split = Table::read(split_file)?;
-    let ids = table.ints_full("row_id")?;
-    if ids != split.ints_full("row_id")? {
+    let (table, split_file) = (context.input("table")?, context.input("split")?);
+    let split = Table::read_columns(split_file, &["row_id", "part"])?;
+    let ids = split.ints_full("row_id")?;
+    if ids != Table::read_ints_full(table, "row_id")? {
         return Err(StageError::input(&split_file.name, "does not list the rows of the feature table in their order"));
     }
     let part = split.texts("part")?;
     let rows: Vec<usize> = (0..ids.len()).filter(|&row| part.get(row) == Some("train")).collect();
-    let features = table.take(&rows)?.frame_of(spec.features.iter().map(|feature| feature.name.as_str()))?;
-    Ok((Reference::new(&features), Fingerprint::new(rows.iter().map(|&row| ids[row]))))
+    // Column by column: together they may not fit into memory.
+    let profile = |feature: &Feature| {
+        let name = feature.name.as_str();
+        let column = Table::read_rows(table, &[name], &rows)?.column_of(name)?;
+        Ok((name.to_owned(), Profile::new(&column)))
+    };
+    let features = spec.features.iter().map(profile).collect::<Result<_, StageError>>()?;
+    let fingerprint = Fingerprint::new(rows.iter().map(|&row| ids[row]));
+    Ok((Reference { schema_version: 1, n: rows.len(), features }, fingerprint))
 }
 
 fn inside(directory: &StageFile, name: &str) -> StageFile {

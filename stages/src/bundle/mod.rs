@@ -5,6 +5,7 @@ mod decision;
 mod explain;
 mod intake;
 mod manifest;
+mod panel;
 mod past;
 mod profile;
 pub mod record;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::common::frame::{Column, Frame};
+use crate::common::frame::Column;
 use crate::common::interval::quantile;
 
 const BINS: usize = 10;
@@ -53,12 +53,6 @@ pub enum Profile {
 }
 
 impl Reference {
-    /// The profile of the given columns.
-    pub fn new(features: &Frame) -> Self {
-        let profiles = features.columns().map(|(name, column)| (name.to_owned(), Profile::new(column)));
-        Self { schema_version: 1, n: features.rows(), features: profiles.collect() }
-    }
-
     /// The smallest and the largest value that a number had in training; `None` when nothing can be said.
     pub fn range(&self, feature: &str) -> Option<[f64; 2]> {
         match self.features.get(feature)? {
@@ -69,7 +63,8 @@ impl Reference {
 }
 
 impl Profile {
-    fn new(column: &Column) -> Self {
+    /// The profile of a column.
+    pub fn new(column: &Column) -> Self {
         match column {
             Column::Number(values) => Self::numbers(values),
             Column::Text(values) => {
@@ -124,9 +119,9 @@ mod tests {
 
     #[test]
     fn values_beyond_training_are_told() {
-        let mut frame = Frame::with_rows(3);
-        frame.insert("age", Column::Number(vec![20.0, 40.0, f64::NAN]));
-        let reference = Reference::new(&frame);
+        let age = Profile::new(&Column::Number(vec![20.0, 40.0, f64::NAN]));
+        let features = BTreeMap::from([("age".to_owned(), age)]);
+        let reference = Reference { schema_version: 1, n: 3, features };
         assert!(reference.range("age").is_some_and(|[low, high]| low <= 20.0 && high < 41.0));
         assert_eq!(reference.range("weight"), None);
     }

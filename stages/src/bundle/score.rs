@@ -11,16 +11,15 @@ use super::profile::AnswerProfile;
 use super::record::{FieldError, ParsedRecord, RecordSchema};
 use super::reference::Reference;
 use super::tiers::Tiers;
+use crate::ParamError;
 use crate::common::frame::{Column, Frame};
 use crate::common::schema::{ColumnType, Schema};
-use crate::common::table::Table;
 use crate::common::target::Task;
 use crate::common::texts::Texts;
 use crate::featurize::{FeatureError, FeatureSpec};
 use crate::train::{BaselineConstant, BaselineLinear, LearnerName, Model, ModelFile, ModelMember, Preprocessor};
 use crate::train::{COMBINATIONS, CombinationsFile, PreprocessorFile, SeenCombinations};
 use crate::tune_threshold::Threshold;
-use crate::{ParamError, StageError};
 
 /// A loaded, verified bundle.
 #[derive(Debug)]
@@ -303,29 +302,6 @@ impl Bundle {
     /// The event rate (or mean) of the training rows.
     pub fn baseline_constant(&self) -> f64 {
         self.constant
-    }
-
-    /// Some rows of a table that holds the schema's columns, ready to be scored: with what their features need of the
-    /// table's other rows, so that they may be taken apart from them.
-    pub fn rows_of(&self, table: &Table, rows: &[usize]) -> Result<Frame, StageError> {
-        self.add_past(table, rows, table.take(rows)?.to_frame(&self.schema)?)
-    }
-
-    /// The same with no more than the columns that scoring reads.
-    pub fn inputs_of(&self, table: &Table, rows: &[usize]) -> Result<Frame, StageError> {
-        let inputs = table.take(rows)?.frame_of(self.inputs.iter().map(String::as_str))?;
-        self.add_past(table, rows, inputs)
-    }
-
-    fn add_past(&self, table: &Table, rows: &[usize], mut raw: Frame) -> Result<Frame, StageError> {
-        if self.spec.history.is_some() {
-            let panel = table.frame_of(self.spec.reads().iter().map(String::as_str))?;
-            let past = self.spec.history_of(&panel, rows).map_err(|error| StageError::failed(error.to_string()))?;
-            for (name, column) in past {
-                raw.insert(name, column);
-            }
-        }
-        Ok(raw)
     }
 
     /// A table to be scored, with what is made of each row's past in that table.

@@ -5,6 +5,7 @@
 pub(crate) struct NotPositive(pub usize);
 
 /// A square matrix, row-major.
+#[derive(Clone)]
 pub(crate) struct Square {
     size: usize,
     cells: Vec<f64>,

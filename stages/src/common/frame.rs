@@ -93,6 +93,11 @@ impl Frame {
         self.columns.iter().map(|(name, column)| (name.as_str(), column))
     }
 
+    /// All columns, in name order.
+    pub fn into_columns(self) -> impl Iterator<Item = (String, Column)> {
+        self.columns.into_iter()
+    }
+
     /// The rows at `index`, in that order.
     #[must_use]
     pub fn take(&self, index: &[usize]) -> Self {

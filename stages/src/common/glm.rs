@@ -6,6 +6,7 @@
 
 use super::cholesky::{Cholesky, NotPositive, Square};
 use super::link::{sigmoid, softplus};
+use super::rows::{Rows, Slice, each_row};
 
 const MAX_ITERATIONS: usize = 100;
 const MAX_HALVINGS: usize = 30;
@@ -68,32 +69,46 @@ pub fn fit_logistic(
     ridge: &[f64],
     fit_intercept: bool,
 ) -> Result<GlmFit, GlmError> {
-    let problem = Problem::new(x, cols, y, weights, offset, ridge, fit_intercept)?;
-    let mut beta = vec![0.0; problem.width()];
-    let mut objective = problem.objective(&beta);
+    if x.len() != y.len() * cols {
+        let what = format!("{} values do not make {} rows of {cols} columns", x.len(), y.len());
+        return Err(GlmError::Shape(what));
+    }
+    fit_logistic_rows(&Slice::new(x, y.len(), cols), y, weights, offset, ridge, fit_intercept)
+}
+
+/// The same for rows that need not be in memory. Every Newton step reads them once, and once more for each halving.
+pub fn fit_logistic_rows(
+    x: &dyn Rows,
+    y: &[f64],
+    weights: Option<&[f64]>,
+    offset: Option<&[f64]>,
+    ridge: &[f64],
+    fit_intercept: bool,
+) -> Result<GlmFit, GlmError> {
+    let problem = Problem::new(x, y, weights, offset, ridge, fit_intercept)?;
+    let mut at = problem.look(vec![0.0; problem.width()]);
     let (mut converged, mut iterations) = (false, 0);
     while !converged && iterations < MAX_ITERATIONS {
         iterations += 1;
-        let (gradient, information) = problem.derivatives(&beta);
-        let step = Cholesky::new(information)?.solve(gradient);
-        let largest = beta.iter().fold(1.0_f64, |max, value| max.max(value.abs()));
+        let step = Cholesky::new(at.information.clone())?.solve(at.gradient.clone());
+        let largest = at.beta.iter().fold(1.0_f64, |max, value| max.max(value.abs()));
         converged = step.iter().all(|value| value.abs() <= STEP_TOLERANCE * largest);
-        let Some((next, value)) = problem.ascend(&beta, &step, objective) else {
+        let Some(next) = problem.ascend(&at, &step) else {
             // No ascent in any halving: the maximum is reached to the last bit.
             converged = true;
             break;
         };
-        (beta, objective) = (next, value);
+        at = next;
     }
-    let se = Cholesky::new(problem.derivatives(&beta).1)?.inverse_diagonal().into_iter().map(libm::sqrt).collect();
+    let Point { beta, objective, information, .. } = at;
+    let se = Cholesky::new(information)?.inverse_diagonal().into_iter().map(libm::sqrt).collect();
     let loglik = objective + problem.penalty(&beta);
     let (intercept, coef) = if fit_intercept { (beta[0], beta[1..].to_vec()) } else { (0.0, beta) };
     Ok(GlmFit { intercept, coef, se, converged, iterations, loglik })
 }
 
 struct Problem<'a> {
-    x: &'a [f64],
-    cols: usize,
+    x: &'a dyn Rows,
     y: &'a [f64],
     weights: Option<&'a [f64]>,
     offset: Option<&'a [f64]>,
@@ -102,19 +117,28 @@ struct Problem<'a> {
     intercept: usize,
 }
 
+/// The objective and its derivatives somewhere.
+struct Point {
+    beta: Vec<f64>,
+    /// The penalised log likelihood.
+    objective: f64,
+    gradient: Vec<f64>,
+    /// The negative Hessian, lower triangle.
+    information: Square,
+}
+
 impl<'a> Problem<'a> {
     fn new(
-        x: &'a [f64],
-        cols: usize,
+        x: &'a dyn Rows,
         y: &'a [f64],
         weights: Option<&'a [f64]>,
         offset: Option<&'a [f64]>,
         ridge: &[f64],
         fit_intercept: bool,
     ) -> Result<Self, GlmError> {
-        let shape = |what: String| Err(GlmError::Shape(what));
-        if y.is_empty() || x.len() != y.len() * cols {
-            return shape(format!("{} values do not make {} rows of {cols} columns", x.len(), y.len()));
+        let (shape, cols) = (|what: String| Err(GlmError::Shape(what)), x.cols());
+        if y.is_empty() || x.rows() != y.len() {
+            return shape(format!("{} outcomes for {} rows", y.len(), x.rows()));
         }
         if [weights, offset].into_iter().flatten().any(|given| given.len() != y.len()) {
             return shape("weights and offsets must have one entry per row".to_owned());
@@ -125,67 +149,79 @@ impl<'a> Problem<'a> {
         let intercept = usize::from(fit_intercept);
         let mut penalties = vec![0.0; intercept];
         penalties.extend((0..cols).map(|column| if ridge.len() == 1 { ridge[0] } else { ridge[column] }));
-        let problem = Self { x, cols, y, weights, offset, ridge: penalties, intercept };
+        let problem = Self { x, y, weights, offset, ridge: penalties, intercept };
         problem.check_values()?;
         Ok(problem)
     }
 
     fn check_values(&self) -> Result<(), GlmError> {
-        for (row, &y) in self.y.iter().enumerate() {
-            let bad = |what| Err(GlmError::Value { row, what });
-            if !self.row(row).iter().all(|value| value.is_finite()) {
-                return bad("a predictor is not a finite number");
+        let mut first = None;
+        each_row(self.x, |row, cells| {
+            if first.is_none()
+                && let Some(what) = self.fault(row, cells)
+            {
+                first = Some(GlmError::Value { row, what });
             }
-            if !(0.0..=1.0).contains(&y) {
-                return bad("the outcome is not between 0 and 1");
-            }
-            let weight = self.weight(row);
-            if !weight.is_finite() || weight < 0.0 || !self.offset.map_or(0.0, |offset| offset[row]).is_finite() {
-                return bad("the weight or offset is not a usable number");
-            }
+        });
+        first.map_or(Ok(()), Err)
+    }
+
+    /// What is wrong with a row.
+    fn fault(&self, row: usize, cells: &[f64]) -> Option<&'static str> {
+        let weight = self.weight(row);
+        if !cells.iter().all(|value| value.is_finite()) {
+            Some("a predictor is not a finite number")
+        } else if !(0.0..=1.0).contains(&self.y[row]) {
+            Some("the outcome is not between 0 and 1")
+        } else if !weight.is_finite() || weight < 0.0 || !self.offset(row).is_finite() {
+            Some("the weight or offset is not a usable number")
+        } else {
+            None
         }
-        Ok(())
     }
 
     fn width(&self) -> usize {
-        self.cols + self.intercept
-    }
-
-    fn row(&self, row: usize) -> &[f64] {
-        &self.x[row * self.cols..(row + 1) * self.cols]
+        self.x.cols() + self.intercept
     }
 
     fn weight(&self, row: usize) -> f64 {
         self.weights.map_or(1.0, |weights| weights[row])
     }
 
-    fn margin(&self, beta: &[f64], row: usize) -> f64 {
-        let start = self.offset.map_or(0.0, |offset| offset[row]) + beta[..self.intercept].iter().sum::<f64>();
-        self.row(row).iter().zip(&beta[self.intercept..]).fold(start, |sum, (x, b)| sum + x * b)
+    fn offset(&self, row: usize) -> f64 {
+        self.offset.map_or(0.0, |offset| offset[row])
+    }
+
+    fn margin(&self, beta: &[f64], row: usize, cells: &[f64]) -> f64 {
+        let start = self.offset(row) + beta[..self.intercept].iter().sum::<f64>();
+        cells.iter().zip(&beta[self.intercept..]).fold(start, |sum, (x, b)| sum + x * b)
     }
 
     fn penalty(&self, beta: &[f64]) -> f64 {
         0.5 * beta.iter().zip(&self.ridge).map(|(b, lambda)| lambda * b * b).sum::<f64>()
     }
 
-    /// The penalised log likelihood.
+    /// The part of the log likelihood that a row adds.
+    fn term(&self, row: usize, margin: f64) -> f64 {
+        self.weight(row) * (self.y[row] * margin - softplus(margin))
+    }
+
     fn objective(&self, beta: &[f64]) -> f64 {
-        let fit = (0..self.y.len()).fold(0.0, |sum, row| {
-            let margin = self.margin(beta, row);
-            sum + self.weight(row) * (self.y[row] * margin - softplus(margin))
-        });
+        let mut fit = 0.0;
+        each_row(self.x, |row, cells| fit += self.term(row, self.margin(beta, row, cells)));
         fit - self.penalty(beta)
     }
 
-    /// Gradient and information (the negative Hessian, lower triangle) of the objective.
-    fn derivatives(&self, beta: &[f64]) -> (Vec<f64>, Square) {
+    /// The objective and its derivatives, in one reading of the rows.
+    fn look(&self, beta: Vec<f64>) -> Point {
         let width = self.width();
-        let mut gradient = vec![0.0; width];
-        let mut information = Square::zeros(width);
+        let (mut fit, mut gradient, mut information) = (0.0, vec![0.0; width], Square::zeros(width));
         let mut design = vec![1.0; width];
-        for row in 0..self.y.len() {
-            design[self.intercept..].copy_from_slice(self.row(row));
-            let p = sigmoid(self.margin(beta, row));
+        each_row(self.x, |row, cells| {
+            design[self.intercept..].copy_from_slice(cells);
+            let margin = self.margin(&beta, row, cells);
+            fit += self.term(row, margin);
+            let p = sigmoid(margin);
             let residual = self.weight(row) * (self.y[row] - p);
             let curvature = self.weight(row) * p * (1.0 - p);
             for i in 0..width {
@@ -195,23 +231,29 @@ impl<'a> Problem<'a> {
                     *cell += scaled * value;
                 }
             }
-        }
+        });
         for i in 0..width {
             gradient[i] -= self.ridge[i] * beta[i];
             information.row_mut(i)[i] += self.ridge[i];
         }
-        (gradient, information)
+        let objective = fit - self.penalty(&beta);
+        Point { beta, objective, gradient, information }
     }
 
     /// The first of the steps 1, ½, ¼, … that does not lower the objective by more than rounding can.
-    fn ascend(&self, beta: &[f64], step: &[f64], objective: f64) -> Option<(Vec<f64>, f64)> {
-        let floor = objective - 1e-12 * (1.0 + objective.abs());
-        let mut scale = 1.0;
-        for _ in 0..MAX_HALVINGS {
-            let next: Vec<f64> = beta.iter().zip(step).map(|(b, s)| b + scale * s).collect();
-            let value = self.objective(&next);
-            if value >= floor {
-                return Some((next, value));
+    fn ascend(&self, at: &Point, step: &[f64]) -> Option<Point> {
+        let floor = at.objective - 1e-12 * (1.0 + at.objective.abs());
+        let moved = |scale: f64| at.beta.iter().zip(step).map(|(b, s)| b + scale * s).collect::<Vec<f64>>();
+        // A full step is nearly always right, and what is read to judge it is what the next one needs.
+        let whole = self.look(moved(1.0));
+        if whole.objective >= floor {
+            return Some(whole);
+        }
+        let mut scale = 0.5;
+        for _ in 1..MAX_HALVINGS {
+            let next = moved(scale);
+            if self.objective(&next) >= floor {
+                return Some(self.look(next));
             }
             scale *= 0.5;
         }

@@ -190,13 +190,17 @@ impl Table {
     pub fn frame_of<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<Frame, StageError> {
         let mut frame = Frame::with_rows(self.rows());
         for name in names {
-            let column = match self.column(name)?.dtype() {
-                DataType::String => Column::Text(self.texts(name)?),
-                _ => Column::Number(self.floats(name)?),
-            };
-            frame.insert(name, column);
+            frame.insert(name, self.column_of(name)?);
         }
         Ok(frame)
+    }
+
+    /// A column as a scoring table has it.
+    pub fn column_of(&self, name: &str) -> Result<Column, StageError> {
+        Ok(match self.column(name)?.dtype() {
+            DataType::String => Column::Text(self.texts(name)?),
+            _ => Column::Number(self.floats(name)?),
+        })
     }
 
     fn push(&mut self, column: PolarsColumn) -> Result<&mut Self, StageError> {

@@ -353,6 +353,7 @@ impl TryFrom<TreeColumns> for Tree {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::common::rows::Slice;
 
     fn branch(feature: u32, test: Test, left: u32, right: u32) -> Node {
         Node { cover: 0, kind: NodeKind::Branch { feature, test, left, right, default_left: false } }
@@ -386,7 +387,7 @@ mod tests {
     #[test]
     fn json_brings_back_the_same_trees() {
         let mut model = ensemble();
-        model.count_cover(&[1.0, 0.0, 1.5, 3.0, 9.0, 9.0], 2);
+        model.count_cover(&Slice::new(&[1.0, 0.0, 1.5, 3.0, 9.0, 9.0], 3, 2));
         assert_eq!(model.trees[0].nodes().iter().map(|node| node.cover).collect::<Vec<_>>(), [3, 1, 2, 1, 1]);
         let text = serde_json::to_string(&model).expect("a model is JSON");
         assert_eq!(serde_json::from_str::<TreeEnsemble>(&text).expect("its own JSON"), model);

@@ -3,8 +3,6 @@
 //! The bundle names the rows it was trained on by a fingerprint. It must be that of the split's training part, and the
 //! test part must share neither rows nor patients with that part; otherwise the stage fails and no number is made.
 
-use std::collections::BTreeSet;
-
 use crate::bundle::Bundle;
 use crate::common::frame::Frame;
 use crate::common::schema::Schema;
@@ -29,24 +27,22 @@ pub struct TestRows {
 impl TestRows {
     /// Finds and checks the test rows.
     pub fn load(table: &StageFile, split: &StageFile, bundle: &Bundle) -> Result<Self, StageError> {
-        let parts = Parts::read(&Table::read(split)?, &split.name)?;
-        let clean = Table::read(table)?;
-        let row_ids = clean.ints_full("row_id")?;
-        if row_ids != parts.row_ids {
+        let parts = Parts::read(&Table::read_columns(split, &["row_id", "part"])?, &split.name)?;
+        let schema = bundle.schema();
+        let keys: Vec<&str> = schema.group.as_deref().into_iter().chain(["row_id"]).collect();
+        let keys = Table::read_columns(table, &keys)?;
+        if keys.ints_full("row_id")? != parts.row_ids {
             let message = format!("its rows are not those of {}", table.name);
             return Err(StageError::input(&split.name, message).with_hint("run the stage `split` again"));
         }
-        let patients = patients(&clean, bundle.schema(), &row_ids)?;
-        parts.check_unseen(&bundle.manifest().training.rows, &patients)?;
-        let raw = bundle.rows_of(&clean, &parts.test)?;
-        let clean = clean.take(&parts.test)?;
-        let y = outcomes(&clean, bundle.schema(), &table.name)?;
-        Ok(Self {
-            row_ids: parts.test.iter().map(|&row| row_ids[row]).collect(),
-            patients: parts.test.iter().map(|&row| patients[row].clone()).collect(),
-            y,
-            raw,
-        })
+        parts.check_unseen(&bundle.manifest().training.rows, &names(&keys, schema)?)?;
+        drop(keys);
+        let (panel, places) = bundle.read_rows(table, &parts.test)?;
+        let raw = bundle.rows_of(&panel, &places)?;
+        let own = panel.take(&places)?;
+        let row_ids = own.ints_full("row_id")?;
+        let (patients, y) = (patients(&own, schema, &row_ids)?, outcomes(&own, schema, &table.name)?);
+        Ok(Self { row_ids, patients, y, raw })
     }
 }
 
@@ -72,15 +68,19 @@ impl Parts {
         Ok(Self { row_ids, train, test })
     }
 
-    fn check_unseen(&self, fitted_on: &Fingerprint, patients: &[String]) -> Result<(), StageError> {
+    fn check_unseen(&self, fitted_on: &Fingerprint, patients: &Texts) -> Result<(), StageError> {
         let trained = Fingerprint::new(self.train.iter().map(|&row| self.row_ids[row]));
         if trained != *fitted_on {
             let message = "the bundle was not trained on the training part of this split: the test rows may not be new";
             return Err(StageError::failed(message).with_hint("train and bundle again on the present split"));
         }
-        let ids: BTreeSet<i64> = self.train.iter().map(|&row| self.row_ids[row]).collect();
-        let known: BTreeSet<&str> = self.train.iter().map(|&row| patients[row].as_str()).collect();
-        let seen = |&&row: &&usize| ids.contains(&self.row_ids[row]) || known.contains(patients[row].as_str());
+        let mut ids: Vec<i64> = self.train.iter().map(|&row| self.row_ids[row]).collect();
+        ids.sort_unstable();
+        let mut known = vec![false; patients.levels().len()];
+        self.train.iter().filter_map(|&row| patients.code(row)).for_each(|patient| known[patient] = true);
+        let seen = |&&row: &&usize| {
+            ids.binary_search(&self.row_ids[row]).is_ok() || patients.code(row).is_some_and(|patient| known[patient])
+        };
         match self.test.iter().filter(seen).count() {
             0 => Ok(()),
             count => Err(StageError::failed(format!(
@@ -91,12 +91,14 @@ impl Parts {
     }
 }
 
+/// The name of each row's patient, where it has one.
+fn names(table: &Table, schema: &Schema) -> Result<Texts, StageError> {
+    schema.group.as_ref().map_or_else(|| Ok(Texts::repeat(None, table.rows())), |column| table.labels(column))
+}
+
 /// The patient of each row; a row without one is its own.
 pub(super) fn patients(table: &Table, schema: &Schema, row_ids: &[i64]) -> Result<Vec<String>, StageError> {
-    let labels = match &schema.group {
-        Some(column) => table.labels(column)?,
-        None => Texts::repeat(None, row_ids.len()),
-    };
+    let labels = names(table, schema)?;
     // The prefixes keep a patient called 7 apart from the row 7.
     let name = |(label, id): (Option<&str>, &i64)| label.map_or_else(|| format!("row {id}"), |l| format!("id {l}"));
     Ok(labels.iter().zip(row_ids).map(name).collect())
@@ -130,8 +132,8 @@ mod tests {
         Parts { row_ids: vec![10, 11, 12, 13], train: train.to_vec(), test: test.to_vec() }
     }
 
-    fn patients(names: [&str; 4]) -> Vec<String> {
-        names.map(str::to_owned).to_vec()
+    fn patients(names: [&str; 4]) -> Texts {
+        names.map(Some).into_iter().collect()
     }
 
     #[test]

@@ -152,8 +152,8 @@ impl Sample {
     /// Draws rows of the part without replacement; they keep the table's order.
     fn draw(context: &StageContext, bundle: &Bundle, params: &ExplainParams) -> Result<Self, StageError> {
         let (table_file, split_file) = (context.input("table")?, context.input("split")?);
-        let (table, split) = (Table::read(table_file)?, Table::read(split_file)?);
-        if table.ints_full("row_id")? != split.ints_full("row_id")? {
+        let split = Table::read_columns(split_file, &["row_id", "part"])?;
+        if Table::read_ints_full(table_file, "row_id")? != split.ints_full("row_id")? {
             let message = format!("its rows are not those of {}", table_file.name);
             return Err(StageError::input(&split_file.name, message).with_hint("run the stage `split` again"));
         }
@@ -168,7 +168,8 @@ impl Sample {
             rows.truncate(params.rows);
             rows.sort_unstable();
         }
-        Ok(Self { rows: bundle.rows_of(&table, &rows)?, available })
+        let (panel, places) = bundle.read_rows(table_file, &rows)?;
+        Ok(Self { rows: bundle.rows_of(&panel, &places)?, available })
     }
 }
 

@@ -183,8 +183,8 @@ fn recipe(context: &StageContext, params: &StabilityParams, bundle: &Bundle) -> 
 /// The raw columns of the rows that are predicted.
 fn rows(context: &StageContext, bundle: &Bundle, part: Part) -> Result<Frame, StageError> {
     let (split, raw) = (context.input("split")?, context.input("raw")?);
-    let (parts, table) = (Table::read(split)?, Table::read(raw)?);
-    if parts.ints_full("row_id")? != table.ints_full("row_id")? {
+    let parts = Table::read_columns(split, &["row_id", "part"])?;
+    if parts.ints_full("row_id")? != Table::read_ints_full(raw, "row_id")? {
         let text = format!("its rows are not those of {}", raw.name);
         return Err(StageError::input(&split.name, text).with_hint("run the stage `split` again"));
     }
@@ -197,7 +197,8 @@ fn rows(context: &StageContext, bundle: &Bundle, part: Part) -> Result<Frame, St
     if rows.is_empty() {
         return Err(StageError::input(&split.name, format!("has no {wanted} rows")));
     }
-    bundle.inputs_of(&table, &rows)
+    let (panel, places) = bundle.read_rows(raw, &rows)?;
+    bundle.inputs_of(&panel, &places)
 }
 
 /// Numbers within the bounds that the schema gives, as the bundle's own are.

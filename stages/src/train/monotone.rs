@@ -4,19 +4,19 @@ use std::collections::BTreeMap;
 
 use super::params::Direction;
 use crate::ParamError;
-use crate::common::frame::{Column, Frame};
+use crate::common::columns::{Columns, Values};
 use crate::common::text::suggestion;
 
 /// Checks that each name is a feature and holds numbers; categories have no order to rise in.
-pub(super) fn check(monotone: &BTreeMap<String, Direction>, features: &Frame) -> Result<(), ParamError> {
+pub(super) fn check(monotone: &BTreeMap<String, Direction>, features: &dyn Columns) -> Result<(), ParamError> {
     for name in monotone.keys() {
-        let message = match features.get(name) {
-            Some(Column::Number(_)) => continue,
-            Some(Column::Text(_)) => {
+        let message = match features.column(name) {
+            Some(Values::Numbers(_)) => continue,
+            Some(Values::Texts(_)) => {
                 format!("`{name}` holds categories, which have no order; only numbers can be named")
             }
             None => {
-                let near = suggestion(name, features.columns().map(|(name, _)| name));
+                let near = suggestion(name, features.names());
                 format!("`{name}` is not a feature{near}")
             }
         };
@@ -36,6 +36,7 @@ pub(super) fn directions(monotone: &BTreeMap<String, Direction>, columns: &[Stri
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::common::frame::{Column, Frame};
     use crate::common::texts::Texts;
 
     #[test]

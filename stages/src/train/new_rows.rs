@@ -64,13 +64,12 @@ impl RefitRows {
         Self(Study {
             names,
             raw: BTreeSet::new(),
-            features,
+            features: features.into(),
             row_ids,
             task,
             y,
-            group_names: groups.iter().map(usize::to_string).collect(),
-            design: Design { groups: groups.clone(), strata: vec![0; rows], time: None },
-            groups,
+            group_names: groups.iter().map(|group| Some(group.to_string())).collect(),
+            design: Design { groups, strata: vec![0; rows], time: None },
             folds: Folds::partition(1, vec![0; rows]),
         })
     }

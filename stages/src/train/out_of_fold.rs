@@ -45,7 +45,7 @@ pub(super) fn side_by_side(
     let entrants = Entrants {
         task: study.task,
         y: rows.iter().map(|&row| study.y[row]).collect(),
-        patients: rows.iter().map(|&row| study.group_names[row].as_str()).collect(),
+        patients: rows.iter().map(|&row| study.group_names.get(row).unwrap_or_default()).collect(),
         predictions,
         chosen: chosen.as_str(),
     };
@@ -63,7 +63,7 @@ fn held_out_rows(study: &Study, rows: &[usize]) -> Result<Table, StageError> {
     let mut table = Table::with_rows(rows.len());
     table
         .push_ints("row_id", rows.iter().map(|&row| Some(study.row_ids[row])).collect())?
-        .push_texts("group", rows.iter().map(|&row| Some(&study.group_names[row])))?
+        .push_texts("group", rows.iter().map(|&row| Some(study.group_names.get(row).unwrap_or_default())))?
         .push_ints("fold", rows.iter().map(|&row| fold(row).map(|fold| fold as i64)).collect())?;
     Ok(table)
 }

@@ -11,6 +11,7 @@ use super::monotone;
 use super::params::{LearnerName, TrainParams};
 use super::preprocess::{Dialect, FitRows, PreprocessError, Preprocessor};
 use super::study::Study;
+use crate::common::rows::{Rows, means};
 
 /// How a candidate gets from features to a model.
 #[derive(Debug, Clone)]
@@ -86,7 +87,7 @@ impl Recipe {
             index: job.rows,
             row_ids: &study.row_ids,
             y: &study.y,
-            groups: &study.groups,
+            groups: study.groups(),
             seed: job.seed,
             label: job.label,
         };
@@ -99,20 +100,21 @@ impl Recipe {
             .cloned()
             .collect();
         let rows = FitRows { names: &names, ..all };
-        let (mut preprocessor, x) = Preprocessor::fit_transform(&rows, &params.preprocess, learner.dialect())?;
+        let (mut preprocessor, own) = Preprocessor::fit(&rows, &params.preprocess, learner.dialect())?;
         if let Some(name) = repeated(preprocessor.columns()) {
             return Err(FitError::Ambiguous(name));
         }
         preprocessor.record_dropped(dropped, &study.names);
         // Before balancing: explanations start from the patients there are.
-        let means = (learner.dialect() == Dialect::Linear).then(|| x.means());
+        let x = preprocessor.fitted_rows(&rows, own)?;
+        let means = (learner.dialect() == Dialect::Linear).then(|| means(&x));
         let y = job.rows.iter().map(|&row| study.y[row]).collect();
-        let groups = job.rows.iter().map(|&row| study.groups[row]).collect();
-        let sample = Sample { x, y, groups, weights: None };
+        let groups = job.rows.iter().map(|&row| study.groups()[row]).collect();
+        let sample = Sample { x: Box::new(x) as Box<dyn Rows>, y, groups, weights: None };
         let sample = balance(sample, &preprocessor, &params.imbalance, study.task, job.seed, job.label)?;
         let monotone = monotone::directions(&params.gbdt.monotone, &preprocessor.columns());
         let fitted = learner.fit(&FitRequest {
-            x: &sample.x,
+            x: sample.x.as_ref(),
             coded: &preprocessor.coded(),
             task: study.task,
             y: &sample.y,
@@ -125,10 +127,14 @@ impl Recipe {
             threads: job.threads,
             progress: job.progress,
         })?;
+        drop(sample);
         let member = ModelMember { learner: self.learner, columns: preprocessor.columns(), means, model: fitted.model };
         Ok(Trained { preprocessor, member, rounds: fitted.rounds })
     }
 }
+
+/// Rows whose cells are in memory together while they are predicted.
+const AT_ONCE: usize = 1 << 16;
 
 /// A name that occurs twice.
 fn repeated(mut names: Vec<String>) -> Option<String> {
@@ -139,7 +145,12 @@ fn repeated(mut names: Vec<String>) -> Option<String> {
 impl Trained {
     /// Predictions for the rows at `index`.
     pub(super) fn predict(&self, study: &Study, index: &[usize]) -> Result<Vec<f64>, FitError> {
-        let x = self.preprocessor.transform(&study.features, Some(index))?;
-        Ok(self.member.model.predict_all(&x, study.task))
+        let x = self.preprocessor.new_rows(&study.features, Some(index))?;
+        let mut predicted = Vec::with_capacity(index.len());
+        for from in (0..index.len()).step_by(AT_ONCE) {
+            let x = x.part(from..index.len().min(from + AT_ONCE));
+            predicted.extend(self.member.model.predict_all(&x, study.task));
+        }
+        Ok(predicted)
     }
 }

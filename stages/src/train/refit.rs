@@ -95,7 +95,7 @@ impl Refitter {
 
     /// The patient of every training row, as a dense index.
     pub fn patients(&self) -> &[usize] {
-        &self.study.groups
+        self.study.groups()
     }
 
     /// Outer folds.

@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 
 use super::preprocess::Fingerprint;
 use crate::common::canonical_json;
-use crate::common::folds::{Design, Folds, Place, Timeline, number, quantile_strata};
-use crate::common::frame::Frame;
+use crate::common::columns::{Packed, PackedBuilder};
+use crate::common::folds::{Design, Folds, Place, Timeline, number_codes, quantile_strata};
 use crate::common::table::Table;
 use crate::common::target::Task;
+use crate::common::texts::{Texts, TextsBuilder};
 use crate::featurize::FeatureSpec;
-use crate::{StageContext, StageError};
+use crate::{StageContext, StageError, StageFile};
 
 /// Strata in which a continuous outcome is kept in proportion between inner folds.
 const STRATA: usize = 10;
@@ -24,7 +25,7 @@ pub(super) struct Study {
     /// Those among them that are columns of the raw table, unchanged.
     pub raw: BTreeSet<String>,
     /// Their values.
-    pub features: Frame,
+    pub features: Packed,
     /// Ids of the raw rows.
     pub row_ids: Vec<i64>,
     /// The kind of the outcome.
@@ -32,9 +33,7 @@ pub(super) struct Study {
     /// Outcomes; 0 or 1 when they are events.
     pub y: Vec<f64>,
     /// The patients' names.
-    pub group_names: Vec<String>,
-    /// The patient of each row, as an index.
-    pub groups: Vec<usize>,
+    pub group_names: Texts,
     /// The outer folds.
     pub folds: Folds,
     /// What inner folds of these rows must respect: patients, the outcome's proportion, time.
@@ -45,34 +44,31 @@ impl Study {
     pub(super) fn load(context: &StageContext) -> Result<Self, StageError> {
         let spec_file = context.input("spec")?;
         let spec: FeatureSpec = canonical_json::read(&spec_file.path, &spec_file.name)?;
-        let table = Table::read(context.input("table")?)?;
-        let split = context.input("split")?;
-        let (rows, folds, time) = training_rows(&table, &Table::read(split)?, &split.name)?;
-        let table = table.take(&rows)?;
+        let (table, split) = (context.input("table")?, context.input("split")?);
+        let ids = Table::read_columns(table, &["row_id"])?;
+        let (rows, folds, time) = training_rows(&ids, &Table::read(split)?, &split.name)?;
+        drop(ids);
         let names: Vec<String> = spec.features.iter().map(|feature| feature.name.clone()).collect();
         if names.is_empty() {
             return Err(StageError::input(&spec_file.name, "names no feature to learn from"));
         }
-        let (task, y) = outcomes(&table)?;
-        let group_names: Vec<String> =
-            table.texts("group")?.to_vec().into_iter().map(Option::unwrap_or_default).collect();
-        let groups = number(group_names.iter().map(String::as_str));
+        let (task, y) = outcomes(&Table::read_rows(table, &["y"], &rows)?)?;
+        let (features, row_ids, group_names) = columns(table, &names, &rows)?;
+        let groups = numbered(&group_names);
         let strata = match task {
             Task::Binary => y.iter().map(|&y| usize::from(y > 0.5)).collect(),
             Task::Continuous => quantile_strata(&y, STRATA),
         };
-        let design = Design { groups: groups.clone(), strata, time };
         let study = Self {
-            features: table.frame_of(names.iter().map(String::as_str))?,
+            features,
             raw: names.iter().filter(|name| !spec.computes(name)).cloned().collect(),
             names,
-            row_ids: table.ints_full("row_id")?,
+            row_ids,
             task,
             y,
-            groups,
             group_names,
             folds,
-            design,
+            design: Design { groups, strata, time },
         };
         study.check(&split.name)?;
         Ok(study)
@@ -80,6 +76,11 @@ impl Study {
 
     pub(super) fn rows(&self) -> usize {
         self.y.len()
+    }
+
+    /// The patient of each row, as an index.
+    pub(super) fn groups(&self) -> &[usize] {
+        &self.design.groups
     }
 
     /// Rows with the event; none when the outcome is a number.
@@ -99,6 +100,31 @@ impl Study {
         let checked = self.folds.check_outcomes(&self.y);
         checked.map_err(|error| StageError::input(split, error.to_string()).with_hint(error.hint()))
     }
+}
+
+/// The features, ids and patients of some rows of the feature table, read piece by piece.
+fn columns(table: &StageFile, names: &[String], rows: &[usize]) -> Result<(Packed, Vec<i64>, Texts), StageError> {
+    let wanted: Vec<&str> = names.iter().map(String::as_str).chain(["row_id", "group"]).collect();
+    let mut features = PackedBuilder::new(names.iter().map(String::as_str), rows.len());
+    let (mut row_ids, mut groups) = (Vec::with_capacity(rows.len()), TextsBuilder::with_rows(rows.len()));
+    let (mut left, mut from) = (rows, 0);
+    for piece in Table::pieces(table, &wanted)? {
+        let piece = piece?;
+        let (here, later) = left.split_at(left.partition_point(|&row| row < from + piece.rows()));
+        let here: Vec<usize> = here.iter().map(|row| row - from).collect();
+        (left, from) = (later, from + piece.rows());
+        features.add(&piece, &here)?;
+        let ids = piece.ints_full("row_id")?;
+        row_ids.extend(here.iter().map(|&row| ids[row]));
+        groups.extend_from(&piece.texts("group")?, &here);
+    }
+    Ok((features.finish(), row_ids, groups.finish()))
+}
+
+/// Numbers patients in the order of their first appearance; one without a name is the one called nothing.
+fn numbered(names: &Texts) -> Vec<usize> {
+    let nameless = names.levels().iter().position(|name| name.is_empty()).unwrap_or(names.levels().len());
+    number_codes(names.codes().map(|code| code.unwrap_or(nameless)))
 }
 
 /// The kind of the outcomes and their values: events are stored as integers.

@@ -110,6 +110,21 @@ mod tests {
     }
 
     #[test]
+    fn some_rows_and_columns_are_those_of_the_whole() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = StageFile { path: dir.path().join("t"), name: "t".to_owned() };
+        let whole = table(0..300_000);
+        whole.write(&file.path).expect("written");
+        let rows = [0, 131_071, 131_072, 299_999];
+        let some = Table::read_rows(&file, &["s", "n"], &rows).expect("readable");
+        assert_eq!(some.names(), ["n", "s"]);
+        assert_eq!(some.ints_full("n").expect("integers"), rows.map(|row| row as i64));
+        assert_eq!(some.texts("s").expect("texts"), whole.texts("s").expect("texts").take(&rows));
+        assert_eq!(Table::read_rows(&file, &["n"], &[]).expect("readable").rows(), 0);
+        assert_eq!(Table::read_columns(&file, &["n"]).expect("readable").names(), ["n"]);
+    }
+
+    #[test]
     fn pieces_of_other_columns_and_tables_without_rows_are_refused() {
         let dir = tempfile::tempdir().expect("a directory");
         let mut appender = TableAppender::new(&dir.path().join("t"));

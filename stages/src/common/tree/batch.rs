@@ -10,9 +10,12 @@
 //! after rounding them down, which keeps every answer to `value < threshold` because thresholds are 32-bit floats; a
 //! tree with another threshold is walked as it is.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::{NodeKind, Test, Tree, TreeEnsemble};
+use crate::common::rows::Rows;
 
 /// Rows that are laid out together; their values and a tree stay in the first-level cache.
 const BLOCK: usize = 128;
@@ -116,12 +119,15 @@ impl TreeEnsemble {
         margins
     }
 
-    /// Counts, for every node, the rows of a row-major matrix that reach it.
-    pub fn count_cover(&mut self, values: &[f64], columns: usize) {
-        let width = columns.max(1);
-        let prepared = Prepared::new(self, columns);
+    /// Counts, for every node, the rows that reach it.
+    pub fn count_cover(&mut self, x: &dyn Rows) {
+        let prepared = Prepared::new(self, x.cols());
         let none = || prepared.trees.iter().map(|plan| vec![0_u64; plan.values.len()]).collect::<Vec<_>>();
-        let counted = values.par_chunks(BLOCKS * BLOCK * width).map(|rows| prepared.count(rows, none()));
+        let count = |task: usize| {
+            let from = task * BLOCKS * BLOCK;
+            prepared.count(x, from..x.rows().min(from + BLOCKS * BLOCK), none())
+        };
+        let counted = (0..x.rows().div_ceil(BLOCKS * BLOCK)).into_par_iter().map(count);
         let add = |mut a: Vec<Vec<u64>>, b: Vec<Vec<u64>>| {
             a.iter_mut().flatten().zip(b.iter().flatten()).for_each(|(a, b)| *a += b);
             a
@@ -163,11 +169,15 @@ impl<'a> Prepared<'a> {
         }
     }
 
-    fn count(&self, rows: &[f64], mut counts: Vec<Vec<u64>>) -> Vec<Vec<u64>> {
+    fn count(&self, x: &dyn Rows, rows: Range<usize>, mut counts: Vec<Vec<u64>>) -> Vec<Vec<u64>> {
         let mut block = Block::new(self.columns);
-        for rows in rows.chunks(BLOCK * self.columns.max(1)) {
-            block.fill(rows, self.columns);
-            self.visit(&block, rows, |tree, ordinals| {
+        let mut cells = vec![0.0; BLOCK * self.columns.max(1)];
+        for from in rows.clone().step_by(BLOCK) {
+            let index: Vec<usize> = (from..rows.end.min(from + BLOCK)).collect();
+            let cells = &mut cells[..index.len() * self.columns];
+            x.read(&index, cells);
+            block.fill(cells, self.columns);
+            self.visit(&block, cells, |tree, ordinals| {
                 let counts = &mut counts[tree];
                 for &ordinal in ordinals {
                     counts[ordinal as usize] += 1;
@@ -344,6 +354,7 @@ fn round_down(value: f64) -> f32 {
 mod tests {
     use super::super::Node;
     use super::*;
+    use crate::common::rows::Slice;
     use proptest::prelude::*;
 
     /// A tree over three columns, the last of codes, grown by repeatedly splitting a leaf as `picks` say.
@@ -395,7 +406,7 @@ mod tests {
             for (row, margin) in rows.clone().zip(margins) {
                 prop_assert_eq!(ensemble.margin(row).to_bits(), margin.to_bits(), "{:?}", row);
             }
-            ensemble.count_cover(&cells[..cells.len() / 3 * 3], 3);
+            ensemble.count_cover(&Slice::new(&cells[..cells.len() / 3 * 3], cells.len() / 3, 3));
             for tree in &ensemble.trees {
                 prop_assert_eq!(tree.nodes()[0].cover, rows.len() as u64);
                 for (index, node) in tree.nodes().iter().enumerate() {

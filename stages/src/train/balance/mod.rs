@@ -10,13 +10,14 @@ mod smote;
 use super::params::{Imbalance, ImbalanceParams};
 use super::preprocess::{Matrix, Preprocessor};
 use crate::common::rng::Stream;
+use crate::common::rows::Rows;
 use crate::common::target::Task;
 
 /// What a learner is given to learn from.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Sample {
+pub struct Sample<X> {
     /// Encoded rows; synthetic ones last.
-    pub x: Matrix,
+    pub x: X,
     /// Their outcomes.
     pub y: Vec<f64>,
     /// Their patients; a synthetic row belongs to that of the event it starts from.
@@ -65,15 +66,15 @@ pub enum BalanceError {
     Gaps(String),
 }
 
-/// Balances the rows of a fit; `preprocessor` encoded them.
-pub fn balance(
-    sample: Sample,
+/// Balances the rows of a fit; `preprocessor` encoded them. Only synthetic events need all of them in memory.
+pub fn balance<'a>(
+    sample: Sample<Box<dyn Rows + 'a>>,
     preprocessor: &Preprocessor,
     params: &ImbalanceParams,
     task: Task,
     seed: u64,
     label: &str,
-) -> Result<Sample, BalanceError> {
+) -> Result<Sample<Box<dyn Rows + 'a>>, BalanceError> {
     if params.method != Imbalance::None && task != Task::Binary {
         return Err(BalanceError::NotEvents);
     }
@@ -82,7 +83,11 @@ pub fn balance(
         Imbalance::Weights => Ok(Sample { weights: weights(&sample.y, params.event_weight), ..sample }),
         Imbalance::Smote => {
             let mut stream = Stream::new(seed, &format!("{label}/smote"));
-            smote::add_events(sample, preprocessor, params, &mut stream)
+            let (rows, cols) = (sample.x.rows(), sample.x.cols());
+            let x = Matrix { rows, cols, values: sample.x.whole().into_owned() };
+            let sample = Sample { x, y: sample.y, groups: sample.groups, weights: sample.weights };
+            let grown = smote::add_events(sample, preprocessor, params, &mut stream)?;
+            Ok(Sample { x: Box::new(grown.x), y: grown.y, groups: grown.groups, weights: grown.weights })
         }
     }
 }

@@ -17,11 +17,11 @@ const DEFAULT_NEIGHBOURS: usize = 5;
 
 /// Adds synthetic events until there are `ratio` per non-event.
 pub(super) fn add_events(
-    sample: Sample,
+    sample: Sample<Matrix>,
     preprocessor: &Preprocessor,
     params: &ImbalanceParams,
     stream: &mut Stream,
-) -> Result<Sample, BalanceError> {
+) -> Result<Sample<Matrix>, BalanceError> {
     let (ratio, k) = (params.ratio.unwrap_or(DEFAULT_RATIO), params.k.unwrap_or(DEFAULT_NEIGHBOURS));
     let events: Vec<usize> = (0..sample.y.len()).filter(|&row| sample.y[row] > 0.5).collect();
     let others = sample.y.len() - events.len();

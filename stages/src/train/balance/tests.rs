@@ -9,7 +9,7 @@ use crate::train::params::PreprocessParams;
 use crate::train::preprocess::{Dialect, FitRows};
 
 /// Encoded rows with two numbers, one of them with gaps, and a category; every `every`th row is an event.
-fn sample(rows: usize, every: usize, dialect: Dialect, filled: bool) -> (Sample, Preprocessor) {
+fn sample(rows: usize, every: usize, dialect: Dialect, filled: bool) -> (Sample<Matrix>, Preprocessor) {
     let mut stream = Stream::new(9, "balance data");
     let mut features = Frame::with_rows(rows);
     let lab = (0..rows).map(|_| if stream.chance(0.2) { f64::NAN } else { 50.0 + 20.0 * stream.normal() });
@@ -36,10 +36,22 @@ fn sample(rows: usize, every: usize, dialect: Dialect, filled: bool) -> (Sample,
     (Sample { x, y, groups: index, weights: None }, fitted)
 }
 
-fn run(data: &(Sample, Preprocessor), params: Value) -> Result<Sample, BalanceError> {
+fn run(data: &(Sample<Matrix>, Preprocessor), params: Value) -> Result<Sample<Matrix>, BalanceError> {
     let params: ImbalanceParams = serde_json::from_value(params).expect("the right types");
     params.check().expect("sound");
-    balance(data.0.clone(), &data.1, &params, Task::Binary, 42, "test")
+    balanced(data, &params, Task::Binary)
+}
+
+fn balanced(
+    data: &(Sample<Matrix>, Preprocessor),
+    params: &ImbalanceParams,
+    task: Task,
+) -> Result<Sample<Matrix>, BalanceError> {
+    let Sample { x, y, groups, weights } = data.0.clone();
+    let given = Sample { x: Box::new(x) as Box<dyn Rows>, y, groups, weights };
+    let Sample { x, y, groups, weights } = balance(given, &data.1, params, task, 42, "test")?;
+    let x = Matrix { rows: x.rows(), cols: x.cols(), values: x.whole().into_owned() };
+    Ok(Sample { x, y, groups, weights })
 }
 
 #[test]
@@ -71,7 +83,7 @@ fn what_would_be_guessed_is_refused() {
     let filled = sample(60, 4, Dialect::Native, true);
     assert!(run(&filled, json!({"method": "smote"})).is_ok());
     let params = ImbalanceParams { method: Imbalance::Weights, ..ImbalanceParams::default() };
-    let numbers = balance(data.0.clone(), &data.1, &params, Task::Continuous, 42, "test");
+    let numbers = balanced(&data, &params, Task::Continuous);
     assert_eq!(numbers, Err(BalanceError::NotEvents));
 }
 

@@ -33,7 +33,7 @@ use crate::train::preprocess::Dialect;
 const THREADED_CELLS: usize = if cfg!(test) { 1_000 } else { 1_000_000 };
 
 /// Rows per task when cells are converted.
-const CHUNK: usize = 4096;
+const CHUNK: usize = 512;
 
 /// Gradient boosted trees.
 pub struct Gbdt(pub GbdtParams);
@@ -44,10 +44,10 @@ impl Learner for Gbdt {
     }
 
     fn fit(&self, request: &FitRequest) -> Result<Fitted, LearnError> {
-        if request.x.cols == 0 {
+        if request.x.cols() == 0 {
             return Err(LearnError::NoColumns);
         }
-        let counting: Vec<usize> = (0..request.x.rows).filter(|&row| request.weight(row) > 0.0).collect();
+        let counting: Vec<usize> = (0..request.x.rows()).filter(|&row| request.weight(row) > 0.0).collect();
         if counting.is_empty() {
             return Err(LearnError::NoRows);
         }
@@ -61,7 +61,7 @@ impl Learner for Gbdt {
         let start = loss::start(request, &counting);
         let grown = self.boost(request, &counting, &[], rounds)?;
         let mut ensemble = flatten(&grown, rounds, start, request.task)?.settle(1.0);
-        ensemble.count_cover(&request.x.values, request.x.cols);
+        ensemble.count_cover(request.x);
         Ok(Fitted { model: Model::Gbdt(ensemble), rounds: Some(rounds) })
     }
 }
@@ -95,7 +95,7 @@ impl Gbdt {
     ) -> Result<BoostedModel, LearnError> {
         let start = loss::start(request, grow);
         let params = self.params(request, start)?;
-        let threads = if grow.len() * request.x.cols >= THREADED_CELLS { request.threads } else { 1 };
+        let threads = if grow.len() * request.x.cols() >= THREADED_CELLS { request.threads } else { 1 };
         apart(threads, || {
             let train = BinnedMatrix::new(&matrix(request, grow, start)?, self.0.max_bins).map_err(library)?;
             let validation = if watch.is_empty() { None } else { Some(matrix(request, watch, start)?) };
@@ -179,14 +179,14 @@ fn hold_out(request: &FitRequest, counting: &[usize], share: f64) -> (Vec<usize>
 /// The rows as the library reads them: 32-bit floats without infinities; for numbers, outcomes as distances from the
 /// start.
 fn matrix(request: &FitRequest, rows: &[usize], start: f64) -> Result<DMatrix, LearnError> {
-    let cols = request.x.cols;
+    let cols = request.x.cols();
     let mut cells = vec![0.0_f32; rows.len() * cols];
-    cells.par_chunks_mut(CHUNK * cols).zip(rows.par_chunks(CHUNK)).for_each(|(cells, rows)| {
-        for (cells, &row) in cells.chunks_exact_mut(cols).zip(rows) {
-            let values = request.x.row(row);
-            for column in 0..cols {
-                cells[column] = (values[column] as f32).clamp(f32::MIN, f32::MAX);
-            }
+    let chunks = cells.par_chunks_mut(CHUNK * cols).zip(rows.par_chunks(CHUNK));
+    chunks.for_each_init(Vec::new, |values: &mut Vec<f64>, (cells, rows)| {
+        values.resize(cells.len(), 0.0);
+        request.x.read(rows, values);
+        for (cell, &value) in cells.iter_mut().zip(&*values) {
+            *cell = (value as f32).clamp(f32::MIN, f32::MAX);
         }
     });
     let from = if request.task == Task::Continuous { start } else { 0.0 };

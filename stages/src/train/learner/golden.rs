@@ -7,6 +7,7 @@
 use super::*;
 use crate::common::link::sigmoid;
 use crate::common::rng::Stream;
+use crate::train::preprocess::Matrix;
 
 /// Enough rows that every library behind a learner divides them among its threads.
 const ROWS: usize = 20_000;

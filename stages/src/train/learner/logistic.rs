@@ -1,7 +1,7 @@
 //! Penalised logistic regression as a learner; the numerical work is `common::glm`.
 
 use super::{FitRequest, Fitted, LearnError, Learner};
-use crate::common::glm::fit_logistic;
+use crate::common::glm::fit_logistic_rows;
 use crate::train::model::Model;
 use crate::train::params::LogisticParams;
 use crate::train::preprocess::Dialect;
@@ -15,8 +15,7 @@ impl Learner for Logistic {
     }
 
     fn fit(&self, request: &FitRequest) -> Result<Fitted, LearnError> {
-        let x = request.x;
-        let fit = fit_logistic(&x.values, x.cols, request.y, request.weights, None, &[self.0.l2], true)?;
+        let fit = fit_logistic_rows(request.x, request.y, request.weights, None, &[self.0.l2], true)?;
         if !fit.converged {
             return Err(LearnError::NotConverged(fit.iterations));
         }

@@ -1,7 +1,7 @@
 //! The learners behind one trait.
 //!
-//! A learner gets an encoded matrix and returns a [`Model`]; it never sees raw columns, folds or test rows. Its bytes
-//! depend on the matrix, its parameters and the seed, not on the number of threads.
+//! A learner gets encoded rows and returns a [`Model`]; it never sees raw columns, folds or test rows. Its bytes
+//! depend on the rows, its parameters and the seed, not on the number of threads.
 
 mod constant;
 mod forest;
@@ -17,15 +17,16 @@ pub use ridge::Ridge;
 
 use super::model::Model;
 use super::params::{LearnerName, TrainParams, TreeCategories};
-use super::preprocess::{Dialect, Matrix};
+use super::preprocess::Dialect;
 use crate::common::glm::GlmError;
+use crate::common::rows::Rows;
 use crate::common::target::Task;
 use crate::common::tree::TreeError;
 
 /// What a learner is given.
 pub struct FitRequest<'a> {
     /// Encoded training rows.
-    pub x: &'a Matrix,
+    pub x: &'a dyn Rows,
     /// Which columns hold category codes.
     pub coded: &'a [bool],
     /// The kind of the outcome.

@@ -4,6 +4,7 @@
 
 use super::{FitRequest, Fitted, LearnError, Learner};
 use crate::common::cholesky::{Cholesky, NotPositive, Square};
+use crate::common::rows::each_row;
 use crate::train::model::Model;
 use crate::train::params::RidgeParams;
 use crate::train::preprocess::Dialect;
@@ -17,20 +18,20 @@ impl Learner for Ridge {
     }
 
     fn fit(&self, request: &FitRequest) -> Result<Fitted, LearnError> {
-        let (x, cols) = (request.x, request.x.cols);
-        let total: f64 = (0..x.rows).map(|row| request.weight(row)).sum();
+        let (x, cols) = (request.x, request.x.cols());
+        let total: f64 = (0..x.rows()).map(|row| request.weight(row)).sum();
         if total <= 0.0 {
             return Err(LearnError::NoRows);
         }
         let mut center = vec![0.0; cols + 1];
-        for row in 0..x.rows {
+        each_row(x, |row, cells| {
             let share = request.weight(row) / total;
-            center.iter_mut().zip(x.row(row).iter().chain([&request.y[row]])).for_each(|(c, v)| *c += share * v);
-        }
+            center.iter_mut().zip(cells.iter().chain([&request.y[row]])).for_each(|(c, v)| *c += share * v);
+        });
         let (mut gram, mut right) = (Square::zeros(cols), vec![0.0; cols]);
         let mut centred = vec![0.0; cols];
-        for row in 0..x.rows {
-            for (cell, (value, mean)) in centred.iter_mut().zip(x.row(row).iter().zip(&center)) {
+        each_row(x, |row, cells| {
+            for (cell, (value, mean)) in centred.iter_mut().zip(cells.iter().zip(&center)) {
                 *cell = value - mean;
             }
             let weight = request.weight(row);
@@ -40,7 +41,7 @@ impl Learner for Ridge {
                 right[i] += scaled * y;
                 gram.row_mut(i).iter_mut().zip(&centred[..=i]).for_each(|(cell, value)| *cell += scaled * value);
             }
-        }
+        });
         for i in 0..cols {
             gram.row_mut(i)[i] += self.0.l2;
         }

@@ -4,6 +4,7 @@ use super::*;
 use crate::common::link::sigmoid;
 use crate::common::rng::Stream;
 use crate::common::scores;
+use crate::train::preprocess::Matrix;
 
 /// Rows of two numbers and a category code; the outcome follows the first number's square and code 2.
 fn data(rows: usize, missing: bool) -> (Matrix, Vec<bool>) {

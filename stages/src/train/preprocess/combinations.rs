@@ -9,7 +9,8 @@ use std::cmp::Ordering;
 use serde::{Deserialize, Serialize};
 
 use super::{Fingerprint, PreprocessError};
-use crate::common::frame::{Column, Frame};
+use crate::common::columns::{Columns, Values};
+use crate::common::frame::Frame;
 use crate::train::params::CombinationRule;
 use crate::validate::Level;
 
@@ -50,10 +51,10 @@ pub enum Cell {
 }
 
 impl Cell {
-    fn of(column: &Column, row: usize) -> Option<Self> {
+    fn of(column: Values, row: usize) -> Option<Self> {
         match column {
-            Column::Number(values) => values.get(row).filter(|value| value.is_finite()).map(|v| Self::Number(v + 0.0)),
-            Column::Text(values) => values.get(row).map(|text| Self::Text(text.to_owned())),
+            Values::Numbers(values) => Some(values.get(row)).filter(|v| v.is_finite()).map(|v| Self::Number(v + 0.0)),
+            Values::Texts(values) => values.get(row).map(|text| Self::Text(text.to_owned())),
         }
     }
 
@@ -78,12 +79,12 @@ impl SeenCombinations {
     pub fn fit(
         rule: &CombinationRule,
         at: usize,
-        features: &Frame,
+        features: &dyn Columns,
         unchanged: impl Fn(&str) -> bool,
     ) -> Result<Self, PreprocessError> {
         for (index, name) in rule.columns.iter().enumerate() {
             let path = format!("combinations.{at}.columns.{index}");
-            if features.get(name).is_none() {
+            if features.column(name).is_none() {
                 return Err(PreprocessError::no_feature(path, name, features));
             }
             if !unchanged(name) {
@@ -122,14 +123,15 @@ impl SeenCombinations {
         format!("breaks the rule `{}`: no training row has this combination of {}", self.name, self.columns.join(", "))
     }
 
-    fn cells(&self, table: &Frame, row: usize) -> Option<Vec<Cell>> {
-        self.columns.iter().map(|name| Cell::of(table.get(name)?, row)).collect()
+    fn cells(&self, table: &dyn Columns, row: usize) -> Option<Vec<Cell>> {
+        self.columns.iter().map(|name| Cell::of(table.column(name)?, row)).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::common::frame::Column;
 
     fn rule(columns: &[&str]) -> CombinationRule {
         let columns = columns.iter().map(|name| (*name).to_owned()).collect();

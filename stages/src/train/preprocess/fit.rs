@@ -5,7 +5,7 @@ use super::matrix::bounded;
 use super::numbers::{fill, fit_scale};
 use super::target;
 use super::{Dialect, DropReason, Dropped, Encoding, Fingerprint, Matrix, PreprocessError, Preprocessor, Step};
-use crate::common::frame::{Column, Frame};
+use crate::common::columns::{Columns, Numbers, Values};
 use crate::common::rng::Stream;
 use crate::common::texts::Texts;
 use crate::train::params::{
@@ -16,7 +16,7 @@ use crate::train::params::{
 #[derive(Debug, Clone, Copy)]
 pub struct FitRows<'a> {
     /// All rows that there are.
-    pub features: &'a Frame,
+    pub features: &'a dyn Columns,
     /// The features to use, in this order.
     pub names: &'a [String],
     /// The fitting rows.
@@ -40,14 +40,18 @@ enum Fitted {
     Dropped(Dropped),
 }
 
+/// The first cells of the fitting rows, for the steps where they differ from those of new rows.
+#[derive(Debug)]
+pub struct OwnCells(pub(super) Vec<Option<Vec<f64>>>);
+
 impl Preprocessor {
-    /// Fits on the rows and encodes them for a learner of this dialect.
-    pub fn fit_transform(
+    /// Fits on the rows.
+    pub fn fit(
         rows: &FitRows,
         params: &PreprocessParams,
         dialect: Dialect,
-    ) -> Result<(Self, Matrix), PreprocessError> {
-        if let Some(name) = params.columns.keys().find(|name| rows.features.get(name).is_none()) {
+    ) -> Result<(Self, OwnCells), PreprocessError> {
+        if let Some(name) = params.columns.keys().find(|name| rows.features.column(name).is_none()) {
             return Err(PreprocessError::no_feature(format!("columns.{name}"), name, rows.features));
         }
         let mut fitted = Self {
@@ -57,19 +61,29 @@ impl Preprocessor {
             single: dialect != Dialect::Linear,
             fitted_on: Fingerprint::new(rows.index.iter().map(|&row| rows.row_ids[row])),
         };
-        let mut instead = Vec::new();
+        let mut own = Vec::new();
         for name in rows.names {
-            let column = rows.features.get(name).ok_or_else(|| PreprocessError::Missing(name.clone()))?;
+            let column = rows.features.column(name).ok_or_else(|| PreprocessError::Missing(name.clone()))?;
             let fitter = Fitter { rows, params, column: params.columns.get(name), name, dialect };
             match fitter.fit(column)? {
                 Fitted::Step(step, cells) => {
                     fitted.steps.push(step);
-                    instead.push(cells);
+                    own.push(cells);
                 }
                 Fitted::Dropped(dropped) => fitted.dropped.push(dropped),
             }
         }
-        let matrix = fitted.encode(rows.features, Some(rows.index), &instead)?;
+        Ok((fitted, OwnCells(own)))
+    }
+
+    /// Fits on the rows and encodes all of them for a learner of this dialect.
+    pub fn fit_transform(
+        rows: &FitRows,
+        params: &PreprocessParams,
+        dialect: Dialect,
+    ) -> Result<(Self, Matrix), PreprocessError> {
+        let (fitted, own) = Self::fit(rows, params, dialect)?;
+        let matrix = fitted.fitted_rows(rows, own)?.matrix();
         Ok((fitted, matrix))
     }
 }
@@ -84,21 +98,21 @@ struct Fitter<'a> {
 }
 
 impl Fitter<'_> {
-    fn fit(&self, column: &Column) -> Result<Fitted, PreprocessError> {
+    fn fit(&self, column: Values) -> Result<Fitted, PreprocessError> {
         match column {
-            Column::Number(values) => self.number(values),
-            Column::Text(values) => self.category(values),
+            Values::Numbers(values) => self.number(values),
+            Values::Texts(values) => self.category(values),
         }
     }
 
-    fn number(&self, values: &[f64]) -> Result<Fitted, PreprocessError> {
+    fn number(&self, values: Numbers) -> Result<Fitted, PreprocessError> {
         if self.column.is_some_and(|column| column.encode.is_some()) {
             return Err(self.setting("encode", "is for categories, and this is a number"));
         }
         let (how, constant) = self.impute_number()?;
         let index = self.rows.index;
         let present: Vec<f64> =
-            index.iter().map(|&row| values[row]).filter(|value| value.is_finite()).map(bounded).collect();
+            index.iter().map(|&row| values.get(row)).filter(|value| value.is_finite()).map(bounded).collect();
         let missing = index.len() - present.len();
         if let Some(dropped) = self.too_empty(missing) {
             return Ok(Fitted::Dropped(dropped));

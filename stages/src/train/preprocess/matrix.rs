@@ -1,4 +1,8 @@
-//! A row-major matrix of encoded rows: what learners read.
+//! A row-major matrix of encoded rows.
+
+use std::borrow::Cow;
+
+use crate::common::rows::{Rows, Slice};
 
 /// A row-major matrix of encoded rows.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,22 +28,39 @@ impl Matrix {
         Self { rows: index.len(), cols: self.cols, values }
     }
 
-    /// The mean of each column; 0 without rows.
-    pub fn means(&self) -> Vec<f64> {
-        let mut sums = vec![0.0; self.cols];
-        for row in 0..self.rows {
-            for (sum, value) in sums.iter_mut().zip(self.row(row)) {
-                *sum += value;
-            }
-        }
-        sums.iter().map(|sum| sum / self.rows.max(1) as f64).collect()
-    }
-
     /// The columns at `index`, in that order.
     #[must_use]
     pub fn take_columns(&self, index: &[usize]) -> Self {
         let values = (0..self.rows).flat_map(|row| index.iter().map(move |&column| self.row(row)[column])).collect();
         Self { rows: self.rows, cols: index.len(), values }
+    }
+}
+
+impl Matrix {
+    fn slice(&self) -> Slice<'_> {
+        Slice::new(&self.values, self.rows, self.cols)
+    }
+}
+
+impl Rows for Matrix {
+    fn rows(&self) -> usize {
+        self.rows
+    }
+
+    fn cols(&self) -> usize {
+        self.cols
+    }
+
+    fn read(&self, rows: &[usize], cells: &mut [f64]) {
+        self.slice().read(rows, cells);
+    }
+
+    fn each(&self, visit: &mut dyn FnMut(usize, &[f64])) {
+        self.slice().each(visit);
+    }
+
+    fn whole(&self) -> Cow<'_, [f64]> {
+        Cow::Borrowed(&self.values)
     }
 }
 

@@ -5,11 +5,12 @@
 //! finite counts as missing, and no encoded cell of a filled dialect is ever missing or infinite.
 //!
 //! With target encoding the matrix of the fitting rows is not the `transform` of those rows: each of them is encoded
-//! by the outcomes of other patients, a new row by all. Learners must therefore be given what `fit_transform` returns.
+//! by the outcomes of other patients, a new row by all. Learners must therefore be given `fitted_rows`.
 //! Nothing here may look at rows outside `FitRows::index`.
 
 mod categories;
 mod combinations;
+mod encoder;
 mod fingerprint;
 mod fit;
 mod matrix;
@@ -17,16 +18,16 @@ mod numbers;
 mod step;
 mod target;
 
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 pub use combinations::{CombinationsFile, SeenCombinations};
+pub use encoder::Encoder;
 pub use fingerprint::Fingerprint;
-pub use fit::FitRows;
+pub use fit::{FitRows, OwnCells};
 pub use matrix::{Matrix, to_single};
 pub use step::{Encoding, Step};
 
-use crate::common::frame::Frame;
+use crate::common::columns::Columns;
 use crate::common::text::suggestion;
 
 /// What a learner can take.
@@ -131,8 +132,8 @@ pub enum PreprocessError {
 
 impl PreprocessError {
     /// A key that names no feature.
-    fn no_feature(path: String, name: &str, features: &Frame) -> Self {
-        let near = suggestion(name, features.columns().map(|(name, _)| name));
+    fn no_feature(path: String, name: &str, features: &dyn Columns) -> Self {
+        let near = suggestion(name, features.names());
         Self::Setting { path, message: format!("`{name}` is not a feature{near}") }
     }
 }
@@ -198,56 +199,24 @@ impl Preprocessor {
     }
 
     /// Encodes the rows at `index`, or all rows, as new rows.
-    pub fn transform(&self, features: &Frame, index: Option<&[usize]>) -> Result<Matrix, PreprocessError> {
-        self.encode(features, index, &[])
+    pub fn transform(&self, features: &dyn Columns, index: Option<&[usize]>) -> Result<Matrix, PreprocessError> {
+        self.new_rows(features, index).map(|encoder| encoder.matrix())
     }
 
-    /// As [`Preprocessor::transform`], with other first cells for the steps that have an entry in `instead`: one per
-    /// row, after scaling.
-    fn encode(
-        &self,
-        features: &Frame,
-        index: Option<&[usize]>,
-        instead: &[Option<Vec<f64>>],
-    ) -> Result<Matrix, PreprocessError> {
-        let rows = index.map_or(features.rows(), <[usize]>::len);
-        let cols = self.width();
-        let column =
-            |step: &Step| features.get(&step.feature).ok_or_else(|| PreprocessError::Missing(step.feature.clone()));
-        let columns = self.steps.iter().map(column).collect::<Result<Vec<_>, _>>()?;
-        let mut values = vec![0.0; rows * cols];
-        let block = |(number, cells): (usize, &mut [f64])| {
-            let from = number * BLOCK;
-            let mut at = 0;
-            for (place, step) in self.steps.iter().enumerate() {
-                let instead = instead.get(place).and_then(Option::as_ref);
-                for row in 0..cells.len() / cols.max(1) {
-                    let source = index.map_or(from + row, |index| index[from + row]);
-                    let cells = &mut cells[row * cols + at..row * cols + at + step.width()];
-                    step.encode(columns[place], source, cells)?;
-                    if let Some(instead) = instead {
-                        cells[0] = instead[from + row];
-                    }
-                    for cell in cells {
-                        *cell = if self.single { to_single(*cell) } else { matrix::bounded(*cell) };
-                    }
-                }
-                at += step.width();
-            }
-            Ok::<(), PreprocessError>(())
-        };
-        // A request of one row must not wait for another thread.
-        if rows <= BLOCK {
-            block((0, &mut values))?;
-        } else if cols > 0 {
-            values.par_chunks_mut(BLOCK * cols).enumerate().try_for_each(block)?;
-        }
-        Ok(Matrix { rows, cols, values })
+    /// The rows at `index`, or all rows, encoded as new rows when they are asked for.
+    pub fn new_rows<'a>(
+        &'a self,
+        features: &'a dyn Columns,
+        index: Option<&'a [usize]>,
+    ) -> Result<Encoder<'a>, PreprocessError> {
+        Encoder::new(self, features, index, Vec::new())
+    }
+
+    /// The rows that it was fitted on, encoded as a learner must have them; `own` is what the fit returned.
+    pub fn fitted_rows<'a>(&'a self, rows: &FitRows<'a>, own: OwnCells) -> Result<Encoder<'a>, PreprocessError> {
+        Encoder::new(self, rows.features, Some(rows.index), own.0)
     }
 }
-
-/// Rows encoded together: their cells stay in cache while one feature after the other is written.
-const BLOCK: usize = 256;
 
 #[cfg(test)]
 mod reference_tests;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::common::frame::Column;
+use crate::common::frame::{Column, Frame};
 use crate::train::params::PreprocessParams;
 
 fn fixture() -> Value {

@@ -2,9 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::PreprocessError;
+use super::encoder::rounded;
 use super::matrix::bounded;
-use crate::common::frame::Column;
 
 /// The fitted treatment of one feature.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -108,26 +107,34 @@ impl Step {
         names
     }
 
-    /// Writes the encoded cells of one row; they arrive as zeros.
-    pub(super) fn encode(&self, column: &Column, row: usize, cells: &mut [f64]) -> Result<(), PreprocessError> {
-        let missing = if let Encoding::Number { fill, center, scale } = &self.encoding {
-            let value = column.numbers().ok_or_else(|| self.kind("numbers"))?[row];
-            let filled = if value.is_finite() { bounded(value) } else { fill.unwrap_or(f64::NAN) };
-            cells[0] = (filled - center) / scale;
-            !value.is_finite()
-        } else {
-            let value = column.texts().ok_or_else(|| self.kind("categories"))?.get(row);
-            self.encoding.encode_level(value.or(self.fill_level.as_deref()), cells);
-            value.is_none()
-        };
+    /// Whether it takes numbers; else it takes categories.
+    pub(super) fn is_number(&self) -> bool {
+        matches!(self.encoding, Encoding::Number { .. })
+    }
+
+    /// Writes the encoded cells of a number; nothing when it takes categories.
+    pub(super) fn encode_number(&self, value: f64, single: bool, cells: &mut [f64]) {
+        let Encoding::Number { fill, center, scale } = &self.encoding else { return };
+        cells.fill(0.0);
+        let filled = if value.is_finite() { bounded(value) } else { fill.unwrap_or(f64::NAN) };
+        cells[0] = (filled - center) / scale;
+        self.settle(!value.is_finite(), single, cells);
+    }
+
+    /// Writes the encoded cells of a category.
+    pub(super) fn encode_text(&self, value: Option<&str>, single: bool, cells: &mut [f64]) {
+        cells.fill(0.0);
+        self.encoding.encode_level(value.or(self.fill_level.as_deref()), cells);
+        self.settle(value.is_none(), single, cells);
+    }
+
+    fn settle(&self, missing: bool, single: bool, cells: &mut [f64]) {
         if let (true, true, Some(flag)) = (self.missing_flag, missing, cells.last_mut()) {
             *flag = 1.0;
         }
-        Ok(())
-    }
-
-    fn kind(&self, expected: &'static str) -> PreprocessError {
-        PreprocessError::Kind { feature: self.feature.clone(), expected }
+        for cell in cells {
+            *cell = rounded(*cell, single);
+        }
     }
 }
 

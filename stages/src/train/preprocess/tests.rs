@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::common::frame::Column;
+use crate::common::frame::{Column, Frame};
 use crate::train::params::PreprocessParams;
 
 fn frame(numbers: Vec<f64>, texts: &[Option<&str>]) -> Frame {

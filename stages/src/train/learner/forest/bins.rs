@@ -6,9 +6,9 @@
 
 use rayon::prelude::*;
 
+use crate::common::rows::Rows;
 use crate::common::tree::Test;
 use crate::train::learner::LearnError;
-use crate::train::preprocess::Matrix;
 
 /// Most bins of a column, the one for missing values not counted.
 const MOST: usize = 255;
@@ -68,12 +68,14 @@ impl BinSet {
 impl Bins {
     /// Bins a matrix; `coded` tells which columns hold category codes. Infinite values count as the largest 32-bit
     /// floats.
-    pub(super) fn new(x: &Matrix, coded: &[bool], threads: usize) -> Result<Self, LearnError> {
-        if x.rows >= u32::MAX as usize || x.rows.saturating_mul(x.cols) > MOST_CELLS {
-            return Err(LearnError::TooLarge { rows: x.rows, columns: x.cols });
+    pub(super) fn new(x: &dyn Rows, coded: &[bool], threads: usize) -> Result<Self, LearnError> {
+        let (rows, cols) = (x.rows(), x.cols());
+        if rows >= u32::MAX as usize || rows.saturating_mul(cols) > MOST_CELLS {
+            return Err(LearnError::TooLarge { rows, columns: cols });
         }
+        let cells = x.whole();
         let bin = |at: usize| {
-            let values = x.values.iter().skip(at).step_by(x.cols);
+            let values = cells.iter().skip(at).step_by(cols);
             if coded.get(at).copied().unwrap_or(false) {
                 Column::of_codes(values, at)
             } else {
@@ -81,11 +83,11 @@ impl Bins {
             }
         };
         let columns = if threads > 1 {
-            (0..x.cols).into_par_iter().map(bin).collect::<Result<_, _>>()?
+            (0..cols).into_par_iter().map(bin).collect::<Result<_, _>>()?
         } else {
-            (0..x.cols).map(bin).collect::<Result<_, _>>()?
+            (0..cols).map(bin).collect::<Result<_, _>>()?
         };
-        Ok(Self { rows: x.rows, columns })
+        Ok(Self { rows, columns })
     }
 }
 

@@ -41,10 +41,10 @@ impl Learner for Forest {
     }
 
     fn fit(&self, request: &FitRequest) -> Result<Fitted, LearnError> {
-        if request.x.cols == 0 {
+        if request.x.cols() == 0 {
             return Err(LearnError::NoColumns);
         }
-        if request.x.rows == 0 {
+        if request.x.rows() == 0 {
             return Err(LearnError::NoRows);
         }
         let bins = Bins::new(request.x, request.coded, request.threads)?;

@@ -164,7 +164,7 @@ fn covers_are_the_training_rows_that_arrive() {
     for case in [Case::sample(500), Case::numbers(500)] {
         let grown = case.fit(1);
         let mut counted = grown.clone();
-        counted.count_cover(&case.x.values, case.x.cols);
+        counted.count_cover(&case.x);
         assert_eq!(grown, counted);
         assert!(grown.trees.iter().all(|tree| tree.nodes()[0].cover == 500 && tree.nodes().len() > 1));
     }
@@ -309,7 +309,7 @@ proptest! {
         case.params = ForestParams { trees: 3, depth: 5, min_leaf, features: Some(features), ..case.params };
         let grown = case.fit(1);
         let mut counted = grown.clone();
-        counted.count_cover(&case.x.values, 2);
+        counted.count_cover(&case.x);
         prop_assert_eq!(&grown, &counted);
         for node in grown.trees.iter().flat_map(Tree::nodes) {
             prop_assert!(node.cover as usize >= min_leaf.min(case.x.rows));
