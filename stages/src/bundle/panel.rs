@@ -18,18 +18,30 @@ impl Bundle {
         self.add_past(table, rows, table.take(rows)?.to_frame(self.schema())?)
     }
 
-    /// The same with no more than the columns that scoring reads.
-    pub fn inputs_of(&self, table: &Table, rows: &[usize]) -> Result<Frame, StageError> {
-        let inputs = table.take(rows)?.frame_of(self.inputs().iter().map(String::as_str))?;
-        self.add_past(table, rows, inputs)
+    /// The same rows (ascending) of a file, which are also given as they are there.
+    pub fn read_rows(&self, file: &StageFile, rows: &[usize]) -> Result<(Table, Frame), StageError> {
+        let (panel, places) = self.panel(file, rows, self.schema().columns.keys())?;
+        Ok((panel.take(&places)?, self.rows_of(&panel, &places)?))
     }
 
-    /// Reads rows (ascending) of a table, with the earlier rows of their patients where the features have a past, and the
-    /// places of `rows` among them: what [`Bundle::rows_of`] and [`Bundle::inputs_of`] need of a table too large to hold.
-    pub fn read_rows(&self, file: &StageFile, rows: &[usize]) -> Result<(Table, Vec<usize>), StageError> {
-        let reads = self.features().reads();
-        let names: BTreeSet<&str> = self.schema().columns.keys().chain(&reads).map(String::as_str).collect();
-        let names: Vec<&str> = names.into_iter().chain(["row_id"]).collect();
+    /// Rows (ascending) of a file with no more than the columns that scoring reads.
+    pub fn read_inputs(&self, file: &StageFile, rows: &[usize]) -> Result<Frame, StageError> {
+        let (panel, places) = self.panel(file, rows, self.inputs())?;
+        let inputs = panel.take(&places)?.frame_of(self.inputs().iter().map(String::as_str))?;
+        self.add_past(&panel, &places, inputs)
+    }
+
+    /// Rows of a file, with all rows of their patients where the features have a past, and the places of `rows` among
+    /// them.
+    fn panel<'a>(
+        &self,
+        file: &StageFile,
+        rows: &[usize],
+        columns: impl IntoIterator<Item = &'a String>,
+    ) -> Result<(Table, Vec<usize>), StageError> {
+        let mut names: BTreeSet<String> = columns.into_iter().cloned().chain(self.features().reads()).collect();
+        names.insert("row_id".to_owned());
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let Some(history) = &self.features().history else {
             return Ok((Table::read_rows(file, &names, rows)?, (0..rows.len()).collect()));
         };

@@ -37,9 +37,7 @@ impl TestRows {
         }
         parts.check_unseen(&bundle.manifest().training.rows, &names(&keys, schema)?)?;
         drop(keys);
-        let (panel, places) = bundle.read_rows(table, &parts.test)?;
-        let raw = bundle.rows_of(&panel, &places)?;
-        let own = panel.take(&places)?;
+        let (own, raw) = bundle.read_rows(table, &parts.test)?;
         let row_ids = own.ints_full("row_id")?;
         let (patients, y) = (patients(&own, schema, &row_ids)?, outcomes(&own, schema, &table.name)?);
         Ok(Self { row_ids, patients, y, raw })

@@ -168,8 +168,7 @@ impl Sample {
             rows.truncate(params.rows);
             rows.sort_unstable();
         }
-        let (panel, places) = bundle.read_rows(table_file, &rows)?;
-        Ok(Self { rows: bundle.rows_of(&panel, &places)?, available })
+        Ok(Self { rows: bundle.read_rows(table_file, &rows)?.1, available })
     }
 }
 

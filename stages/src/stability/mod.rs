@@ -197,8 +197,7 @@ fn rows(context: &StageContext, bundle: &Bundle, part: Part) -> Result<Frame, St
     if rows.is_empty() {
         return Err(StageError::input(&split.name, format!("has no {wanted} rows")));
     }
-    let (panel, places) = bundle.read_rows(raw, &rows)?;
-    bundle.inputs_of(&panel, &places)
+    bundle.read_inputs(raw, &rows)
 }
 
 /// Numbers within the bounds that the schema gives, as the bundle's own are.
