@@ -2,11 +2,14 @@
 //!
 //! It adds nothing to the score: validation is the schema's, the numbers are the bundle's.
 
+use std::collections::BTreeSet;
+
 use clinpipe_stages::ParamError;
 use clinpipe_stages::bundle::{
     AnswerProfile, Bundle, BundleError, Explanation, FieldError, Level, Overrides, ParsedRecord, Prediction,
 };
 use clinpipe_stages::common::frame::{Column, Frame};
+use clinpipe_stages::common::schema::ColumnType;
 use clinpipe_stages::common::target::Task;
 use clinpipe_stages::featurize::HISTORY_FIELD;
 use clinpipe_stages::ingest::RowReader;
@@ -203,6 +206,8 @@ fn info(bundle: &Bundle, overrides: &Overrides, papers: Papers) -> ModelInfo {
         outcome: schema.target.event.clone().unwrap_or_else(|| schema.target.column.clone()),
         range: schema.target.range,
         decision: decision(bundle, overrides),
+        patient: patient(bundle),
+        withheld: withheld(bundle),
         features: bundle.features().features.iter().map(|feature| feature.name.clone()).collect(),
         profile: bundle.profile().cloned().unwrap_or_else(|| full.clone()),
         full,
@@ -210,6 +215,18 @@ fn info(bundle: &Bundle, overrides: &Overrides, papers: Papers) -> ModelInfo {
         details,
         card: papers.card,
     }
+}
+
+/// The patient of a panel's rows, else whoever the row's identifier names.
+fn patient(bundle: &Bundle) -> Option<String> {
+    let entity = bundle.features().history.as_ref().map(|history| history.entity.clone());
+    let fields = bundle.records().fields();
+    entity.into_iter().chain(bundle.schema().id.clone()).find(|name| fields.contains(name))
+}
+
+fn withheld(bundle: &Bundle) -> BTreeSet<String> {
+    let texts = bundle.schema().columns.iter().filter(|(_, column)| column.kind == ColumnType::Text);
+    texts.map(|(name, _)| name.clone()).chain(bundle.schema().id.clone()).chain(patient(bundle)).collect()
 }
 
 fn table_form(bundle: &Bundle) -> TableForm {

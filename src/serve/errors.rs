@@ -89,6 +89,14 @@ impl ApiError {
         Self { cause: Some(cause.into()), ..Self::new(StatusCode::INTERNAL_SERVER_ERROR, message) }
     }
 
+    /// 503: predictions must be recorded and cannot be.
+    pub fn unrecorded() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "predictions cannot be recorded now, so none is made; try again later",
+        )
+    }
+
     /// An error that the framework answered on its own, such as 404 or 405.
     fn of_status(status: StatusCode) -> Self {
         let message = match status {
@@ -144,6 +152,9 @@ pub(super) fn finish(response: Response, request_id: &str) -> (Response, Option<
     }
     if status == StatusCode::UNAUTHORIZED {
         rendered.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("ApiKey"));
+    }
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        rendered.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
     if status == StatusCode::REQUEST_TIMEOUT {
         // The rest of the body is still on its way; the connection cannot be used again.

@@ -15,11 +15,21 @@ use tower_http::catch_panic::CatchPanicLayer;
 use super::api::{about, batch, explain, predict};
 use super::errors::ApiError;
 use super::metrics::Metrics;
-use super::model::{ModelInfo, Scored};
-use super::models::Models;
+use super::model::Scored;
+use super::models::{Lineup, Models, Served};
 use super::observe::RequestIds;
+use super::records::PredictionLog;
 use super::stats::Stats;
-use super::{AccessLog, Model, Settings, Shutdown, auth, observe};
+use super::{AccessLog, Settings, Shutdown, auth, observe};
+
+/// Where the service writes.
+#[derive(Clone)]
+pub struct Logs {
+    /// What happens to it: requests, models, its end.
+    pub service: AccessLog,
+    /// What it predicts.
+    pub predictions: PredictionLog,
+}
 
 /// What every handler can reach.
 pub(super) struct AppState {
@@ -28,6 +38,7 @@ pub(super) struct AppState {
     pub metrics: Metrics,
     pub stats: Stats,
     pub log: AccessLog,
+    pub records: PredictionLog,
     pub shutdown: Shutdown,
     pub request_ids: RequestIds,
     /// The time of day as text, for answers.
@@ -41,23 +52,20 @@ pub(super) struct AppState {
 pub(super) type App = Arc<AppState>;
 
 /// Puts the parts together.
-pub(super) fn app(
-    model: Arc<dyn Model>,
-    settings: Settings,
-    log: AccessLog,
-    shutdown: Shutdown,
-) -> Result<App, BuildError> {
-    let metrics = Metrics::new(model.info())?;
+pub(super) fn app(lineup: Lineup, settings: Settings, logs: Logs, shutdown: Shutdown) -> Result<App, BuildError> {
+    let metrics = Metrics::new(lineup.champion.model.info())?;
     // The standard library's only source of randomness; ids must differ between services, not be secret.
     let request_ids = RequestIds::new(RandomState::new().hash_one(std::process::id()));
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    let Logs { service: log, predictions: records } = logs;
     Ok(Arc::new(AppState {
-        models: Models::new(model),
-        stats: Stats::new(request_ids.instance()),
+        models: Models::new(lineup, &metrics),
+        stats: Stats::new(request_ids.instance().to_owned()),
         clock: log.clock(),
         settings,
         metrics,
         log,
+        records,
         shutdown,
         request_ids,
         started: Instant::now(),
@@ -67,8 +75,8 @@ pub(super) fn app(
 
 impl AppState {
     /// Counts a prediction wherever predictions are counted.
-    pub fn scored(&self, info: &ModelInfo, scored: &Scored) {
-        self.metrics.prediction(info, scored);
+    pub fn scored(&self, served: &Served, scored: &Scored) {
+        self.metrics.prediction(&served.meter, scored);
         self.stats.prediction(scored);
     }
 

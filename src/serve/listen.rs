@@ -6,7 +6,6 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -19,8 +18,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
-use super::http::{self, App};
-use super::{AccessLog, Model, Phase, Settings, SettingsError, Shutdown};
+use super::http::{self, App, Logs};
+use super::log::Level;
+use super::models::Lineup;
+use super::reload::{self, Calls};
+use super::{Phase, Settings, SettingsError, Shutdown};
 
 /// Connections that may wait in the kernel when the drain begins, and are still served.
 const BACKLOG: usize = 1024;
@@ -63,14 +65,15 @@ pub struct Served {
 }
 
 /// Serves until it is told to stop by SIGTERM or SIGINT. The log's line `started` names the bound address.
-pub fn serve(model: Arc<dyn Model>, settings: Settings, log: AccessLog) -> Result<Served, ServeError> {
+pub fn serve(lineup: Lineup, settings: Settings, logs: Logs) -> Result<Served, ServeError> {
     settings.check()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(ServeError::Runtime)?;
     let shutdown = Shutdown::default();
     let address = settings.address();
-    let app = http::app(model, settings, log, shutdown.clone())?;
+    let app = http::app(lineup, settings, logs, shutdown.clone())?;
     let ended = runtime.block_on(async {
         shutdown.follow_signals().map_err(ServeError::Runtime)?;
+        let calls = Calls::install().map_err(ServeError::Runtime)?;
         let bind_error = |source| ServeError::Bind { address, source };
         let listener = TcpListener::bind(address).await.map_err(bind_error)?;
         let bound = listener.local_addr().map_err(bind_error)?;
@@ -80,8 +83,10 @@ pub fn serve(model: Arc<dyn Model>, settings: Settings, log: AccessLog) -> Resul
             "started",
             json!({
                 "address": format!("http://{bound}"), "model": info.name, "bundle": info.bundle, "data": info.data,
+                "models": app.models.describe(),
             }),
         );
+        tokio::spawn(reload::follow(app.clone(), calls));
         Ok(run(listener, app).await)
     });
     runtime.shutdown_background();
@@ -104,7 +109,7 @@ pub(super) async fn run(listener: TcpListener, app: App) -> Served {
                     connections.spawn(connection(stream, router.clone(), app.clone()));
                 }
                 Err(error) => {
-                    app.log.event("accept_failed", json!({"cause": error.to_string()}));
+                    app.log.line(Level::Warning, "accept_failed", &json!({"cause": error.to_string()}));
                     sleep(ACCEPT_PAUSE).await;
                 }
             },

@@ -5,31 +5,67 @@
 //! path, a body, a key or an identifier of a patient.
 
 use std::io::Write;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
-/// Lines that may wait for the writer.
-const QUEUE: usize = 4096;
+use super::lines::{Lines, Taken};
+
+/// Bytes that may wait for the writer: some thousands of lines.
+const QUEUE: usize = 1 << 20;
+
+/// How much an operator needs to hear of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// What happens all day: a request and its answer, the start, a new model.
+    Info,
+    /// What the service copes with, and somebody should look at.
+    Warning,
+    /// What failed inside.
+    Error,
+    /// Nothing is as grave as this: a log at this level is silent.
+    Off,
+}
+
+impl FromStr for Level {
+    type Err = ();
+
+    /// Reads the names that the Python services know as well, in any case.
+    fn from_str(text: &str) -> Result<Self, ()> {
+        Ok(match text.to_ascii_lowercase().as_str() {
+            "debug" | "info" => Self::Info,
+            "warn" | "warning" => Self::Warning,
+            "error" | "critical" => Self::Error,
+            "off" => Self::Off,
+            _ => return Err(()),
+        })
+    }
+}
 
 /// The sending side; cheap to clone.
 #[derive(Clone)]
 pub struct AccessLog {
-    queue: Option<SyncSender<Message>>,
-    dropped: Arc<AtomicU64>,
+    lines: Option<Arc<Lines>>,
+    dropped: Arc<Dropped>,
     clock: fn() -> String,
+    level: Level,
+}
+
+#[derive(Default)]
+struct Dropped {
+    /// Since the last line that was taken.
+    untold: AtomicU64,
+    total: AtomicU64,
 }
 
 /// Waits for the last lines.
 pub struct LogWriter(JoinHandle<()>);
-
-enum Message {
-    Line(String),
-    Stop,
-}
 
 impl AccessLog {
     /// A log that writes to `output`; `clock` gives the time of a line as text.
@@ -37,14 +73,20 @@ impl AccessLog {
     /// # Errors
     /// When the writer's thread cannot be started.
     pub fn start(output: Box<dyn Write + Send>, clock: fn() -> String) -> std::io::Result<(Self, LogWriter)> {
-        let (sender, receiver) = sync_channel(QUEUE);
-        let writer = Builder::new().name("log".to_owned()).spawn(move || write_lines(&receiver, output))?;
-        Ok((Self { queue: Some(sender), dropped: Arc::default(), clock }, LogWriter(writer)))
+        let lines = Arc::new(Lines::new(QUEUE));
+        let source = lines.clone();
+        let writer = Builder::new().name("log".to_owned()).spawn(move || write_lines(&source, output))?;
+        Ok((Self { lines: Some(lines), dropped: Arc::default(), clock, level: Level::Info }, LogWriter(writer)))
     }
 
     /// A log that forgets every line.
     pub fn disabled() -> Self {
-        Self { queue: None, dropped: Arc::default(), clock: String::new }
+        Self { lines: None, dropped: Arc::default(), clock: String::new, level: Level::Off }
+    }
+
+    /// The same log without the lines below a level.
+    pub fn at(self, level: Level) -> Self {
+        Self { level, ..self }
     }
 
     /// How it tells the time.
@@ -52,39 +94,83 @@ impl AccessLog {
         self.clock
     }
 
+    /// Whether lines of a level are written.
+    pub fn tells(&self, level: Level) -> bool {
+        self.lines.is_some() && level >= self.level
+    }
+
+    /// Lines that were dropped since the start.
+    pub fn lost(&self) -> u64 {
+        self.dropped.total.load(Ordering::Relaxed)
+    }
+
     /// Writes an event with its fields, which must be a JSON object.
     pub fn event(&self, event: &str, fields: Value) {
-        let Some(queue) = &self.queue else { return };
-        let mut line = Map::new();
-        line.insert("time".to_owned(), Value::from((self.clock)()));
-        line.insert("event".to_owned(), Value::from(event));
-        if let Value::Object(fields) = fields {
-            line.extend(fields);
-        }
-        let lost = self.dropped.swap(0, Ordering::Relaxed);
-        if lost > 0 {
-            line.insert("lines_dropped".to_owned(), json!(lost));
-        }
-        let line = Message::Line(format!("{}\n", Value::Object(line)));
-        if matches!(queue.try_send(line), Err(TrySendError::Full(_))) {
-            self.dropped.fetch_add(lost + 1, Ordering::Relaxed);
+        self.line(Level::Info, event, &fields);
+    }
+
+    /// Writes an event of a level with its fields, which must become a JSON object.
+    pub fn line(&self, level: Level, event: &str, fields: &impl Serialize) {
+        let Some(lines) = self.lines.as_ref().filter(|_| self.tells(level)) else { return };
+        let untold = self.dropped.untold.swap(0, Ordering::Relaxed);
+        let head = Head { time: &(self.clock)(), level, event, lines_dropped: (untold > 0).then_some(untold) };
+        let line = joined(&head, fields);
+        if line.is_none_or(|line| lines.push(&line).is_err()) {
+            self.dropped.untold.fetch_add(untold + 1, Ordering::Relaxed);
+            self.dropped.total.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     /// Ends the log: waits until every accepted line is written.
     pub fn finish(self, writer: LogWriter) {
-        if let Some(queue) = self.queue {
-            // A send fails when the writer is gone, and then there is nothing to wait for.
-            let _gone = queue.send(Message::Stop);
+        if let Some(lines) = self.lines {
+            lines.close();
         }
         let _panicked = writer.0.join();
     }
 }
 
-fn write_lines(receiver: &Receiver<Message>, mut output: Box<dyn Write + Send>) {
-    while let Ok(Message::Line(line)) = receiver.recv() {
-        // A log that cannot be written (a closed pipe) must not end the service.
-        let _unwritten = output.write_all(line.as_bytes()).and_then(|()| output.flush());
+#[derive(Serialize)]
+struct Head<'a> {
+    time: &'a str,
+    level: Level,
+    event: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lines_dropped: Option<u64>,
+}
+
+/// One object of the members of two, as a line. None when one of them is no object.
+fn joined(head: &Head, fields: &impl Serialize) -> Option<Vec<u8>> {
+    let mut line = Vec::with_capacity(320);
+    serde_json::to_writer(&mut line, head).ok()?;
+    let end = line.len();
+    serde_json::to_writer(&mut line, fields).ok()?;
+    let empty = match line.get(end..)? {
+        b"{}" => true,
+        [b'{', ..] => false,
+        _ => return None,
+    };
+    if empty {
+        line.truncate(end);
+    } else {
+        // `}{` between the two becomes `,`.
+        line[end] = b',';
+        line.remove(end - 1);
+    }
+    line.push(b'\n');
+    Some(line)
+}
+
+fn write_lines(lines: &Lines, mut output: Box<dyn Write + Send>) {
+    let mut taken = Vec::new();
+    loop {
+        match lines.take(&mut taken, Duration::from_hours(1)) {
+            // A log that cannot be written (a closed pipe) must not end the service.
+            Taken::Lines => drop(output.write_all(&taken).and_then(|()| output.flush())),
+            Taken::Nothing => {}
+            Taken::Closed => return,
+        }
+        taken.clear();
     }
 }
 
@@ -92,11 +178,21 @@ fn write_lines(receiver: &Receiver<Message>, mut output: Box<dyn Write + Send>) 
 mod tests {
     use std::io;
     use std::sync::Mutex;
+    use std::sync::mpsc::Receiver;
+
+    use serde_json::json;
 
     use super::*;
 
     #[derive(Clone, Default)]
     struct Shared(Arc<Mutex<Vec<u8>>>);
+
+    impl Shared {
+        fn lines(&self) -> Vec<Value> {
+            let text = String::from_utf8(self.0.lock().expect("no panic").clone()).expect("UTF-8");
+            text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+        }
+    }
 
     impl Write for Shared {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -115,11 +211,25 @@ mod tests {
         for number in 0..100 {
             log.event("request", json!({"number": number}));
         }
+        log.event("bare", json!({}));
         log.finish(writer);
-        let text = String::from_utf8(output.0.lock().expect("no panic").clone()).expect("UTF-8");
-        let numbers: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-        assert_eq!(numbers.len(), 100);
-        assert_eq!(numbers[7], json!({"time": "now", "event": "request", "number": 7}));
+        let lines = output.lines();
+        assert_eq!(lines.len(), 101);
+        assert_eq!(lines[7], json!({"time": "now", "level": "info", "event": "request", "number": 7}));
+        assert_eq!(lines[100], json!({"time": "now", "level": "info", "event": "bare"}));
+    }
+
+    #[test]
+    fn lines_below_the_level_are_left_out() {
+        let output = Shared::default();
+        let (log, writer) = AccessLog::start(Box::new(output.clone()), String::new).expect("a thread");
+        let log = log.at("WARN".parse().expect("a level"));
+        log.event("quiet", json!({}));
+        log.line(Level::Error, "loud", &json!({}));
+        assert!(!log.tells(Level::Info) && log.tells(Level::Warning));
+        log.finish(writer);
+        assert_eq!(output.lines().iter().map(|line| &line["event"]).collect::<Vec<_>>(), ["loud"]);
+        assert!("chatty".parse::<Level>().is_err());
     }
 
     #[test]
@@ -136,15 +246,12 @@ mod tests {
         }
         let (release, gate) = std::sync::mpsc::channel();
         let (log, writer) = AccessLog::start(Box::new(Stuck(gate)), String::new).expect("a thread");
-        for _ in 0..QUEUE + 50 {
-            log.event("request", json!({}));
+        let text = "x".repeat(QUEUE / 8);
+        for _ in 0..40 {
+            log.event("request", json!({"text": text}));
         }
-        // By now the writer has taken its one line, so at most one more fits.
-        std::thread::sleep(std::time::Duration::from_millis(100));
-        for _ in 0..10 {
-            log.event("request", json!({}));
-        }
-        assert!(log.dropped.load(Ordering::Relaxed) >= 9);
+        // The writer may have taken what fitted at first, and then what fitted again; no more.
+        assert!(log.lost() >= 40 - 16, "{}", log.lost());
         drop(release);
         log.finish(writer);
     }

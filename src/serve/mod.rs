@@ -14,13 +14,18 @@ mod bundle_model;
 mod bundle_tests;
 mod errors;
 mod http;
+mod lines;
 mod listen;
 mod log;
 mod metrics;
 mod model;
 mod models;
 mod observe;
+#[cfg(test)]
+mod operations_tests;
 mod record_json;
+mod records;
+mod reload;
 mod schema;
 mod settings;
 mod shutdown;
@@ -29,16 +34,20 @@ mod stats;
 pub(crate) mod test_bundle;
 #[cfg(test)]
 mod tests;
+mod trace;
 
 pub use auth::ApiKey;
 pub use bundle_model::{BundleModel, Papers};
 pub use errors::FieldProblem;
+pub use http::Logs;
 pub use listen::{ServeError, Served, serve};
-pub use log::AccessLog;
+pub use log::{AccessLog, Level, LogWriter};
 pub use model::{
     Contribution, DecisionInfo, Encoded, Event, Explained, MemberExplanation, Model, ModelInfo, ModelTier, Outcome,
     Preprocessed, Scored, ScoringError, TableForm,
 };
+pub use models::{Lineup, Loaded, Seat, Source};
+pub use records::{LogKey, PredictionLog, RecordWriter, Recording, Rotation, WhenFull};
 pub use schema::request_schema;
-pub use settings::{ServeParams, Settings, SettingsError, parse_host};
+pub use settings::{CanaryParams, PredictionParams, ServeParams, Settings, SettingsError, parse_host};
 pub use shutdown::{Phase, Shutdown};

@@ -27,6 +27,10 @@ pub struct ModelInfo {
     pub range: Option<[f64; 2]>,
     /// How decisions are made; none when the outcome is a number.
     pub decision: Option<DecisionInfo>,
+    /// The field that names the patient, where records have one.
+    pub patient: Option<String>,
+    /// Fields that name somebody or hold free text; no log has their values.
+    pub withheld: BTreeSet<String>,
     /// The features that the model sees, in their order.
     pub features: Vec<String>,
     /// The shape of answers: the study's profile, else the full answer.

@@ -1,18 +1,21 @@
-//! The outermost layer: request id, deadline, error bodies, counters and the access log of every answer.
+//! The outermost layer: request id, trace, deadline, error bodies, counters and the access log of every answer.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde::Serialize;
 
 use super::Phase;
 use super::errors::{self, ApiError};
 use super::http::App;
+use super::log::Level;
 use super::metrics::method_label;
+use super::trace::{self, Trace};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The routes whose latency `/stats` tells.
@@ -22,60 +25,122 @@ const UNMATCHED: &str = "unmatched";
 
 /// Numbers requests: ids are unique within a service and unlikely to meet again in another.
 pub(super) struct RequestIds {
-    instance: u64,
+    instance: String,
+    seed: u64,
     next: AtomicU64,
 }
 
 impl RequestIds {
     /// `instance` tells two services apart.
     pub fn new(instance: u64) -> Self {
-        Self { instance, next: AtomicU64::new(1) }
+        Self { instance: format!("{instance:016x}"), seed: instance, next: AtomicU64::new(1) }
     }
 
     /// The part that all ids of this service share.
-    pub fn instance(&self) -> String {
-        format!("{:016x}", self.instance)
+    pub fn instance(&self) -> &str {
+        &self.instance
     }
 
-    fn next(&self) -> String {
-        format!("{:016x}-{:x}", self.instance, self.next.fetch_add(1, Ordering::Relaxed))
+    fn next(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn id(&self, number: u64) -> String {
+        format!("{}-{number:x}", self.instance)
+    }
+
+    /// A span of a request: an odd multiple of its number, so no two of a service are alike.
+    fn span(&self, number: u64) -> u64 {
+        self.seed ^ number.wrapping_mul(0x9E37_79B9_7F4A_7C15)
+    }
+}
+
+/// A request as the logs know it. Handlers find it among the request's extensions.
+pub(super) struct Call {
+    pub id: String,
+    pub trace: Option<Trace>,
+    pub started: Instant,
+    route: Option<MatchedPath>,
+}
+
+impl Call {
+    /// The route's template; never the path that was asked for.
+    pub fn route(&self) -> &str {
+        self.route.as_ref().map_or(UNMATCHED, MatchedPath::as_str)
     }
 }
 
 /// Wraps the whole router.
-pub(super) async fn observe(State(app): State<App>, request: Request, next: Next) -> Response {
+pub(super) async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let request_id = given_id(request.headers()).unwrap_or_else(|| app.request_ids.next());
-    let method = request.method().clone();
-    let matched = request.extensions().get::<MatchedPath>().cloned();
-    let route = matched.as_ref().map_or(UNMATCHED, MatchedPath::as_str);
+    let number = app.request_ids.next();
+    let headers = request.headers();
+    let id = given_id(headers).unwrap_or_else(|| app.request_ids.id(number));
+    let trace = Trace::read(headers, app.request_ids.span(number));
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let call = Arc::new(Call { id, trace, started, route });
+    let method = method_label(request.method());
+    request.extensions_mut().insert(call.clone());
+
+    let in_flight = app.metrics.in_flight();
     let answer = tokio::time::timeout(app.settings.request_timeout, next.run(request)).await;
     let response = answer.unwrap_or_else(|_| ApiError::timeout().into_response());
-    let (mut response, error) = errors::finish(response, &request_id);
-    decorate(response.headers_mut(), &request_id);
+    let (mut response, error) = errors::finish(response, &call.id);
+    decorate(response.headers_mut(), &call);
     if app.shutdown.phase() != Phase::Serving {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
+    drop(in_flight);
+    account(&app, &call, method, response.status(), error.as_ref());
+    response
+}
 
-    let elapsed = started.elapsed();
-    let status = response.status();
-    app.metrics.request(&method, route, status, elapsed);
-    if status.is_success() && PREDICTING.contains(&route) {
+/// Counts an answer and writes its line.
+fn account(app: &App, call: &Call, method: &'static str, status: StatusCode, error: Option<&ApiError>) {
+    let elapsed = call.started.elapsed();
+    app.metrics.request(method, call.route(), status, elapsed);
+    if status.is_success() && PREDICTING.contains(&call.route()) {
         app.stats.latency(elapsed);
     }
-    let mut line = json!({
-        "request_id": request_id, "method": method_label(&method), "route": route, "status": status.as_u16(),
-        "duration_ms": (elapsed.as_secs_f64() * 1e6).round() / 1e3,
-    });
-    if let Some((code, cause)) = error.as_ref().map(ApiError::report) {
+    let report = error.map(ApiError::report);
+    if let Some((code, _)) = report {
         app.metrics.error(code);
-        line["error"] = json!(code);
-        if let Some(cause) = cause {
-            line["cause"] = json!(cause);
-        }
     }
-    app.log.event("request", line);
-    response
+    let level = if status.is_server_error() { Level::Error } else { Level::Info };
+    if app.log.tells(level) {
+        let line = Line {
+            request_id: &call.id,
+            trace_id: call.trace.as_ref().map(|trace| trace.trace_id.as_str()),
+            span_id: call.trace.as_ref().map(|trace| trace.span_id.as_str()),
+            parent_id: call.trace.as_ref().map(|trace| trace.parent_id.as_str()),
+            method,
+            route: call.route(),
+            status: status.as_u16(),
+            duration_ms: (elapsed.as_secs_f64() * 1e6).round() / 1e3,
+            error: report.map(|(code, _)| code),
+            cause: report.and_then(|(_, cause)| cause),
+        };
+        app.log.line(level, "request", &line);
+    }
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    request_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    span_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent_id: Option<&'a str>,
+    method: &'a str,
+    route: &'a str,
+    status: u16,
+    duration_ms: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<&'a str>,
 }
 
 /// The caller's own request id, when it is short and harmless.
@@ -85,9 +150,12 @@ fn given_id(headers: &HeaderMap) -> Option<String> {
     ((1..=64).contains(&text.len()) && text.bytes().all(harmless)).then(|| text.to_owned())
 }
 
-fn decorate(headers: &mut HeaderMap, request_id: &str) {
-    if let Ok(value) = HeaderValue::from_str(request_id) {
+fn decorate(headers: &mut HeaderMap, call: &Call) {
+    if let Ok(value) = HeaderValue::from_str(&call.id) {
         headers.insert(REQUEST_ID, value);
+    }
+    if let Some(value) = call.trace.as_ref().and_then(Trace::answer) {
+        headers.insert(trace::HEADER, value);
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -1,12 +1,15 @@
 //! What an operator can set, with the defaults, and the combinations that are refused.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::ApiKey;
+use super::log::Level;
+use super::records::{Recording, Rotation, WhenFull};
 
 /// `serve` in params.yaml. Flags of the command line win over it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -28,6 +31,55 @@ pub struct ServeParams {
     pub request_timeout: Option<f64>,
     /// Seconds that open requests get after the first signal to stop.
     pub drain: Option<f64>,
+    /// The least grave lines of the service's log that are written: `info`, `warning`, `error` or `off`.
+    pub log_level: Option<String>,
+    /// Seconds between two looks whether a served bundle has changed on disk; such a one is loaded. Without it, only
+    /// SIGHUP loads bundles again.
+    pub reload_poll: Option<f64>,
+    /// A second model on trial.
+    pub canary: Option<CanaryParams>,
+    /// The log of predictions; without it there is none.
+    pub predictions: Option<PredictionParams>,
+}
+
+/// `serve.canary`: a challenger that answers for a share of the patients.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CanaryParams {
+    /// The directory of its bundle.
+    pub bundle: PathBuf,
+    /// The share of the patients that it answers for, from 0 (only who asks for it) to 1.
+    pub share: f64,
+}
+
+/// `serve.predictions`: every prediction and every refused record as a line of JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PredictionParams {
+    /// The file.
+    pub file: PathBuf,
+    /// Whether lines hold the inputs too, without what names a patient; the watch on drift needs them.
+    #[serde(default)]
+    pub inputs: bool,
+    /// When the file is set aside: `daily` (at midnight UTC, the default), a size such as `100MB`, or `never`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotate: Option<String>,
+    /// How many files set aside are kept; all without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep: Option<usize>,
+    /// What happens when lines cannot be written: `refuse` predictions (the default) or `drop` lines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when_full: Option<String>,
+    /// A file with the key of the pseudonyms; `CLINPIPE_LOG_KEY` wins over it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_file: Option<PathBuf>,
+}
+
+impl PredictionParams {
+    /// That file and the defaults.
+    pub fn in_file(file: PathBuf) -> Self {
+        Self { file, inputs: false, rotate: None, keep: None, when_full: None, key_file: None }
+    }
 }
 
 /// Everything the service is told at its start.
@@ -55,6 +107,14 @@ pub struct Settings {
     pub request_timeout: Duration,
     /// Time that open requests get after the first signal to stop.
     pub drain: Duration,
+    /// The least grave lines of the log that are written.
+    pub log_level: Level,
+    /// Time between two looks whether a served bundle has changed; none: nobody looks.
+    pub reload_poll: Option<Duration>,
+    /// The challenger's bundle and share.
+    pub canary: Option<CanaryParams>,
+    /// How predictions are recorded.
+    pub predictions: Option<Recording>,
 }
 
 impl Default for Settings {
@@ -71,6 +131,10 @@ impl Default for Settings {
             header_timeout: Duration::from_secs(15),
             request_timeout: Duration::from_secs(10),
             drain: Duration::from_secs(10),
+            log_level: Level::Info,
+            reload_poll: None,
+            canary: None,
+            predictions: None,
         }
     }
 }
@@ -128,7 +192,28 @@ impl Settings {
         if let Some(seconds) = params.drain {
             settings.drain = duration(seconds, 0.0).ok_or(SettingsError::Range("drain", "from 0 to 86400 seconds"))?;
         }
+        settings.operate(params)?;
         Ok(settings)
+    }
+
+    /// What is told of it, how it renews itself, and what it keeps on record.
+    fn operate(&mut self, params: &ServeParams) -> Result<(), SettingsError> {
+        if let Some(level) = &params.log_level {
+            let range = SettingsError::Range("log_level", "info, warning, error or off");
+            self.log_level = level.parse().map_err(|()| range)?;
+        }
+        if let Some(seconds) = params.reload_poll {
+            let range = SettingsError::Range("reload_poll", "from 0.1 to 86400 seconds");
+            self.reload_poll = Some(duration(seconds, 0.1).ok_or(range)?);
+        }
+        if let Some(canary) = &params.canary {
+            if !(0.0..=1.0).contains(&canary.share) {
+                return Err(SettingsError::Range("canary.share", "from 0 to 1"));
+            }
+            self.canary = Some(canary.clone());
+        }
+        self.predictions = params.predictions.as_ref().map(recording).transpose()?;
+        Ok(())
     }
 
     /// Refuses what is unsafe.
@@ -150,6 +235,13 @@ impl Settings {
             "header_timeout_seconds": self.header_timeout.as_secs_f64(),
             "request_timeout_seconds": self.request_timeout.as_secs_f64(),
             "drain_seconds": self.drain.as_secs_f64(),
+            "log_level": self.log_level,
+            "reload_poll_seconds": self.reload_poll.map(|period| period.as_secs_f64()),
+            "canary_share": self.canary.as_ref().map(|canary| canary.share),
+            "predictions": self.predictions.as_ref().map(|recording| json!({
+                "inputs": recording.inputs,
+                "when_full": match recording.when_full { WhenFull::Refuse => "refuse", WhenFull::Drop => "drop" },
+            })),
         })
     }
 
@@ -165,6 +257,41 @@ pub fn parse_host(text: &str) -> Result<IpAddr, SettingsError> {
         return Ok(IpAddr::V4(Ipv4Addr::LOCALHOST));
     }
     text.parse().map_err(|_| SettingsError::Host(text.to_owned()))
+}
+
+fn recording(params: &PredictionParams) -> Result<Recording, SettingsError> {
+    let rotation = match params.rotate.as_deref() {
+        None | Some("daily") => Rotation::Daily,
+        Some("never") => Rotation::Never,
+        Some(text) => {
+            let size = size(text).filter(|&size| size > 0);
+            let range = SettingsError::Range("predictions.rotate", "daily, never or a size such as 100MB");
+            Rotation::Size(size.ok_or(range)?)
+        }
+    };
+    let when_full = match params.when_full.as_deref() {
+        None | Some("refuse") => WhenFull::Refuse,
+        Some("drop") => WhenFull::Drop,
+        Some(_) => return Err(SettingsError::Range("predictions.when_full", "refuse or drop")),
+    };
+    if params.file.as_os_str().is_empty() {
+        return Err(SettingsError::Range("predictions.file", "the name of a file"));
+    }
+    let PredictionParams { file, inputs, keep, .. } = params.clone();
+    Ok(Recording { file, inputs, rotation, keep, when_full })
+}
+
+/// Bytes as people write them: `500000`, `64KB`, `100MB`, `2GB`.
+fn size(text: &str) -> Option<u64> {
+    let digits = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
+    let unit: u64 = match text[digits..].trim() {
+        "" | "B" => 1,
+        "KB" => 1000,
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        _ => return None,
+    };
+    text[..digits].parse::<u64>().ok()?.checked_mul(unit)
 }
 
 fn duration(seconds: f64, least: f64) -> Option<Duration> {
@@ -196,6 +323,40 @@ mod tests {
         for seconds in [-1.0, f64::NAN, f64::INFINITY, 1e300] {
             let params = ServeParams { drain: Some(seconds), ..ServeParams::default() };
             assert!(Settings::from_params(&params).is_err(), "{seconds}");
+        }
+    }
+
+    #[test]
+    fn how_predictions_are_recorded_is_read() {
+        let read = |value: Value| {
+            let params: ServeParams = serde_json::from_value(json!({"predictions": value})).expect("of that shape");
+            Settings::from_params(&params)
+        };
+        let plain = read(json!({"file": "p.jsonl"})).expect("the file is enough").predictions.expect("a recording");
+        assert_eq!((plain.rotation, plain.keep, plain.inputs), (Rotation::Daily, None, false));
+        assert_eq!(plain.when_full, WhenFull::Refuse, "the safe way is the default");
+        let set = json!({"file": "p", "rotate": "100MB", "keep": 7, "when_full": "drop", "inputs": true});
+        let set = read(set).expect("good").predictions.expect("a recording");
+        assert_eq!((set.rotation, set.keep, set.when_full), (Rotation::Size(100_000_000), Some(7), WhenFull::Drop));
+        for (key, value) in
+            [("rotate", "weekly"), ("rotate", "0MB"), ("rotate", "99999999999GB"), ("when_full", "wait")]
+        {
+            let error = read(json!({"file": "p", key: value})).expect_err("no such way");
+            assert!(error.to_string().contains(&format!("serve.predictions.{key} must be")), "{error}");
+        }
+    }
+
+    #[test]
+    fn shares_levels_and_periods_have_their_ranges() {
+        for (params, word) in [
+            (json!({"canary": {"bundle": "b", "share": 1.5}}), "serve.canary.share"),
+            (json!({"canary": {"bundle": "b", "share": -0.1}}), "serve.canary.share"),
+            (json!({"log_level": "chatty"}), "serve.log_level"),
+            (json!({"reload_poll": 0}), "serve.reload_poll"),
+        ] {
+            let params: ServeParams = serde_json::from_value(params).expect("of that shape");
+            let error = Settings::from_params(&params).expect_err("out of range").to_string();
+            assert!(error.starts_with(word), "{error}");
         }
     }
 }

@@ -18,18 +18,19 @@ use tower::ServiceExt;
 use super::http::{self, App};
 use super::listen;
 use super::{
-    AccessLog, ApiKey, Contribution, DecisionInfo, Event, Explained, FieldProblem, MemberExplanation, Model, ModelInfo,
-    ModelTier, Outcome, Phase, Preprocessed, Scored, ScoringError, Served, Settings, Shutdown, TableForm,
+    AccessLog, ApiKey, Contribution, DecisionInfo, Event, Explained, FieldProblem, Lineup, Logs, MemberExplanation,
+    Model, ModelInfo, ModelTier, Outcome, Phase, PredictionLog, Preprocessed, Scored, ScoringError, Served, Settings,
+    Shutdown, TableForm,
 };
 
 /// Scores `{"risk": p}` with p; everything else is refused, breaks or panics on demand.
-struct Fake {
-    info: ModelInfo,
+pub(super) struct Fake {
+    pub info: ModelInfo,
     schema: Value,
 }
 
 impl Fake {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let high = ModelTier { name: "High".to_owned(), action: Some("call".to_owned()), cost: Some(45.0) };
         let full = AnswerProfile::full(Task::Binary);
         let info = ModelInfo {
@@ -43,6 +44,8 @@ impl Fake {
                 threshold_version: "aaaa".to_owned(),
                 tiers: vec![(high, 0.25)],
             }),
+            patient: Some("id".to_owned()),
+            withheld: ["id".to_owned()].into(),
             features: vec!["risk".to_owned()],
             profile: full.clone(),
             full,
@@ -124,7 +127,15 @@ impl Model for Fake {
 }
 
 #[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+pub(super) struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Lines {
+    /// What was written, as JSON.
+    pub fn read(&self) -> Vec<Value> {
+        let text = String::from_utf8(self.0.lock().expect("no panic").clone()).expect("UTF-8");
+        text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    }
+}
 
 impl Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -137,10 +148,15 @@ impl Write for Lines {
 }
 
 fn app_with(settings: Settings) -> App {
-    http::app(Arc::new(Fake::new()), settings, AccessLog::disabled(), Shutdown::default()).expect("an app")
+    app_logging(settings, AccessLog::disabled())
 }
 
-async fn ask(app: &App, request: Request<Body>) -> (StatusCode, Value, Response<()>) {
+fn app_logging(settings: Settings, service: AccessLog) -> App {
+    let logs = Logs { service, predictions: PredictionLog::default() };
+    http::app(Lineup::fixed(Arc::new(Fake::new())), settings, logs, Shutdown::default()).expect("an app")
+}
+
+pub(super) async fn ask(app: &App, request: Request<Body>) -> (StatusCode, Value, Response<()>) {
     let response = http::router(app).oneshot(request).await.expect("the router answers everything");
     let (parts, body) = response.into_parts();
     let bytes = to_bytes(body, usize::MAX).await.expect("a body");
@@ -149,11 +165,11 @@ async fn ask(app: &App, request: Request<Body>) -> (StatusCode, Value, Response<
     (parts.status, value, Response::from_parts(parts, ()))
 }
 
-fn get(path: &str) -> Request<Body> {
+pub(super) fn get(path: &str) -> Request<Body> {
     Request::get(path).body(Body::empty()).expect("a request")
 }
 
-fn post(body: &str) -> Request<Body> {
+pub(super) fn post(body: &str) -> Request<Body> {
     let request = Request::post("/predict").header("content-type", "application/json; charset=UTF-8");
     request.body(Body::from(body.to_owned())).expect("a request")
 }
@@ -216,7 +232,7 @@ async fn wrong_requests_get_their_codes_and_a_json_body() {
 async fn a_failure_inside_is_opaque_outside_and_explained_in_the_log() {
     let lines = Lines::default();
     let (log, writer) = AccessLog::start(Box::new(lines.clone()), || "now".to_owned()).expect("a thread");
-    let app = http::app(Arc::new(Fake::new()), Settings::default(), log.clone(), Shutdown::default()).expect("an app");
+    let app = app_logging(Settings::default(), log.clone());
     for body in [r#"{"mode": "break", "id": "P-secret"}"#, r#"{"mode": "panic", "id": "P-secret"}"#] {
         let mut request = post(body);
         request.headers_mut().insert("x-request-id", "from-client.1".parse().expect("a value"));
@@ -301,8 +317,11 @@ async fn the_counters_count_what_happened() {
         r#"predictions_total{class="0",tier="none",model_version="0123456789ab"} 1"#,
         r#"errors_total{code="not_found"} 3"#,
         r#"input_warnings_total{kind="rare"} 1"#,
-        r#"predicted_probability_bucket{le="0.1"} 1"#,
-        r#"model_info{model="logistic",bundle="0123456789ab",data="synthetic"} 1"#,
+        r#"predicted_probability_bucket{model_version="0123456789ab",le="0.1"} 1"#,
+        r#"model_info{model="logistic",bundle="0123456789ab",data="synthetic",role="champion"} 1"#,
+        r#"log_lines_lost_total{log="service"} 0"#,
+        // The question itself is under way.
+        "http_requests_in_flight 1",
     ] {
         assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
     }

@@ -9,6 +9,11 @@ use crate::project::{CLINPIPE, Project, Run, tell};
 
 /// Runs a shell script in which mounts are private; `$clinpipe` is the program and `$disk` a new disk.
 fn with_disk(project: &Project, options: &str, script: &str) -> Option<Run> {
+    Some(disk_command(project, options, script)?.output().unwrap().into())
+}
+
+/// The same, not yet started.
+pub fn disk_command(project: &Project, options: &str, script: &str) -> Option<Command> {
     let disk = project.path("disk");
     fs::create_dir_all(&disk).unwrap();
     let is_allowed = Command::new("unshare").args(["-rm", "mount", "-t", "tmpfs", "none"]).arg(&disk).output();
@@ -19,7 +24,8 @@ fn with_disk(project: &Project, options: &str, script: &str) -> Option<Run> {
     let script = format!("set -u; mount -t tmpfs -o {options} none \"$disk\" || exit 99\n{script}");
     let mut command = Command::new("unshare");
     command.args(["-rm", "sh", "-c", &script]).current_dir(project.path(""));
-    Some(command.env("clinpipe", CLINPIPE).env("disk", disk).output().unwrap().into())
+    command.env("clinpipe", CLINPIPE).env("disk", disk);
+    Some(command)
 }
 
 const COPIES: &str = "

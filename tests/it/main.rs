@@ -33,6 +33,7 @@ mod looks;
 mod metrics;
 mod model;
 mod names;
+mod operations;
 mod panel;
 mod parity;
 mod plots;

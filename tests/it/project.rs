@@ -71,7 +71,7 @@ impl Project {
     /// The program in this project, not yet started.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(CLINPIPE);
-        command.args(args).current_dir(self.dir.path()).env_remove("CLINPIPE_API_KEY");
+        command.args(args).current_dir(self.dir.path()).env_remove("CLINPIPE_API_KEY").env_remove("CLINPIPE_LOG_KEY");
         command
     }
 

@@ -3,17 +3,21 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::project::Project;
 
-/// A running service and its address.
+/// A running service, its address and what it has logged.
 pub struct Service {
     process: Child,
     pub address: String,
+    log: Arc<Mutex<Vec<String>>>,
+    reader: JoinHandle<()>,
 }
 
 impl Service {
@@ -21,13 +25,20 @@ impl Service {
     pub fn start(project: &Project, args: &[&str]) -> Self {
         let command = [&["-C", "study", "-q", "serve", "--port", "0"], args].concat();
         let mut command = project.command(&command);
+        Self::spawn(&mut command)
+    }
+
+    /// Takes a command for a service, and waits for its line `started`.
+    pub fn spawn(command: &mut Command) -> Self {
         let mut process = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
         let started: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
         let address = started["address"].as_str().unwrap().trim_start_matches("http://").to_owned();
         // The log must be read on, or the service would wait for its reader.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { process, address }
+        let log: Arc<Mutex<Vec<String>>> = Arc::default();
+        let kept = log.clone();
+        let reader = std::thread::spawn(move || lines.for_each(|line| kept.lock().unwrap().push(line.unwrap())));
+        Self { process, address, log, reader }
     }
 
     /// Status and body of a request.
@@ -58,9 +69,28 @@ impl Service {
         serde_json::from_str(&body).unwrap_or_else(|_| panic!("no JSON: {body}"))
     }
 
-    pub fn stop(mut self) -> Option<i32> {
-        kill_process(Pid::from_child(&self.process), Signal::TERM).unwrap();
-        self.process.wait().unwrap().code()
+    /// The lines of an event in its log so far.
+    pub fn events(&self, event: &str) -> Vec<Value> {
+        let log = self.log.lock().unwrap();
+        let lines = log.iter().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.filter(|line| line["event"] == event).collect()
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.process), signal).unwrap();
+    }
+
+    pub fn stop(self) -> Option<i32> {
+        self.signal(Signal::TERM);
+        self.end().0
+    }
+
+    /// Waits for the end: the exit code and the lines of its log.
+    pub fn end(mut self) -> (Option<i32>, Vec<Value>) {
+        let code = self.process.wait().unwrap().code();
+        self.reader.join().unwrap();
+        let log = self.log.lock().unwrap();
+        (code, log.iter().map(|line| serde_json::from_str(line).unwrap()).collect())
     }
 }
 

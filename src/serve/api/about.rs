@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
@@ -21,6 +21,7 @@ pub(in crate::serve) async fn health(State(app): State<App>) -> Response {
     let model = app.models.current();
     let info = model.info();
     let (status, word) = match app.shutdown.phase() {
+        Phase::Serving if !app.records.is_ready() => (StatusCode::SERVICE_UNAVAILABLE, "predictions_unwritable"),
         Phase::Serving => (StatusCode::OK, "ok"),
         Phase::Draining | Phase::Cut => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
     };
@@ -31,6 +32,7 @@ pub(in crate::serve) async fn health(State(app): State<App>) -> Response {
         "model": info.name,
         "model_version": info.version(),
         "bundle": info.bundle,
+        "models": app.models.describe(),
         "threshold": info.decision.as_ref().map(|decision| decision.threshold),
         "timestamp": (app.clock)(),
         "uptime_seconds": app.started.elapsed().as_secs_f64(),
@@ -38,19 +40,21 @@ pub(in crate::serve) async fn health(State(app): State<App>) -> Response {
     (status, Json(body)).into_response()
 }
 
-/// `GET /schema`: the JSON Schema of a record.
-pub(in crate::serve) async fn schema(State(app): State<App>) -> Json<Value> {
-    Json(app.models.current().request_schema().clone())
+/// `GET /schema`: the JSON Schema of a record, for the model that the request asks for.
+pub(in crate::serve) async fn schema(State(app): State<App>, headers: HeaderMap) -> Result<Json<Value>, ApiError> {
+    let named = app.models.named(&headers)?;
+    Ok(Json(named.unwrap_or_else(|| app.models.current()).request_schema().clone()))
 }
 
 /// `GET /metrics`: the counters in Prometheus' text format.
 pub(in crate::serve) async fn metrics(State(app): State<App>) -> Response {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], app.metrics.render()).into_response()
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], app.metrics.render(&app.log, &app.records))
+        .into_response()
 }
 
 /// `GET /model/info`: what is served, and what is known of its worth.
-pub(in crate::serve) async fn model_info(State(app): State<App>) -> Json<Value> {
-    let model = app.models.current();
+pub(in crate::serve) async fn model_info(State(app): State<App>, headers: HeaderMap) -> Result<Json<Value>, ApiError> {
+    let model = app.models.named(&headers)?.unwrap_or_else(|| app.models.current());
     let info = model.info();
     let mut body = json!({
         "model_type": info.name,
@@ -68,7 +72,7 @@ pub(in crate::serve) async fn model_info(State(app): State<App>) -> Json<Value> 
     if let (Value::Object(body), Value::Object(details)) = (&mut body, &info.details) {
         body.extend(details.clone());
     }
-    Json(body)
+    Ok(Json(body))
 }
 
 /// `GET /model/card`: the model card, where one lies beside the bundle.

@@ -1,15 +1,17 @@
 //! `POST /explain`: one record in, its answer and what each feature adds to it out; and `POST /debug/preprocess`, which
 //! shows what the models read of a record.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value, json};
 
+use super::asked::{Asked, refusal};
 use super::body;
-use super::predict::{refusal, stamped};
-use super::query::Shape;
+use super::predict::stamped;
 use crate::serve::answer::Answer;
 use crate::serve::errors::ApiError;
 use crate::serve::http::App;
@@ -37,21 +39,20 @@ impl Serialize for Explanation<'_> {
 
 /// An explanation costs about a hundred predictions, so it is made apart from the threads that answer requests.
 pub(in crate::serve) async fn explain(State(app): State<App>, request: Request) -> Result<Response, ApiError> {
-    let shape = Shape::of(request.uri().query())?;
-    let record = body::record(request, app.settings.body_limit).await?;
-    let model = app.models.current();
-    let asked = model.clone();
-    let Explained { scored, members } = app.work(move || asked.explain(&record)).await?.map_err(refusal)?;
-    app.scored(model.info(), &scored);
-    let (info, time) = (model.info(), (app.clock)());
-    let answer = Answer { profile: shape.profile(info), info, scored: &scored, time: &time };
-    Ok(stamped(Json(Explanation { answer, members: &members }).into_response(), info))
+    let asked = Arc::new(Asked::read(&app, request).await?);
+    let asking = asked.clone();
+    let explained = app.work(move || asking.served.explain(&asking.record)).await?;
+    let Explained { scored, members } = explained.map_err(|error| asked.refused(&app, error))?;
+    let time = asked.scored(&app, &scored)?;
+    let explanation = Explanation { answer: asked.answer(&scored, &time), members: &members };
+    Ok(stamped(Json(explanation).into_response(), &asked.served))
 }
 
 /// Off unless the settings allow it: it shows the model's inputs in full.
 pub(in crate::serve) async fn preprocess(State(app): State<App>, request: Request) -> Result<Response, ApiError> {
+    let named = app.models.named(request.headers())?;
     let record = body::record(request, app.settings.body_limit).await?;
-    let model = app.models.current();
-    let shown = model.preprocess(&record).map_err(refusal)?;
-    Ok(stamped(Json(shown).into_response(), model.info()))
+    let served = named.unwrap_or_else(|| app.models.current());
+    let shown = served.preprocess(&record).map_err(refusal)?;
+    Ok(stamped(Json(shown).into_response(), &served))
 }

@@ -2,6 +2,7 @@
 //! answer; ids, codes of errors, counters and the log are the business of the layers around them.
 
 pub(super) mod about;
+mod asked;
 pub(super) mod batch;
 mod body;
 pub(super) mod explain;
