@@ -2,7 +2,7 @@
 //!
 //! It adds nothing to the score: validation is the schema's, the numbers are the bundle's.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use clinpipe_stages::ParamError;
 use clinpipe_stages::bundle::{
@@ -54,6 +54,9 @@ impl BundleModel {
         if let Some(required) = records.required_of_past() {
             let row = request_schema(bundle.schema(), &records.fields(), &required, "Earlier row of the same patient");
             schema["properties"][HISTORY_FIELD] = json!({"type": ["array", "null"], "items": row});
+            if let Some(history) = &bundle.features().history {
+                schema["x-history"] = json!({"entity": history.entity, "time": history.time});
+            }
         }
         let rules = records.rules().map(|rule| json!({"name": rule.name, "check": rule.check, "level": rule.level}));
         schema["x-rules"] = Value::Array(rules.collect());
@@ -196,6 +199,7 @@ fn info(bundle: &Bundle, overrides: &Overrides, papers: Papers) -> ModelInfo {
         "clinpipe": manifest.clinpipe,
         "training": {"data": manifest.data, "rows": manifest.training},
         "leakage": manifest.leakage,
+        "seen": seen(bundle),
         "metrics": papers.metrics,
         "verdict": papers.verdict,
     });
@@ -227,6 +231,12 @@ fn patient(bundle: &Bundle) -> Option<String> {
 fn withheld(bundle: &Bundle) -> BTreeSet<String> {
     let texts = bundle.schema().columns.iter().filter(|(_, column)| column.kind == ColumnType::Text);
     texts.map(|(name, _)| name.clone()).chain(bundle.schema().id.clone()).chain(patient(bundle)).collect()
+}
+
+/// The bounds of what training saw, of features that are numbers.
+fn seen(bundle: &Bundle) -> BTreeMap<&str, [f64; 2]> {
+    let names = bundle.features().features.iter().map(|feature| feature.name.as_str());
+    names.filter_map(|name| Some((name, bundle.reference().range(name)?))).collect()
 }
 
 fn table_form(bundle: &Bundle) -> TableForm {

@@ -20,7 +20,7 @@ use super::models::{Lineup, Models, Served};
 use super::observe::RequestIds;
 use super::records::PredictionLog;
 use super::stats::Stats;
-use super::{AccessLog, Settings, Shutdown, auth, observe};
+use super::{AccessLog, Settings, Shutdown, auth, docs, observe, page};
 
 /// Where the service writes.
 #[derive(Clone)]
@@ -90,6 +90,10 @@ impl AppState {
 /// The service as a function from request to response.
 pub(super) fn router(app: &App) -> Router {
     let open = Router::new()
+        .route("/", get(page::index))
+        .route("/docs", get(page::docs))
+        .route("/page/{file}", get(page::file))
+        .route("/openapi.json", get(docs::openapi))
         .route("/livez", get(about::livez))
         .route("/health", get(about::health))
         .route("/schema", get(about::schema))

@@ -12,6 +12,7 @@ mod auth;
 mod bundle_model;
 #[cfg(test)]
 mod bundle_tests;
+mod docs;
 mod errors;
 mod http;
 mod lines;
@@ -23,6 +24,7 @@ mod models;
 mod observe;
 #[cfg(test)]
 mod operations_tests;
+mod page;
 mod record_json;
 mod records;
 mod reload;

@@ -6,6 +6,9 @@
 use clinpipe_stages::common::schema::{ColumnSchema, ColumnType, Schema};
 use serde_json::{Map, Value, json};
 
+/// Beyond it a whole number is not exactly the one that was sent, and is refused.
+const EXACT_INTEGERS: i64 = 1 << 53;
+
 /// The JSON Schema (2020-12) of a record with the columns `fields`; `required` are those that must be there.
 ///
 /// Integers are `integer`, which in JSON Schema includes 69.0. A nullable column also takes `null`.
@@ -42,6 +45,9 @@ fn property(column: &ColumnSchema) -> Value {
     if let Some([low, high]) = column.range.filter(|_| column.convert.is_empty()) {
         property.insert("minimum".to_owned(), json!(low));
         property.insert("maximum".to_owned(), json!(high));
+    } else if column.kind == ColumnType::Integer && column.levels.is_empty() && column.convert.is_empty() {
+        property.insert("minimum".to_owned(), json!(-EXACT_INTEGERS));
+        property.insert("maximum".to_owned(), json!(EXACT_INTEGERS));
     }
     if !column.levels.is_empty() {
         let mut levels = column.levels.clone();
@@ -78,11 +84,11 @@ mod tests {
                 "age": {"type": "integer", "range": [18, 85], "unit": "years", "about": "Age at enrolment"},
                 "arm": {"type": "category", "levels": ["a", "b"], "nullable": true},
                 "id": {"type": "text", "pattern": "P-[0-9]+|X"},
-                "y": {"type": "integer"},
+                "y": {"type": "integer"}, "n": {"type": "integer"},
             },
         }))
         .expect("a schema");
-        let fields = ["age", "arm", "id"].map(str::to_owned);
+        let fields = ["age", "arm", "id", "n"].map(str::to_owned);
         let answer = request_schema(&schema, &fields, &fields[..1], "dropout");
         assert_eq!(
             answer["properties"],
@@ -90,6 +96,7 @@ mod tests {
                 "age": {"type": "integer", "minimum": 18.0, "maximum": 85.0, "description": "Age at enrolment", "x-unit": "years"},
                 "arm": {"type": ["string", "null"], "enum": ["a", "b", null]},
                 "id": {"type": "string", "pattern": "^(?:P-[0-9]+|X)$"},
+                "n": {"type": "integer", "minimum": -9_007_199_254_740_992_i64, "maximum": 9_007_199_254_740_992_i64},
             })
         );
         assert_eq!((&answer["required"], &answer["additionalProperties"]), (&json!(["age"]), &json!(false)));

@@ -133,9 +133,20 @@ fn module(path: &[&str]) -> Option<String> {
     })
 }
 
+/// Whether `python::module::name` is a test of tests/python, which .ci/run runs.
+fn exists_in_python(module: &str, name: &str) -> bool {
+    let file = root().join("tests/python").join(module).with_extension("py");
+    let head = format!("def {name}(");
+    name.starts_with("test_")
+        && fs::read_to_string(file).is_ok_and(|text| text.lines().any(|line| line.starts_with(&head)))
+}
+
 /// Whether `crate::module::name` is a test that runs.
 fn exists(test: &str) -> bool {
     let path: Vec<&str> = test.split("::").collect();
+    if let ["python", module, name] = path[..] {
+        return exists_in_python(module, name);
+    }
     let Some((name, path)) = path.split_last() else { return false };
     let Some(text) = module(path) else { return false };
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
@@ -196,8 +207,14 @@ fn every_number_has_a_state_and_what_works_has_its_tests() {
 
 #[test]
 fn what_is_no_test_is_found_out() {
-    for test in ["it::studies::bytes", "it::studies::nosuch", "it::nosuch::bytes", "stages::ingest::no_bytes_panic", ""]
-    {
+    for test in [
+        "it::studies::bytes",
+        "it::studies::nosuch",
+        "it::nosuch::bytes",
+        "stages::ingest::no_bytes_panic",
+        "",
+        "python::test_page::page",
+    ] {
         assert!(!exists(test), "{test}");
     }
     for test in [
@@ -206,6 +223,7 @@ fn what_is_no_test_is_found_out() {
         "stages::ingest::tests::no_bytes_panic",
         "stages::bundle::tiers::tests::gaps_and_nonsense_are_refused_by_path",
         "clinpipe::serve::tests::health_is_green_only_while_serving",
+        "python::test_page::test_the_keyboard_is_enough",
     ] {
         assert!(exists(test), "{test}");
     }

@@ -1,5 +1,6 @@
 """A headless Chromium, driven by its DevTools protocol; only the browser itself has to be there."""
 
+import base64
 import json
 import os
 import shutil
@@ -71,8 +72,12 @@ class Browser:
 
     def open(self, path):
         """Opens a file and waits until it has loaded."""
+        self.visit(Path(path).resolve().as_uri())
+
+    def visit(self, address):
+        """Opens an address and waits until it has loaded."""
         self.events.clear()
-        self.call("Page.navigate", url=Path(path).resolve().as_uri())
+        self.call("Page.navigate", url=address)
         while not any(event.get("method") == "Page.loadEventFired" for event in self.events):
             self.events.append(json.loads(self.socket.recv()))
 
@@ -81,6 +86,52 @@ class Browser:
         answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
+
+    def until(self, expression, wanted="something"):
+        """Waits until a JavaScript expression holds."""
+        for _ in range(300):
+            if self.run(f"!!({expression})"):
+                return
+            time.sleep(0.1)
+        raise AssertionError(f"{wanted} did not come: {expression}\n{self.complaints()}\n{self.run('document.body.innerText')}")
+
+    def click(self, selector):
+        """Presses the mouse in the middle of an element, as a person would: what lies over it gets the click."""
+        place = f"(() => {{ const e = document.querySelector({json.dumps(selector)}); e.scrollIntoView({{block: 'center'}}); const r = e.getBoundingClientRect(); return [r.left + r.width / 2, r.top + r.height / 2] }})()"
+        x, y = self.run(place)
+        for kind in ["mousePressed", "mouseReleased"]:
+            self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
+    def type(self, selector, text):
+        """Puts a text in place of what an input holds."""
+        self.click(selector)
+        self.run(f"document.querySelector({json.dumps(selector)}).select()")
+        self.call("Input.insertText", text=text)
+
+    def choose(self, selector, level):
+        """Chooses the option with that text."""
+        script = f"(() => {{ const s = document.querySelector({json.dumps(selector)}); s.focus(); s.value = [...s.options].find(o => o.text === {json.dumps(level)}).value; s.dispatchEvent(new Event('change', {{bubbles: true}})) }})()"
+        self.run(script)
+
+    def press(self, key, code=0, text=""):
+        """Presses a key where the focus is."""
+        for kind in ["keyDown", "keyUp"]:
+            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code, text=text if kind == "keyDown" else "")
+
+    def upload(self, selector, path):
+        """Chooses a file."""
+        root = self.call("DOM.getDocument")["root"]["nodeId"]
+        node = self.call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
+        self.call("DOM.setFileInputFiles", nodeId=node, files=[str(path)])
+
+    def downloads(self, directory):
+        """Lets downloads go to a directory."""
+        self.call("Page.setDownloadBehavior", behavior="allow", downloadPath=str(directory))
+
+    def picture(self, path):
+        """Writes a picture of the whole page."""
+        shot = self.call("Page.captureScreenshot", captureBeyondViewport=True)["data"]
+        Path(path).write_bytes(base64.b64decode(shot))
 
     def complaints(self):
         """What was written to the console, thrown, or refused."""

@@ -148,3 +148,13 @@ def hard_rows(study, matrix, single, per_split=1, limit=6000):
                 rows.append(row)
     rows.append(np.full(matrix.shape[1], np.nan))
     return np.array(rows)
+
+
+@pytest.fixture(scope="session")
+def services(tmp_path_factory):
+    """Gives the running service of a study by its name in `service.STUDIES`."""
+    from service import Services
+
+    services = Services(tmp_path_factory.mktemp("services"))
+    yield services
+    services.stop()

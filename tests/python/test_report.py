@@ -8,44 +8,7 @@ import pytest
 
 from browser import Browser
 from conftest import clinpipe
-
-# Every text, with its contrast to what lies behind it (WCAG 2: 4.5 for letters of this size, 3 for large ones).
-CONTRAST = """
-(() => {
-  const parse = text => (text.match(/[\\d.]+/g) || []).map(Number);
-  const luminance = ([r, g, b]) => {
-    const part = c => (c /= 255) <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
-    return 0.2126 * part(r) + 0.7152 * part(g) + 0.0722 * part(b);
-  };
-  const behind = element => {
-    for (let at = element; at; at = at.parentElement) {
-      const colour = parse(getComputedStyle(at).backgroundColor);
-      if (colour.length && (colour.length < 4 || colour[3] > 0)) return colour;
-    }
-    return [255, 255, 255];
-  };
-  const faint = [];
-  for (const element of document.querySelectorAll('body *')) {
-    const own = [...element.childNodes].some(node => node.nodeType === 3 && node.data.trim());
-    if (!own || ['title', 'desc', 'STYLE'].includes(element.tagName)) continue;
-    const style = getComputedStyle(element);
-    const colour = parse(element instanceof SVGElement ? style.fill : style.color);
-    const [a, b] = [luminance(colour), luminance(behind(element))].sort((a, b) => b - a);
-    const ratio = (a + 0.05) / (b + 0.05);
-    if (ratio < 4.5) faint.push([element.tagName, element.textContent.trim().slice(0, 40), ratio]);
-  }
-  return faint;
-})()
-"""
-
-# What reaches beyond the window although nothing above it scrolls.
-WIDE = """
-[...document.querySelectorAll('body *')].filter(element => {
-  if (element.closest('.wide') && !element.matches('.wide')) return false;
-  return !(element instanceof SVGElement && element.tagName !== 'svg') && element.getBoundingClientRect().right > innerWidth + 0.5;
-}).map(element => element.tagName + '.' + element.className)
-"""
-
+from looks import CONTRAST, WIDE
 
 @pytest.fixture(scope="module")
 def browser():

@@ -63,11 +63,13 @@ pub(in crate::serve) async fn model_info(State(app): State<App>, headers: Header
         "bundle": info.bundle,
         "data": info.data,
         "outcome": info.outcome,
+        "range": info.range,
         "num_features": info.features.len(),
         "feature_names": info.features,
         "threshold": info.decision.as_ref().map(|decision| decision.threshold),
         "threshold_version": info.decision.as_ref().map(|decision| &decision.threshold_version),
         "answer_profile": info.profile.name,
+        "csv_delimiter": char::from(info.table.delimiter),
     });
     if let (Value::Object(body), Value::Object(details)) = (&mut body, &info.details) {
         body.extend(details.clone());

@@ -1,5 +1,7 @@
 //! The one question that a query may ask: in which shape the answer shall come.
 
+use axum::extract::Query;
+use axum::http::Uri;
 use clinpipe_stages::bundle::AnswerProfile;
 
 use crate::serve::errors::{ApiError, FieldProblem};
@@ -15,17 +17,17 @@ pub(super) enum Shape {
 }
 
 impl Shape {
-    /// Reads `answer=profile` or `answer=full`; other parameters are none of the service's.
-    pub fn of(query: Option<&str>) -> Result<Self, ApiError> {
-        let mut pairs = query.unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
-        match pairs.find(|(name, _)| *name == "answer").map(|(_, value)| value) {
-            None | Some("profile") => Ok(Self::Profile),
-            Some("full") => Ok(Self::Full),
-            Some(_) => Err(ApiError::invalid(vec![FieldProblem {
-                field: "answer".to_owned(),
-                message: "must be profile or full".to_owned(),
-                kind: "level".to_owned(),
-            }])),
+    /// Reads `answer=profile` or `answer=full`, once at most; other parameters are none of the service's.
+    pub fn of(uri: &Uri) -> Result<Self, ApiError> {
+        let Ok(Query(pairs)) = Query::<Vec<(String, String)>>::try_from_uri(uri) else {
+            return Err(refused("the query cannot be read as name=value pairs"));
+        };
+        let mut asked = pairs.iter().filter(|(name, _)| name == "answer").map(|(_, value)| value.as_str());
+        match (asked.next(), asked.next()) {
+            (_, Some(_)) => Err(refused("is given twice")),
+            (None | Some("profile"), None) => Ok(Self::Profile),
+            (Some("full"), None) => Ok(Self::Full),
+            (Some(_), None) => Err(refused("must be profile or full")),
         }
     }
 
@@ -34,6 +36,30 @@ impl Shape {
         match self {
             Self::Profile => &info.profile,
             Self::Full => &info.full,
+        }
+    }
+}
+
+fn refused(message: &str) -> ApiError {
+    let problem = FieldProblem { field: "answer".to_owned(), message: message.to_owned(), kind: "level".to_owned() };
+    ApiError::invalid(vec![problem])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shape_is_asked_for_once_and_in_full_words() {
+        let of = |query: &str| Shape::of(&format!("/predict?{query}").parse().expect("an address")).ok();
+        for query in ["", "answer=profile", "x=1&y", "answers=no"] {
+            assert_eq!(of(query), Some(Shape::Profile), "{query}");
+        }
+        for query in ["answer=full", "a=b&answer=%66ull"] {
+            assert_eq!(of(query), Some(Shape::Full), "{query}");
+        }
+        for query in ["answer", "answer=", "answer=Full", "answer=full&answer=full", "answer=profile&answer=x"] {
+            assert_eq!(of(query), None, "{query}");
         }
     }
 }

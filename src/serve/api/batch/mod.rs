@@ -70,7 +70,7 @@ impl From<ApiError> for Refused {
 }
 
 async fn answer(app: &App, call: &Arc<Call>, request: Request) -> Result<Response, Refused> {
-    let shape = Shape::of(request.uri().query())?;
+    let shape = Shape::of(request.uri())?;
     let (given, wanted) = Form::of(request.headers())?;
     if !app.records.is_ready() {
         return Err(ApiError::unrecorded().into());
