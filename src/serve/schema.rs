@@ -3,11 +3,9 @@
 //! It must accept exactly the records that the bundle's own validation accepts, but for the rules across columns: JSON
 //! Schema cannot compare fields, so the service lists them beside it as `x-rules`.
 
+use clinpipe_stages::bundle::EXACT_INTEGERS;
 use clinpipe_stages::common::schema::{ColumnSchema, ColumnType, Schema};
 use serde_json::{Map, Value, json};
-
-/// Beyond it a whole number is not exactly the one that was sent, and is refused.
-const EXACT_INTEGERS: i64 = 1 << 53;
 
 /// The JSON Schema (2020-12) of a record with the columns `fields`; `required` are those that must be there.
 ///
@@ -96,7 +94,7 @@ mod tests {
                 "age": {"type": "integer", "minimum": 18.0, "maximum": 85.0, "description": "Age at enrolment", "x-unit": "years"},
                 "arm": {"type": ["string", "null"], "enum": ["a", "b", null]},
                 "id": {"type": "string", "pattern": "^(?:P-[0-9]+|X)$"},
-                "n": {"type": "integer", "minimum": -9_007_199_254_740_992_i64, "maximum": 9_007_199_254_740_992_i64},
+                "n": {"type": "integer", "minimum": -9_007_199_254_740_991.0, "maximum": 9_007_199_254_740_991.0},
             })
         );
         assert_eq!((&answer["required"], &answer["additionalProperties"]), (&json!(["age"]), &json!(false)));

@@ -3,9 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::parts::{part, shapes};
-use crate::serve::Settings;
-use crate::serve::auth;
 use crate::serve::model::ModelInfo;
+use crate::serve::{Settings, auth, page};
 
 /// What any route may answer instead of a result: a malformed request, one that is not allowed, late, or one too many,
 /// and the service's own failures.
@@ -130,7 +129,7 @@ fn open() -> Vec<(&'static str, Operation)> {
 
 fn file_of(mut operation: Operation) -> Operation {
     operation.value["parameters"] = json!([{
-        "name": "file", "in": "path", "required": true, "schema": {"type": "string", "minLength": 1},
+        "name": "file", "in": "path", "required": true, "schema": {"enum": page::parts()},
     }]);
     operation
 }

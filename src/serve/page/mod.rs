@@ -43,6 +43,11 @@ const FILES: [(&str, &str); 17] = files![
     "whatif.js" from "whatif.js",
 ];
 
+/// The names of the parts under `/page/`.
+pub(super) fn parts() -> Vec<&'static str> {
+    FILES.iter().map(|(name, _)| *name).collect()
+}
+
 /// `GET /`: the form, its answer, what-if, batches and the model.
 pub(super) async fn index() -> Response {
     sent("text/html; charset=utf-8", include_str!("index.html"))

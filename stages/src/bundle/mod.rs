@@ -21,7 +21,7 @@ pub use manifest::{
     BundleError, BundleManifest, DataLineage, LeakageRecord, MANIFEST, Member, TrainingRows, WaivedFinding,
 };
 pub use profile::{AnswerField, AnswerProfile, AnswerValue, ConfidenceLevel};
-pub use record::{FieldError, ParsedRecord, RecordSchema};
+pub use record::{EXACT_INTEGERS, FieldError, ParsedRecord, RecordSchema};
 pub use reference::{Profile, Reference};
 pub use score::{Bundle, ScoringModel, parse_record};
 pub use tiers::{Level, Tiers};

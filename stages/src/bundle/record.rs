@@ -22,8 +22,8 @@ use crate::featurize::HISTORY_FIELD;
 use crate::train::SeenCombinations;
 use crate::validate::Level;
 
-/// The largest magnitude up to which every integer is a float.
-const EXACT_INTEGERS: f64 = 9_007_199_254_740_992.0;
+/// The largest magnitude of an integer that no other one is rounded to: what is read is what was sent.
+pub const EXACT_INTEGERS: f64 = 9_007_199_254_740_991.0;
 
 /// One thing that is wrong with a record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
