@@ -132,7 +132,9 @@ fn no_accepted_request_is_lost_and_every_answer_is_on_record_when_the_signal_com
     assert!(total > 20 * 8);
     let line = &lines[0];
     assert_eq!((&line["record"], &line["inputs"]["age"]), (&Value::from("prediction"), &Value::from(71)));
-    assert!(line["inputs"].get("patient_id").is_none() && !project.read("study/log/predictions.jsonl").contains("P-0042"));
+    assert!(
+        line["inputs"].get("patient_id").is_none() && !project.read("study/log/predictions.jsonl").contains("P-0042")
+    );
 }
 
 #[test]
@@ -140,7 +142,11 @@ fn a_stuck_client_does_not_keep_the_service_alive() {
     let project = study("{drain: 0.5, predictions: {file: p.jsonl}}");
     let service = Service::start(&project, &[]);
     let mut stuck = TcpStream::connect(&service.address).unwrap();
-    stuck.write_all(b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{").unwrap();
+    stuck
+        .write_all(
+            b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{",
+        )
+        .unwrap();
     let load = Load::start(&service.address, 4);
     std::thread::sleep(Duration::from_millis(200));
     service.signal(Signal::TERM);
@@ -191,7 +197,8 @@ fn twenty_reloads_under_load_disturb_no_request() {
 }
 
 fn copy(project: &Project, from: &str, to: &str) {
-    let status = Command::new("cp").args(["-rL", "--no-preserve=mode"]).args([project.path(from), project.path(to)]).status();
+    let status =
+        Command::new("cp").args(["-rL", "--no-preserve=mode"]).args([project.path(from), project.path(to)]).status();
     assert!(status.unwrap().success());
 }
 
@@ -211,7 +218,8 @@ fn a_promoted_bundle_is_found_and_a_challenger_answers_for_its_share() {
     assert!(metrics.contains(&format!("model_version=\"{}\"", version(1))), "{metrics}");
     assert_eq!(service.stop(), Some(0));
 
-    let run = project.run(&["-C", "study", "serve", "--check", "--canary", "../none", "--canary-share", "0.5"]).exits(2);
+    let run =
+        project.run(&["-C", "study", "serve", "--check", "--canary", "../none", "--canary-share", "0.5"]).exits(2);
     assert!(run.stderr.contains("../none"), "{}", run.stderr);
     let run = project.run(&["-C", "study", "serve", "--check", "--canary", "../first", "--canary-share", "2"]).exits(2);
     assert!(run.stderr.contains("canary.share must be from 0 to 1"), "{}", run.stderr);

@@ -34,7 +34,7 @@ impl Asked {
     }
 
     async fn find(app: &App, call: Arc<Call>, request: HttpRequest) -> Result<Self, ApiError> {
-        let shape = Shape::of(request.uri().query())?;
+        let shape = Shape::of(request.uri())?;
         if !app.records.is_ready() {
             return Err(ApiError::unrecorded());
         }

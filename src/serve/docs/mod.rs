@@ -17,7 +17,7 @@ use super::http::App;
 
 /// The description of the service as it is set up.
 pub(super) async fn openapi(State(app): State<App>) -> Json<Value> {
-    Json(openapi::document(app.models.current().as_ref(), &app.settings))
+    Json(openapi::document(&*app.models.current().model, &app.settings))
 }
 
 #[cfg(test)]

@@ -86,6 +86,8 @@ mod tests {
     use super::*;
     use std::fs;
 
+    use crate::StageFile;
+
     fn table(rows: std::ops::Range<usize>) -> Table {
         let mut table = Table::with_rows(rows.len());
         table
