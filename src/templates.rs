@@ -25,8 +25,8 @@ macro_rules! study {
 }
 
 const DROPOUT: &[(&str, &str)] = study!(
-    "../": "pipeline.yaml", "params.yaml", "variants/README.md", "variants/trial.yaml", "data/README.md",
-    "lockfiles/pipeline.lock",
+    "../": "pipeline.yaml", "params.yaml", "monitor.yaml", "variants/README.md", "variants/drift.yaml",
+    "variants/trial.yaml", "data/README.md", "lockfiles/pipeline.lock",
 );
 
 const DROPOUT_VISITS: &[(&str, &str)] = study!(

@@ -1,5 +1,5 @@
-//! The studies on other rows than those they ship with: a score that nothing explains, the reference trial, and other
-//! outcomes of the same patients.
+//! The studies on other rows than those they ship with: a score that nothing explains, the reference trial, other
+//! outcomes of the same patients, and patients of later months.
 
 use std::fs;
 use std::path::Path;
@@ -106,4 +106,35 @@ fn other_outcomes_of_the_same_patients_can_be_the_target() {
         let part = split["test"]["events"].as_u64().unwrap();
         assert_eq!(json(&project, "artifacts/metrics.json")["events"], json!(part), "{target}");
     }
+}
+
+#[test]
+fn later_patients_change_from_the_month_on_that_the_file_says() {
+    let project = Project::init("dropout");
+    let run = |args: &[&str]| project.run(&[&["-C", "study"], args].concat()).succeeds();
+    run(&["repro", "-q", "--file", "monitor.yaml"]);
+    run(&["repro", "-q", "bundle"]);
+    // The study and what comes after it are apart.
+    assert!(run(&["status", "bundle"]).stdout.contains("up to date"));
+    assert!(!project.read("study/lockfiles/pipeline.lock").contains("current.csv"));
+    let (phase, later) = rows(&project.read("study/data/current.csv"), "trial_phase");
+    let (outcome, reference) = rows(&project.read("study/data/synthetic.csv"), "dropout");
+    let ids: std::collections::BTreeSet<&String> = reference.iter().map(|row| &row[0]).collect();
+    assert!(later.len() == 6000 && later.iter().all(|row| !ids.contains(&row[0])));
+    let months = |from: usize, to: usize| &later[(from - 1) * 500..to * 500];
+    let third =
+        |rows: &[Vec<String>]| rows.iter().filter(|row| row[phase] == "Phase III").count() as f64 / rows.len() as f64;
+    assert_eq!((&months(5, 5)[0].last().unwrap()[..], &months(1, 4)[1999].last().unwrap()[..]), ("5", "4"));
+    let before = third(&reference);
+    assert!((third(months(1, 4)) - before).abs() < 0.03 && (third(months(7, 12)) - 0.6).abs() < 0.03);
+    // The model of the reference predicts the share that leaves as long as nothing has changed, and too few afterwards.
+    let (p, scores) = rows(&run(&["predict", "data/current.csv"]).stdout, "p");
+    let gap = |from: usize, to: usize| {
+        let range = (from - 1) * 500..to * 500;
+        let left = later[range.clone()].iter().filter(|row| row[outcome] == "1").count() as f64;
+        let expected: f64 = scores[range.clone()].iter().map(|row| row[p].parse::<f64>().unwrap()).sum();
+        (left - expected) / range.len() as f64
+    };
+    assert!(gap(1, 4).abs() < 0.04, "{}", gap(1, 4));
+    assert!(gap(7, 12) > 0.06, "{}", gap(7, 12));
 }

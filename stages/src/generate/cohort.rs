@@ -9,14 +9,14 @@ use crate::common::rng::Stream;
 /// A raw table before it is written: texts as they will stand in the file.
 #[derive(Debug, Clone)]
 pub(super) struct Cohort {
-    header: &'static [&'static str],
+    header: Vec<&'static str>,
     rows: Vec<Vec<String>>,
 }
 
 impl Cohort {
     /// An empty cohort with these columns.
-    pub fn new(header: &'static [&'static str]) -> Self {
-        Self { header, rows: Vec::new() }
+    pub fn new(header: &[&'static str]) -> Self {
+        Self { header: header.to_vec(), rows: Vec::new() }
     }
 
     /// Adds a row; it has one text per column.
@@ -38,7 +38,7 @@ impl Cohort {
 
     /// Writes the cohort as CSV with a header and `\n` line ends.
     pub fn write(&self, path: &Path) -> Result<(), StageError> {
-        csv_file::write(path, self.header, self.rows.iter())
+        csv_file::write(path, &self.header, self.rows.iter())
     }
 }
 

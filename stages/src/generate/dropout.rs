@@ -7,7 +7,8 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::cohort::{Cohort, check_deviation, check_rows, check_share, choose};
+use super::cohort::{Cohort, check_deviation, check_rows, check_share};
+use super::drift::{Count, Course, DriftParams, Now, Population, Weights};
 use crate::common::rng::Stream;
 
 /// `generate` for `kind: dropout_causal`.
@@ -25,6 +26,9 @@ pub struct DropoutParams {
     /// Share of patients whose age was not recorded.
     #[serde(default)]
     pub missing_age: f64,
+    /// A later population, in which something has changed; absent: none.
+    #[serde(default)]
+    pub drift: Option<DriftParams>,
 }
 
 fn default_noise() -> f64 {
@@ -54,11 +58,26 @@ const LAST_DAY: i64 = 364;
 /// A dropout after this day is a late one.
 const EARLY_END: i64 = 89;
 
+/// The cohort without drift. Moments of counts are those of 4,000,000 patients.
+pub(super) const BEFORE: Population = Population {
+    age: (18, 84),
+    days: (30, LAST_DAY),
+    gender: &[("Male", 1.0), ("Female", 1.0), ("Non-binary", 1.0)],
+    arm: &[("Active", 1.0), ("Control", 1.0), ("Placebo", 1.0)],
+    phase: &[("Phase I", 1.0), ("Phase II", 1.0), ("Phase III", 1.0)],
+    visits: Count { mean: 4.188, sd: 2.601 },
+    missed: 1.902,
+    adverse: Count { mean: 1.2685, sd: 1.1362 },
+    deciding: &["age", "treatment_group", "trial_phase", "visits_completed", "adverse_events"],
+};
+
 impl DropoutParams {
-    pub(super) fn check(&self) -> Result<(), (&'static str, String)> {
-        check_rows(self.n)?;
-        check_share("missing_age", self.missing_age)?;
-        check_deviation("noise", self.noise)
+    pub(super) fn check(&self) -> Result<(), (String, String)> {
+        check_rows(self.n)
+            .and_then(|()| check_share("missing_age", self.missing_age))
+            .and_then(|()| check_deviation("noise", self.noise))
+            .map_err(|(key, message)| (key.to_owned(), message))?;
+        self.drift.as_ref().map_or(Ok(()), |drift| drift.check(&BEFORE, self.n))
     }
 }
 
@@ -66,9 +85,10 @@ pub(super) fn generate(params: &DropoutParams, seed: u64) -> Cohort {
     let mut stream = Stream::new(seed, "generate dropout_causal");
     // Gaps are drawn apart, so asking for some changes no patient.
     let mut gaps = Stream::new(seed, "generate dropout_causal missing");
-    let mut cohort = Cohort::new(HEADER);
-    for number in 1..=params.n {
-        let mut row = patient(&mut stream, number, params.noise);
+    let course = Course::new(params.drift.as_ref(), &BEFORE, (seed, "generate dropout_causal"), params.n);
+    let mut cohort = Cohort::new(&course.header(HEADER));
+    for index in 0..params.n {
+        let mut row = course.draw(&mut stream, index, |stream, number, now| patient(stream, number, params.noise, now));
         if gaps.chance(params.missing_age) {
             row[1].clear();
         }
@@ -77,19 +97,18 @@ pub(super) fn generate(params: &DropoutParams, seed: u64) -> Cohort {
     cohort
 }
 
-fn patient(stream: &mut Stream, number: usize, noise: f64) -> Vec<String> {
-    let age = stream.integer(18, 84);
-    let gender = choose(stream, &[("Male", 1.0), ("Female", 1.0), ("Non-binary", 1.0)]);
-    let arm = choose(stream, &[("Active", 1.0), ("Control", 1.0), ("Placebo", 1.0)]);
-    let phase = choose(stream, &[("Phase I", 1.0), ("Phase II", 1.0), ("Phase III", 1.0)]);
-    let days = stream.integer(30, LAST_DAY);
+fn patient(stream: &mut Stream, number: usize, noise: f64, now: &mut Now) -> Vec<String> {
+    let age = now.age(stream.integer(BEFORE.age.0, BEFORE.age.1));
+    let (gender, arm, phase) = (now.gender(stream), now.arm(stream), now.phase(stream));
+    let days = now.days(stream.integer(BEFORE.days.0, BEFORE.days.1));
     let visits = libm::floor(days as f64 / 30.0 * beta_5_2(stream)) as i64;
+    let visits = now.visits(visits, days / 30);
     let last_visit = if visits > 0 { stream.integer((days - 60).max(1), days) } else { 0 };
     let age_share = (age - 18) as f64 / 67.0;
-    let adverse = stream.poisson(0.9 * (1.0 + 0.5 * age_share + 0.3 * days as f64 / 365.0));
+    let adverse = now.adverse(stream.poisson(0.9 * (1.0 + 0.5 * age_share + 0.3 * days as f64 / 365.0)));
 
-    let risk = risk(age_share, arm, phase, days, visits, adverse) + noise * stream.normal();
-    let dropped = stream.chance(1.0 / (1.0 + libm::exp(-3.0 * (risk - 0.5))));
+    let risk = now.weights().risk(age_share, arm, phase, days, visits, adverse) + noise * stream.normal();
+    let dropped = stream.chance(1.0 / (1.0 + libm::exp(-now.log_odds(3.0 * (risk - 0.5)))));
     let early = stream.chance(risk.clamp(0.0, 0.8));
     let early_day = stream.integer(1, EARLY_END);
     let late_day = stream.integer(EARLY_END + 1, LAST_DAY);
@@ -148,16 +167,23 @@ pub(super) fn phase_risk(phase: &str) -> f64 {
     }
 }
 
-fn risk(age_share: f64, arm: &str, phase: &str, days: i64, visits: i64, adverse: u64) -> f64 {
-    let adverse_rate = adverse as f64 / (days as f64 + 1.0);
-    let visit_rate = visits as f64 / (days as f64 / 30.0 + 1.0);
-    let arm_risk = match arm {
-        "Active" => 0.1,
-        "Control" => 0.3,
-        _ => 0.4,
-    };
-    let youth = f64::from(age_share < 0.3);
-    0.35 * 100.0 * adverse_rate + 0.30 * (1.0 - visit_rate) + 0.20 * phase_risk(phase) + 0.10 * arm_risk + 0.05 * youth
+impl Weights {
+    /// Risk of leaving before noise; weights of 1 are those of the published generator.
+    fn risk(&self, age_share: f64, arm: &str, phase: &str, days: i64, visits: i64, adverse: u64) -> f64 {
+        let adverse_rate = adverse as f64 / (days as f64 + 1.0);
+        let visit_rate = visits as f64 / (days as f64 / 30.0 + 1.0);
+        let arm_risk = match arm {
+            "Active" => 0.1,
+            "Control" => 0.3,
+            _ => 0.4,
+        };
+        let youth = f64::from(age_share < 0.3);
+        self.adverse_events * 0.35 * 100.0 * adverse_rate
+            + self.visits_completed * 0.30 * (1.0 - visit_rate)
+            + self.trial_phase * 0.20 * phase_risk(phase)
+            + self.treatment_group * 0.10 * arm_risk
+            + self.age * 0.05 * youth
+    }
 }
 
 /// Beta(5, 2): the second largest of six uniform numbers.

@@ -5,6 +5,7 @@
 //! by convention, and ingest prefers the real table.
 
 mod cohort;
+mod drift;
 mod dropout;
 mod dropout_trial;
 mod dropout_visits;
@@ -127,7 +128,6 @@ impl Stage for Generate {
 
 fn parse(params: &ParamSet) -> Result<GenerateParams, ParamError> {
     let parsed = params.parse::<GenerateParams>("generate")?;
-    let fault = |(key, message): (&str, String)| ParamError::new(format!("generate.{key}"), message);
     match &parsed {
         GenerateParams::DropoutCausal(params) => params.check().map_err(fault)?,
         GenerateParams::DropoutTrial(params) => params.check().map_err(fault)?,
@@ -138,4 +138,9 @@ fn parse(params: &ParamSet) -> Result<GenerateParams, ParamError> {
         GenerateParams::TreatmentOutcome(params) => params.check().map_err(fault)?,
     }
     Ok(parsed)
+}
+
+/// A fault below `generate`, with its whole path.
+fn fault<K: std::fmt::Display>((key, message): (K, String)) -> ParamError {
+    ParamError::new(format!("generate.{key}"), message)
 }
