@@ -73,7 +73,8 @@ fn text(plan: &Plan, verbose: bool) -> String {
     let stale = plan.stages.iter().filter(|stage| !is_settled(stage)).count();
     let total = plan.stages.len();
     let _ = if stale == 0 {
-        writeln!(text, "All {total} stages are up to date.")
+        let stages = if total == 1 { "The stage is".to_owned() } else { format!("All {total} stages are") };
+        writeln!(text, "{stages} up to date.")
     } else {
         let (verb, object) = if stale == 1 { ("is", "it") } else { ("are", "them") };
         writeln!(text, "{stale} of {total} stages {verb} not up to date; `clinpipe repro` brings {object} up to date.")

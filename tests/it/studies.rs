@@ -40,6 +40,26 @@ fn init_writes_what_the_repository_has() {
     }
 }
 
+#[test]
+fn commands_in_readmes_are_understood() {
+    let mut commands = 0;
+    for study in STUDIES {
+        let project = Project::init(study);
+        let texts = ["README.md", "variants/README.md"].map(|name| format!("study/{name}"));
+        for text in texts.iter().filter(|name| project.exists(name)).map(|name| project.read(name)) {
+            let whole = text.split("```").step_by(2).collect::<Vec<_>>().concat();
+            for command in whole.split('`').filter(|span| span.starts_with("clinpipe repro")) {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", &format!("{command} --dry-run").replacen("clinpipe", crate::project::CLINPIPE, 1)]);
+                let run: crate::project::Run = shell.current_dir(project.path("study")).output().unwrap().into();
+                assert_eq!(run.code, Some(0), "{study}: `{command}`: {}", run.stderr);
+                commands += 1;
+            }
+        }
+    }
+    assert!(commands >= 8, "{commands} commands were found");
+}
+
 /// Every artifact and the lock of a study, run in a directory of this name with these settings.
 fn bytes(study: &str, directory: &str, args: &[&str], env: &[(&str, &str)]) -> BTreeMap<String, Vec<u8>> {
     let project = Project::empty();

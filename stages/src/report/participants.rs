@@ -73,6 +73,9 @@ fn split(sources: &Sources) -> Html {
         let (cutoff, gap) = (fixed(time.cutoff, 0), fixed(time.gap, 0));
         // Writing to a string cannot fail.
         let _ = write!(text, " The test period begins at {} = {cutoff}, after a gap of {gap}.", time.column);
+        if let Some(by) = &time.fold_by {
+            let _ = write!(text, " The folds are by {by} and do not follow time.");
+        }
     }
     let columns = ["Patients", "Rows", "Events", "From", "To"].map(Column::number);
     let mut table = Table::new("The parts", [Column::text("Part")].into_iter().chain(columns));

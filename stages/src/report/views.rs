@@ -51,6 +51,8 @@ pub(super) struct TimeView {
     pub column: String,
     pub cutoff: f64,
     pub gap: f64,
+    /// `patient` when the folds do not follow time.
+    pub fold_by: Option<String>,
 }
 
 /// cv.json.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::params::{SplitKind, SplitParams};
+use super::params::{FoldBy, SplitParams};
 use crate::StageError;
 use crate::common::folds::{Design, FoldError, Folds, Place, Timeline, Units, distinct};
 use crate::common::rng::Stream;
@@ -24,6 +24,8 @@ pub(super) struct Assignment {
     pub seats: Vec<Seat>,
     /// Where the test period begins, for the kinds in time.
     pub cutoff: Option<f64>,
+    /// Whether folds train only on what was known before what they hold out.
+    pub in_time: bool,
 }
 
 /// Assigns all rows of a design.
@@ -40,7 +42,7 @@ fn by_unit(design: &Design, params: &SplitParams, seed: u64) -> Assignment {
     let seat = |fold: Option<usize>| {
         fold.map_or(Seat::Test, |fold| Seat::Train(Place { held_in: Some(fold), from: 0, apart: Some(fold) }))
     };
-    Assignment { seats: fold_of.into_iter().map(seat).collect(), cutoff: None }
+    Assignment { seats: fold_of.into_iter().map(seat).collect(), cutoff: None, in_time: false }
 }
 
 fn by_time(design: &Design, line: &Timeline, params: &SplitParams, seed: u64) -> Result<Assignment, StageError> {
@@ -69,11 +71,16 @@ fn by_time(design: &Design, line: &Timeline, params: &SplitParams, seed: u64) ->
         return Err(StageError::failed(format!("no row lies more than the gap of {gap} before the cutoff {cutoff}"))
             .with_hint("take a smaller split.gap or a later split.cutoff"));
     }
-    let folds = design.folds(&train, params.folds, &mut Stream::new(seed, "split folds")).map_err(unfoldable)?;
+    let mut stream = Stream::new(seed, "split folds");
+    let folds = match params.fold_by {
+        FoldBy::Time => design.folds(&train, params.folds, &mut stream),
+        FoldBy::Patient => design.folds_by_patient(&train, params.folds, &mut stream),
+    };
+    let folds = folds.map_err(|error| unfoldable(error, params))?;
     for (position, &row) in train.iter().enumerate() {
         seats[row] = Seat::Train(folds.place(position));
     }
-    Ok(Assignment { seats, cutoff: Some(cutoff) })
+    Ok(Assignment { seats, cutoff: Some(cutoff), in_time: params.fold_by == FoldBy::Time })
 }
 
 /// The point in time from which on the share of rows comes nearest to `share`; of two the later.
@@ -97,8 +104,11 @@ fn test_patients(design: &Design, late: &[usize], params: &SplitParams, seed: u6
 }
 
 /// A failure to fold, as the stage's.
-pub(super) fn unfoldable(error: FoldError) -> StageError {
-    let hint = error.hint();
+pub(super) fn unfoldable(error: FoldError, params: &SplitParams) -> StageError {
+    let hint = match error {
+        FoldError::Times { .. } if params.kind.by_patient() => format!("{}, or `fold_by: patient`", error.hint()),
+        _ => error.hint().to_owned(),
+    };
     StageError::failed(error.to_string()).with_hint(hint)
 }
 
@@ -121,8 +131,15 @@ impl Assignment {
     }
 }
 
-/// Whether rows of one patient may be torn apart by a kind; if not, patients must have one row each.
-pub(super) fn check_patients(kind: SplitKind, patients: usize, rows: usize) -> Result<(), StageError> {
+/// Whether there are patients for every part, and whether rows of one may be torn apart by a kind; if not, patients must
+/// have one row each.
+pub(super) fn check_patients(params: &SplitParams, patients: usize, rows: usize) -> Result<(), StageError> {
+    let (kind, parts) = (params.kind, params.folds + 1);
+    if patients < parts {
+        let whom = if patients == 1 { "1 patient is".to_owned() } else { format!("{patients} patients are") };
+        let text = format!("{whom} too few for a test part and {} folds, which need {parts} or more", params.folds);
+        return Err(StageError::failed(text).with_hint("bring more patients; with fewer folds a few less will do"));
+    }
     if kind.by_patient() || patients == rows {
         return Ok(());
     }

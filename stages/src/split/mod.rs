@@ -1,8 +1,9 @@
 //! Which rows are trained on, in which fold, and which are the test rows.
 //!
 //! Patients never cross: neither from train to test nor between folds; in time, nothing is trained on that was not
-//! known by more than the gap before what is held out. The stage proves both on its own result. A part or fold that is
-//! empty, or in which all outcomes are the same, is an error, because no score exists on it.
+//! known by more than the gap before what is held out, by the test part always and by a fold unless the study folds by
+//! patient. The stage proves both on its own result. A part or fold that is empty, or in which all outcomes are the
+//! same, is an error, because no score exists on it.
 
 mod assign;
 mod params;
@@ -12,7 +13,7 @@ mod temporal_tests;
 #[cfg(test)]
 mod tests;
 
-pub use params::{SplitKind, SplitParams};
+pub use params::{FoldBy, SplitKind, SplitParams};
 
 use std::path::Path;
 
@@ -52,7 +53,10 @@ impl Stage for Split {
     fn outputs(&self) -> &'static [Role] {
         const {
             &[
-                Role::required("split", "row_id, part, fold; in time also when, and which folds may train on a row"),
+                Role::required(
+                    "split",
+                    "row_id, part, fold; in time also when, and for folds in time which of them may train on a row",
+                ),
                 Role::required("report", "rows, events and patients of each part and fold"),
             ]
         }
@@ -100,7 +104,7 @@ fn design(
         None => (0..row_ids.len()).collect(),
     };
     let patients = groups.iter().max().map_or(0, |last| last + 1);
-    assign::check_patients(params.kind, patients, row_ids.len())?;
+    assign::check_patients(params, patients, row_ids.len())?;
     let strata = match (params.kind, schema.target.kind) {
         (SplitKind::Random, _) => vec![0; y.len()],
         (_, Task::Binary) => y.iter().map(|&y| usize::from(y > 0.5)).collect(),
@@ -193,6 +197,9 @@ fn rows(assignment: &Assignment, row_ids: &[i64], design: &Design, from: usize) 
     if let Some(line) = &design.time {
         table.push_floats("time", line.times[own].to_vec())?;
         table.push_floats("gap", vec![line.gap; row_ids.len()])?;
+    }
+    // Without these a fold trains on all rows that it does not hold out.
+    if assignment.in_time {
         table.push_ints("train_from", place(|place| Some(place.from)))?;
         table.push_ints("apart", place(|place| place.apart))?;
     }

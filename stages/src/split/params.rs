@@ -33,6 +33,29 @@ pub struct SplitParams {
     /// earlier than the first held-out row by more than this. For the kinds in time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gap: Option<f64>,
+    /// What divides the training rows of the kinds in time: consecutive periods (when absent), or patients at random,
+    /// where there are too few periods. The test part lies in the future either way, while the scores of the folds, the
+    /// calibration and the threshold are then those of other patients in the same years.
+    #[serde(default, skip_serializing_if = "FoldBy::is_time")]
+    pub fold_by: FoldBy,
+}
+
+/// What divides the training rows of a split in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FoldBy {
+    /// Periods: a fold holds one out and trains on what was known before it.
+    #[default]
+    Time,
+    /// Patients, whole and with the outcome in proportion, whatever the time of their rows.
+    Patient,
+}
+
+impl FoldBy {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference to it")]
+    fn is_time(&self) -> bool {
+        *self == Self::Time
+    }
 }
 
 /// How rows are assigned.
@@ -95,7 +118,12 @@ impl SplitParams {
     }
 
     fn check_timeless(&self) -> Result<(), ParamError> {
-        let given = [("time", self.time.is_some()), ("cutoff", self.cutoff.is_some()), ("gap", self.gap.is_some())];
+        let given = [
+            ("time", self.time.is_some()),
+            ("cutoff", self.cutoff.is_some()),
+            ("gap", self.gap.is_some()),
+            ("fold_by", !self.fold_by.is_time()),
+        ];
         given.into_iter().filter(|(_, given)| *given).try_for_each(|(key, _)| {
             let message = format!("`{}` knows no time; take `temporal` or `temporal_group`", self.kind.name());
             Err(ParamError::new(format!("split.{key}"), message))

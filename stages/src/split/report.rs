@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::assign::{Assignment, Seat, unfoldable};
-use super::params::{SplitKind, SplitParams};
+use super::params::{FoldBy, SplitKind, SplitParams};
 use crate::StageError;
 use crate::common::folds::{Design, Folds};
 use crate::common::target::Task;
@@ -37,6 +37,9 @@ struct Time {
     column: String,
     cutoff: f64,
     gap: f64,
+    /// Only when folds do not follow it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fold_by: Option<FoldBy>,
 }
 
 /// Rows, rows with the event, and patients.
@@ -92,7 +95,7 @@ pub(super) fn report(
     let all: Vec<usize> = (0..outcomes.y.len()).collect();
     let test = assignment.rows(|seat| seat == Seat::Test);
     let (train, folds) = assignment.training(params.folds);
-    counts.prove(&train, &folds, &test)?;
+    counts.prove(&train, &folds, &test, params)?;
     let in_time = design.time.is_some();
     let fold = |fold: usize| {
         let (fit, held) = folds.parts_of(fold, &train);
@@ -112,6 +115,7 @@ pub(super) fn report(
             column: params.time.clone().unwrap_or_default(),
             cutoff,
             gap: params.gap.unwrap_or_default(),
+            fold_by: Some(params.fold_by).filter(|by| *by != FoldBy::Time),
         }),
         folds: (0..params.folds).map(fold).collect(),
         groups_in_several: 0,
@@ -157,21 +161,30 @@ impl Counts<'_> {
     }
 
     /// Patients never cross, and nothing is trained on that was not yet known.
-    fn prove(&self, train: &[usize], folds: &Folds, test: &[usize]) -> Result<(), StageError> {
-        self.prove_pair(train, test, "the test part")?;
-        folds.check().map_err(unfoldable)?;
+    fn prove(&self, train: &[usize], folds: &Folds, test: &[usize], params: &SplitParams) -> Result<(), StageError> {
+        self.prove_apart(train, test, "the test part")?;
+        self.prove_known(train, test, "the test part")?;
+        folds.check().map_err(|error| unfoldable(error, params))?;
         for fold in 0..folds.count() {
             let (fit, held) = folds.parts_of(fold, train);
-            self.prove_pair(&fit, &held, &format!("fold {fold}"))?;
+            let what = format!("fold {fold}");
+            self.prove_apart(&fit, &held, &what)?;
+            if params.fold_by == FoldBy::Time {
+                self.prove_known(&fit, &held, &what)?;
+            }
         }
         Ok(())
     }
 
-    fn prove_pair(&self, fit: &[usize], held: &[usize], what: &str) -> Result<(), StageError> {
+    fn prove_apart(&self, fit: &[usize], held: &[usize], what: &str) -> Result<(), StageError> {
         let crossing = self.patients(fit).iter().zip(self.patients(held)).filter(|(fit, held)| **fit && *held).count();
         if crossing > 0 {
             return Err(StageError::failed(format!("{crossing} patients of {what} would be trained on as well")));
         }
+        Ok(())
+    }
+
+    fn prove_known(&self, fit: &[usize], held: &[usize], what: &str) -> Result<(), StageError> {
         let Some(line) = &self.design.time else { return Ok(()) };
         let latest = fit.iter().map(|&row| line.times[row]).fold(f64::NEG_INFINITY, f64::max);
         let earliest = held.iter().map(|&row| line.times[row]).fold(f64::INFINITY, f64::min);
@@ -188,7 +201,11 @@ fn check(part: &Part, what: &str, kind: SplitKind) -> Result<(), StageError> {
         (Some(events), _) if events > 0 && events < n => return Ok(()),
         (_, Some(outcome)) if outcome.sd.is_some_and(|sd| sd > 0.0) => return Ok(()),
         (Some(events), _) => format!("of which {events} have the event"),
-        (None, _) => "whose outcomes do not differ".to_owned(),
+        (None, _) => {
+            return Err(StageError::failed(format!("{what} has {n} rows whose outcomes do not differ")).with_hint(
+                "nothing can be learned where the outcome is a constant; look at its column, or take fewer folds",
+            ));
+        }
     };
     // Only a random split leaves the outcome to chance: all others without time keep it in proportion already.
     let hint = match kind {

@@ -108,6 +108,25 @@ fn tested_patients_are_never_trained_on() {
 }
 
 #[test]
+fn two_years_of_training_can_be_folded_by_patient() {
+    let lab = Lab::new();
+    let years: Vec<_> = returning().into_iter().filter(|row| row.1 < 2014).collect();
+    let split_by = |by: &str| params("temporal_group", json!({"cutoff": 2013, "gap": 0, "folds": 3, "fold_by": by}));
+    let (error, hint) = refused(&years, &split_by("time"));
+    assert!(error.contains("there are 1 (of 2 in all)") && hint.contains("`fold_by: patient`"), "{error}; {hint}");
+    split(&lab, &years, &split_by("patient")).expect("splits");
+    let report = lab.json("split.json");
+    assert_eq!(report["time"], json!({"column": "year", "cutoff": 2013.0, "gap": 0.0, "fold_by": "patient"}));
+    let of = |place: &str| report.pointer(place).cloned().unwrap_or_default();
+    // 72 of 90 patients train, on two years each; a fold holds out 24 of them in both years.
+    assert_eq!((of("/train/n"), of("/test/n"), of("/unused/n")), (json!(144), json!(18), json!(108)));
+    assert_eq!((of("/folds/0/n"), of("/folds/0/groups"), of("/folds/0/fit/groups")), (json!(48), json!(24), json!(48)));
+    assert_eq!((of("/folds/0/time"), of("/folds/0/fit/time")), (json!([2011.0, 2012.0]), json!([2011.0, 2012.0])));
+    let table = lab.table("split.parquet");
+    assert_eq!(table.names(), ["row_id", "part", "fold", "time", "gap"]);
+}
+
+#[test]
 fn patients_who_return_need_the_group_kind() {
     let (error, hint) = refused(&returning(), &params("temporal", json!({})));
     assert!(error.contains("900 rows belong to 90 patients") && hint.contains("temporal_group"), "{error}; {hint}");
@@ -117,7 +136,12 @@ fn patients_who_return_need_the_group_kind() {
 fn what_cannot_be_divided_says_what_to_change() {
     let few = |split| refused(&once(), &params("temporal", split));
     let (error, hint) = few(json!({"folds": 9}));
-    assert!(error.contains("at least 10 points in time") && hint.contains("fewer folds"), "{error}; {hint}");
+    assert!(
+        error.starts_with("9 folds in time need as many points in time")
+            && error.contains("there are 7 (of 8 in all)")
+            && hint.contains("fewer folds"),
+        "{error}; {hint}"
+    );
     let (error, hint) = few(json!({"gap": 20}));
     assert!(error.contains("more than the gap of 20") && hint.contains("split.gap"), "{error}; {hint}");
     let rows: Vec<_> = once().into_iter().map(|(patient, year, _)| (patient, year, year == 2015)).collect();
@@ -137,6 +161,8 @@ fn parameters_of_time_belong_to_the_kinds_in_time() {
     assert_eq!(path("temporal", json!({"gap": 0.5, "test": 0.3})), None);
     assert_eq!(found("group", json!({})), "split.time");
     assert_eq!(found("group", json!({"time": null, "gap": 1})), "split.gap");
+    assert_eq!(found("group", json!({"time": null, "fold_by": "patient"})), "split.fold_by");
+    assert_eq!(path("group", json!({"time": null, "fold_by": "time"})), None);
     assert_eq!(found("temporal", json!({"time": null})), "split.kind");
     assert_eq!(found("temporal", json!({"time": "when"})), "split.time");
     assert_eq!(found("temporal", json!({"time": "site"})), "split.time");

@@ -61,6 +61,17 @@ fn a_part_or_fold_without_both_outcomes_is_an_error() {
 }
 
 #[test]
+fn too_few_patients_are_counted_against_what_the_parts_need() {
+    for kind in ["random", "stratified"] {
+        let error = split(&Lab::new(), &[7], &[true], &params(kind, 5)).expect_err("one patient");
+        assert_eq!(error.to_string(), "1 patient is too few for a test part and 5 folds, which need 6 or more");
+        assert!(error.hint().is_some_and(|hint| hint.contains("more patients")));
+    }
+    let few = split(&Lab::new(), &[1, 2], &[true, false], &params("random", 2)).expect_err("two patients");
+    assert!(few.to_string().starts_with("2 patients are too few"), "{few}");
+}
+
+#[test]
 fn patients_with_several_rows_need_the_group_kind() {
     let (_, events) = every(100, 2);
     let patients: Vec<i64> = (0..100).map(|row| row / 2).collect();

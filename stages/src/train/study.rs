@@ -45,9 +45,11 @@ impl Study {
         let spec_file = context.input("spec")?;
         let spec: FeatureSpec = canonical_json::read(&spec_file.path, &spec_file.name)?;
         let (table, split) = (context.input("table")?, context.input("split")?);
-        let ids = Table::read_columns(table, &["row_id"])?;
-        let (rows, folds, time) = training_rows(&ids, &Table::read(split)?, &split.name)?;
-        drop(ids);
+        let (ids, parts) = (Table::read_columns(table, &["row_id"])?, Table::read(split)?);
+        let (rows, folds, time) = training_rows(&ids, &parts, &split.name)?;
+        // Where the outer folds do not follow time, inner ones do not either.
+        let time = time.filter(|_| parts.has("train_from"));
+        drop((ids, parts));
         let names: Vec<String> = spec.features.iter().map(|feature| feature.name.clone()).collect();
         if names.is_empty() {
             return Err(StageError::input(&spec_file.name, "names no feature to learn from"));
@@ -162,19 +164,20 @@ pub(crate) fn training_rows(
     };
     let held = read("fold")?;
     let count = held.iter().flatten().max().map_or(0, |last| last + 1);
+    let line = |returning: bool| -> Result<Timeline, StageError> {
+        let (times, gap) = (split.floats("time")?, split.floats("gap")?);
+        let times = rows.iter().map(|&row| times[row]).collect();
+        Ok(Timeline { times, gap: rows.first().map_or(0.0, |&row| gap[row]), returning })
+    };
     if !split.has("train_from") {
+        let time = if split.has("time") { Some(line(true)?) } else { None };
         let missing = || StageError::input(name, "a training row has no fold");
         let held = held.into_iter().collect::<Option<Vec<usize>>>().ok_or_else(missing)?;
-        return Ok((rows, Folds::partition(count, held), None));
+        return Ok((rows, Folds::partition(count, held), time));
     }
     let (from, apart) = (read("train_from")?, read("apart")?);
-    let (times, gap) = (split.floats("time")?, split.floats("gap")?);
     let place = |at: usize| Place { held_in: held[at], from: from[at].unwrap_or(usize::MAX), apart: apart[at] };
-    let time = Timeline {
-        times: rows.iter().map(|&row| times[row]).collect(),
-        gap: rows.first().map_or(0.0, |&row| gap[row]),
-        returning: apart.iter().any(Option::is_some),
-    };
+    let time = line(apart.iter().any(Option::is_some))?;
     let folds = Folds::new(count, (0..rows.len()).map(place));
     Ok((rows, folds, Some(time)))
 }

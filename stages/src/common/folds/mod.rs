@@ -71,15 +71,16 @@ impl From<Stored> for Place {
 pub enum FoldError {
     /// Fewer points in time than the folds need.
     #[error(
-        "{folds} folds in time need at least {needed} points in time (gap {gap} included), and there are {distinct}"
+        "{folds} folds in time need as many points in time later than the first by more than the gap of {gap}; there are {late} \
+         (of {distinct} in all)"
     )]
     Times {
         /// Folds asked for.
         folds: usize,
-        /// Points in time needed for them.
-        needed: usize,
         /// The gap, in the unit of the time column.
         gap: f64,
+        /// Distinct points in time before which something is known.
+        late: usize,
         /// Distinct points in time.
         distinct: usize,
     },
@@ -216,17 +217,22 @@ impl Design {
     /// Folds over some of its rows: row `i` of the folds is `rows[i]` (see [`Folds::parts_of`]). Every fold of the
     /// result trains on something and holds something out.
     pub fn folds(&self, rows: &[usize], count: usize, stream: &mut Stream) -> Result<Folds, FoldError> {
-        let pick = |all: &[usize]| rows.iter().map(|&row| all[row]).collect::<Vec<_>>();
-        let units = || Units::new(&pick(&self.groups), &pick(&self.strata));
-        let folds = match &self.time {
-            None => Folds::partition(count, units().partition(count, stream)),
-            Some(line) => {
-                let times: Vec<f64> = rows.iter().map(|&row| line.times[row]).collect();
-                let own = line.returning.then(|| units().partition(count, stream));
-                Periods::new(&times, count, line.gap)?.folds(&times, own.as_deref())
-            }
-        };
+        let Some(line) = &self.time else { return self.folds_by_patient(rows, count, stream) };
+        let times: Vec<f64> = rows.iter().map(|&row| line.times[row]).collect();
+        let own = line.returning.then(|| self.units(rows).partition(count, stream));
+        let folds = Periods::new(&times, count, line.gap)?.folds(&times, own.as_deref());
         folds.check().map(|()| folds)
+    }
+
+    /// The same as a partition: patients whole, the outcome in proportion, whatever the time of their rows.
+    pub fn folds_by_patient(&self, rows: &[usize], count: usize, stream: &mut Stream) -> Result<Folds, FoldError> {
+        let folds = Folds::partition(count, self.units(rows).partition(count, stream));
+        folds.check().map(|()| folds)
+    }
+
+    fn units(&self, rows: &[usize]) -> Units {
+        let pick = |all: &[usize]| rows.iter().map(|&row| all[row]).collect::<Vec<_>>();
+        Units::new(&pick(&self.groups), &pick(&self.strata))
     }
 }
 

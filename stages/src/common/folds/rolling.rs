@@ -41,9 +41,9 @@ impl Periods {
         let moments = distinct(times);
         let known = |start: &Moment| moments.first().is_some_and(|first| first.time + gap < start.time);
         let earliest = moments.iter().position(known).unwrap_or(moments.len());
-        if moments.len() < earliest + count {
-            let needed = earliest + count;
-            return Err(FoldError::Times { folds: count, needed, gap, distinct: moments.len() });
+        let late = moments.len() - earliest;
+        if late < count {
+            return Err(FoldError::Times { folds: count, gap, late, distinct: moments.len() });
         }
         let size = times.len() / (count + 1);
         let mut starts: Vec<f64> = Vec::with_capacity(count);

@@ -41,8 +41,8 @@ fn a_gap_moves_the_first_period_instead_of_emptying_its_training() {
     let five = folds(5, 1.0).expect("2017 to 2021");
     assert_eq!(five.parts(0), ((0..10).collect(), (20..30).collect()));
     assert_eq!(five.parts(4), ((0..50).collect(), (60..70).collect()));
-    assert_eq!(folds(6, 1.0), Err(FoldError::Times { folds: 6, needed: 8, gap: 1.0, distinct: 7 }));
-    assert!(folds(2, 100.0).is_err_and(|error| error.to_string().contains("there are 7")));
+    assert_eq!(folds(6, 1.0), Err(FoldError::Times { folds: 6, gap: 1.0, late: 5, distinct: 7 }));
+    assert!(folds(2, 100.0).is_err_and(|error| error.to_string().contains("there are 0 (of 7 in all)")));
 }
 
 #[test]

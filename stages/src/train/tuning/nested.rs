@@ -1,7 +1,8 @@
 //! The search of one candidate on the training rows of one outer fold, or on all of them for the final model.
 //!
 //! The rows are divided into inner folds as the study demands: patients stay whole, the outcome in proportion, time in
-//! order. All candidates get the same inner folds, and all trials the same random streams, so that trials differ by
+//! order. Where these rows have too few points in time for that, as the first fold in time often does, they are divided
+//! by patient, and the report says so: inner folds only choose settings, the held-out rows are later ones all the same. All candidates get the same inner folds, and all trials the same random streams, so that trials differ by
 //! their settings alone. Nothing outside the given rows is read.
 
 use serde::Serialize;
@@ -13,7 +14,7 @@ use super::search::{Judged, Outcome, Search};
 use super::space::{Settings, Space};
 use super::trial::{State, Trial};
 use crate::StageError;
-use crate::common::folds::Folds;
+use crate::common::folds::{FoldError, Folds};
 use crate::common::objective::Objective;
 use crate::common::rng::Stream;
 use crate::common::target::Task;
@@ -118,7 +119,7 @@ impl Nested<'_> {
         let Some(space) = space(self.recipe)? else { return Ok(None) };
         let tune = &self.recipe.params.tune;
         let objective = self.recipe.params.tuning_metric(self.study.task)?;
-        let folds = self.inner_folds(tune)?;
+        let (folds, without_time) = self.inner_folds(tune)?;
         let label = format!("train/{}/{}/tune", self.name, self.scope);
         let search = Search { params: tune, space: &space, objective, seed: self.seed, label: &label };
         let outcome = search.run(&|settings, fold| {
@@ -128,16 +129,27 @@ impl Nested<'_> {
         });
         let done: usize = outcome.trials.iter().map(fits_of).sum();
         (self.progress)((tune.trials * tune.inner_folds).saturating_sub(done) as u64, "trials done".to_owned());
-        self.found(outcome, objective).map(Some)
+        let notes: Vec<String> = [without_time, outcome.note.clone()].into_iter().flatten().collect();
+        let note = (!notes.is_empty()).then(|| notes.join("; "));
+        self.found(Outcome { note, ..outcome }, objective).map(Some)
     }
 
-    fn inner_folds(&self, tune: &TuneParams) -> Result<Folds, StageError> {
-        let mut stream = Stream::new(self.seed, &format!("train/inner/{}", self.scope));
-        let folds = self.study.design.folds(self.rows, tune.inner_folds, &mut stream).and_then(|folds| {
+    /// Forward in time where there are points in time enough, else by patient, and then why.
+    fn inner_folds(&self, tune: &TuneParams) -> Result<(Folds, Option<String>), StageError> {
+        let stream = || Stream::new(self.seed, &format!("train/inner/{}", self.scope));
+        let design = &self.study.design;
+        let (folds, note) = match design.folds(self.rows, tune.inner_folds, &mut stream()) {
+            Err(error @ FoldError::Times { .. }) => {
+                let folds = design.folds_by_patient(self.rows, tune.inner_folds, &mut stream());
+                (folds, Some(format!("the inner folds are by patient, not in time: {error}")))
+            }
+            folds => (folds, None),
+        };
+        let folds = folds.and_then(|folds| {
             let y: Vec<f64> = self.rows.iter().map(|&row| self.study.y[row]).collect();
             if self.study.task == Task::Binary { folds.check_outcomes(&y).map(|()| folds) } else { Ok(folds) }
         });
-        folds.map_err(|error| {
+        folds.map(|folds| (folds, note)).map_err(|error| {
             let text = format!("{}: its {} inner folds cannot be made: {error}", self.title, tune.inner_folds);
             StageError::failed(text).with_hint("set `train.tune.inner_folds` lower, or tune on more rows")
         })

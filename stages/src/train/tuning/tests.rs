@@ -130,6 +130,41 @@ fn a_search_cannot_see_the_rows_that_judge_it() {
 }
 
 #[test]
+fn inner_folds_are_by_patient_where_time_does_not_suffice_and_that_is_said() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    write_inputs(directory.path()).expect("inputs can be written");
+    let path = directory.path().join("split.parquet");
+    let table = Table::read(&StageFile { path: path.clone(), name: "split".to_owned() }).expect("a table");
+    // A hundred rows in each of the years 0 to 3, gap 1: the folds hold out 2 and 3 and train on 0, and on 0 and 1.
+    let year = |row: usize| row / 100;
+    let column = |value: fn(usize) -> Option<i64>| (0..table.rows()).map(|row| value(year(row))).collect::<Vec<_>>();
+    let mut split = Table::with_rows(table.rows());
+    split.push_ints("row_id", table.ints("row_id").expect("ids")).expect("a column");
+    split.push_texts("part", &table.texts("part").expect("parts")).expect("a column");
+    let held = |year: usize| if year > 3 { None } else { year.checked_sub(2).map(|fold| fold as i64) };
+    split.push_ints("fold", column(held)).expect("a column");
+    split.push_floats("time", (0..table.rows()).map(|row| year(row) as f64).collect()).expect("a column");
+    split.push_floats("gap", vec![1.0; table.rows()]).expect("a column");
+    split.push_ints("train_from", column(|year| Some(year.min(2) as i64))).expect("a column");
+    split.push_ints("apart", column(|_| None)).expect("a column");
+    split.write(&path).expect("written");
+    let params = json!({
+        "models": ["logistic"],
+        "tune": {"method": "random", "trials": 3, "inner_folds": 2, "space": {"logistic.l2": {"low": 0.1, "high": 10}}},
+    });
+    train(directory.path(), &params, 2);
+    let cv = cv(directory.path());
+    for fold in cv["candidates"]["logistic"]["folds"].as_array().expect("folds") {
+        let note = fold["tuning"]["note"].as_str().expect("a note");
+        assert!(note.starts_with("the inner folds are by patient, not in time: 2 folds in time need"), "{note}");
+        assert_eq!(fold["tuning"]["complete"], 3);
+    }
+    // All training rows together have years enough.
+    let last = &cv["tuning"]["logistic"];
+    assert!(last["params"].is_object() && last.get("note").is_none(), "{last}");
+}
+
+#[test]
 fn a_trial_that_fails_is_listed_and_the_others_decide() {
     // With `min_leaf` beyond the rows of a fold, the forest has one leaf, whose calibration slope is undefined.
     let params = json!({
