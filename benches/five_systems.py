@@ -47,10 +47,15 @@ STUDIES = {
     # Platt's curve keeps every difference between scores; isotonic regression leaves some twenty steps.
     "stroke-platt": ("studies/stroke", None, ("stroke_kaggle_5110.csv", "stroke.csv"), ["calibrate.method=platt"], 20,
                      [("auroc",), ("auprc",), ("brier",)]),
-    # 10,000 patients in 3 years, the last one tested, without a gap.
+    # 10,000 patients in 3 years with the yearly risk of the published generator; unseen patients in the last year are
+    # tested, without a gap. Two years of training leave no folds in time, so these are by patient. Platt's curve keeps
+    # every difference between scores; settings are not searched for, as there.
     "patient-year": ("studies/patient-year", None, None,
-                     ["generate.patients=10000", "generate.years=3", "split.gap=0"], 5,
-                     [("auroc",), ("auprc",), ("brier",), ("baselines", "logistic", "auroc")]),
+                     ["generate.n=10000", "generate.years=3", "generate.yearly_risk=0.1",
+                      "split={kind: temporal_group, time: year, cutoff: 2017, gap: 0, test: 0.2, folds: 5, "
+                      "fold_by: patient}", "train.tune.method=none", "calibrate.method=platt"], 10,
+                     [("auroc",), ("auprc",), ("brier",), ("baselines", "logistic", "auroc"),
+                      ("calibration", "observed_expected")]),
 }
 
 
