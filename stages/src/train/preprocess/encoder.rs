@@ -140,8 +140,13 @@ impl Encoded<'_> {
             Source::Numbers(values) => self.step.encode_number(values.get(source), single, cells),
             Source::Texts(values) => self.step.encode_text(values.get(source), single, cells),
             Source::Known(codes, known) => {
-                let code = codes.of(source);
-                cells.copy_from_slice(&known[code * self.width..(code + 1) * self.width]);
+                let known = &known[codes.of(source) * self.width..];
+                // Copying one or two cells as a block would be a call each.
+                match &mut *cells {
+                    [cell] => *cell = known[0],
+                    [cell, flag] => (*cell, *flag) = (known[0], known[1]),
+                    cells => cells.copy_from_slice(&known[..self.width]),
+                }
             }
         }
         if let Some(instead) = &self.instead {
