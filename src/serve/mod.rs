@@ -13,6 +13,8 @@ mod bundle_model;
 #[cfg(test)]
 mod bundle_tests;
 mod docs;
+#[cfg(test)]
+mod docs_tests;
 mod errors;
 mod http;
 mod lines;

@@ -33,6 +33,7 @@ export const parseCsv = text => {
 
 export class Batch {
   constructor(fields, about) {
+    this.about = about;
     this.input = byId('batch-file');
     byId('batch-form').addEventListener('submit', event => {
       event.preventDefault();
@@ -69,29 +70,30 @@ export class Batch {
   #show(name, text) {
     const [header = [], ...rows] = parseCsv(text);
     const column = wanted => header.indexOf(wanted);
-    const failed = rows.filter(row => row[column('error')]);
+    const numbered = rows.map((row, at) => ({ row, number: String(at + 1) }));
+    const faults = numbered.filter(({ row }) => row[column('error')]);
+    const scored = numbered.filter(({ row }) => !row[column('error')]);
     const levels = new Map();
     for (const row of rows) {
       const level = row[column('risk_level')];
       if (level) levels.set(level, (levels.get(level) ?? 0) + 1);
     }
-    const summary = [`${rows.length} ${rows.length === 1 ? 'record' : 'records'}`, `${failed.length} not scored`,
-      ...[...levels].map(([level, count]) => `${level}: ${count}`)].join(' · ');
+    const summary = [`${rows.length} ${rows.length === 1 ? 'record' : 'records'}`, `${faults.length} not scored`,
+      ...this.about.levels.filter(({ name }) => levels.has(name)).map(({ name }) => `${name}: ${levels.get(name)}`)].join(' · ');
     show(byId('batch-status'), el('p', { class: 'told' }, summary));
     const shown = header.map((title, at) => ({ title, at }))
-      .filter(({ title, at }) => title === 'error' || (!HIDDEN.has(title) && rows.some(row => row[at] !== '')));
-    const lines = [...failed, ...rows.filter(row => !row[column('error')])];
-    const cell = value => value !== '' && Number.isFinite(Number(value)) ? brief(Number(value)) : value;
-    const line = row => ({
-      kind: row[column('error')] ? 'failed' : undefined,
-      cells: [String(rows.indexOf(row) + 1), ...shown.map(({ title, at }) => title === 'id' ? row[at] : cell(row[at]))],
-    });
-    const numeric = ({ title, at }) => title !== 'id' && rows.some(row => row[at] !== '')
-      && rows.every(row => row[at] === '' || Number.isFinite(Number(row[at])));
-    const columns = [['Row', 'number'], ...shown.map(one => [human(one.title), numeric(one) ? 'number' : undefined])];
-    const caption = lines.length > SHOWN ? `The first ${SHOWN} of ${lines.length} rows, those not scored first` : 'Every row, those not scored first';
+      .filter(({ title, at }) => title !== 'error' && !HIDDEN.has(title) && rows.some(row => row[at] !== ''));
+    const number = value => value !== '' && Number.isFinite(Number(value));
+    const kind = ({ title, at }) => title === 'warnings' ? 'long'
+      : title !== 'id' && scored.every(({ row }) => row[at] === '' || number(row[at])) ? 'number' : 'short';
+    const columns = [['Row', 'number'], ...shown.map(one => [human(one.title), kind(one)])];
+    const line = one => ({ cells: [one.number, ...shown.map(({ title, at }) =>
+      title !== 'id' && number(one.row[at]) ? brief(Number(one.row[at])) : one.row[at])] });
+    const caption = (name, lines) => lines.length > SHOWN ? `${name}: the first ${SHOWN} of ${lines.length} rows` : name;
     show(byId('batch-result'),
       el('button', { type: 'button', id: 'download', onclick: () => download(name.replace(/(\.csv)?$/i, '.scored.csv'), 'text/csv', text) }, 'Download the results'),
-      table(caption, columns, lines.slice(0, SHOWN).map(line)));
+      faults.length > 0 && table(caption('Not scored', faults), [['Row', 'number'], ['Reason']],
+        faults.slice(0, SHOWN).map(one => ({ cells: [one.number, one.row[column('error')]] }))),
+      scored.length > 0 && table(caption('Scored', scored), columns, scored.slice(0, SHOWN).map(line)));
   }
 }
