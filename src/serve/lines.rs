@@ -133,7 +133,9 @@ mod tests {
                 String::from_utf8(all).expect("UTF-8")
             }
         });
-        senders.into_iter().for_each(|sender| sender.join().expect("no panic"));
+        for sender in senders {
+            sender.join().expect("no panic");
+        }
         lines.close();
         let text = reader.join().expect("no panic");
         assert_eq!(text.lines().count(), 4000);

@@ -91,7 +91,7 @@ impl Served {
         let threshold = info.decision.as_ref().map(|decision| decision.threshold_version.as_str());
         let threshold = threshold.and_then(|version| HeaderValue::from_str(version).ok());
         let meter = metrics.model(role.as_str(), info);
-        Arc::new(Self { role, meter, version, threshold, model })
+        Arc::new(Self { role, model, meter, version, threshold })
     }
 
     /// Says which model and which threshold answered, whatever the answer's profile tells.

@@ -15,7 +15,7 @@ use super::errors::{self, ApiError};
 use super::http::App;
 use super::log::Level;
 use super::metrics::method_label;
-use super::trace::{self, Trace};
+use super::trace::{self, TraceContext};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The routes whose latency `/stats` tells.
@@ -58,7 +58,7 @@ impl RequestIds {
 /// A request as the logs know it. Handlers find it among the request's extensions.
 pub(super) struct Call {
     pub id: String,
-    pub trace: Option<Trace>,
+    pub trace: Option<TraceContext>,
     pub started: Instant,
     route: Option<MatchedPath>,
 }
@@ -76,7 +76,7 @@ pub(super) async fn observe(State(app): State<App>, mut request: Request, next: 
     let number = app.request_ids.next();
     let headers = request.headers();
     let id = given_id(headers).unwrap_or_else(|| app.request_ids.id(number));
-    let trace = Trace::read(headers, app.request_ids.span(number));
+    let trace = TraceContext::read(headers, app.request_ids.span(number));
     let route = request.extensions().get::<MatchedPath>().cloned();
     let call = Arc::new(Call { id, trace, started, route });
     let method = method_label(request.method());
@@ -154,7 +154,7 @@ fn decorate(headers: &mut HeaderMap, call: &Call) {
     if let Ok(value) = HeaderValue::from_str(&call.id) {
         headers.insert(REQUEST_ID, value);
     }
-    if let Some(value) = call.trace.as_ref().and_then(Trace::answer) {
+    if let Some(value) = call.trace.as_ref().and_then(TraceContext::answer) {
         headers.insert(trace::HEADER, value);
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

@@ -11,7 +11,7 @@ pub(super) const HEADER: HeaderName = HeaderName::from_static("traceparent");
 
 /// A caller's span, and the one that answers it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Trace {
+pub(super) struct TraceContext {
     /// 32 hex digits.
     pub trace_id: String,
     /// The caller's span, 16 hex digits.
@@ -21,7 +21,7 @@ pub(super) struct Trace {
     flags: u8,
 }
 
-impl Trace {
+impl TraceContext {
     /// Reads the header; one that is missing, given twice or malformed is as if it were not there, as the standard asks.
     /// `span` names this request among all.
     pub fn read(headers: &HeaderMap, span: u64) -> Option<Self> {
@@ -63,10 +63,10 @@ mod tests {
 
     const GOOD: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
-    fn read(text: &str) -> Option<Trace> {
+    fn read(text: &str) -> Option<TraceContext> {
         let mut headers = HeaderMap::new();
         headers.insert(HEADER, HeaderValue::from_str(text).expect("a value"));
-        Trace::read(&headers, 0x1f)
+        TraceContext::read(&headers, 0x1f)
     }
 
     #[test]
@@ -100,12 +100,12 @@ mod tests {
             let value = HeaderValue::from_bytes(bad.as_bytes()).expect("a value");
             let mut headers = HeaderMap::new();
             headers.insert(HEADER, value);
-            assert_eq!(Trace::read(&headers, 1), None, "{bad}");
+            assert_eq!(TraceContext::read(&headers, 1), None, "{bad}");
         }
         let mut twice = HeaderMap::new();
         twice.append(HEADER, HeaderValue::from_static(GOOD));
         twice.append(HEADER, HeaderValue::from_static(GOOD));
-        assert_eq!(Trace::read(&twice, 1), None);
-        assert_eq!(Trace::read(&HeaderMap::new(), 1), None);
+        assert_eq!(TraceContext::read(&twice, 1), None);
+        assert_eq!(TraceContext::read(&HeaderMap::new(), 1), None);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::Request as HttpRequest;
+use axum::extract::Request;
 use serde_json::{Map, Value};
 
 use super::body;
@@ -13,7 +13,7 @@ use crate::serve::http::App;
 use crate::serve::model::{Scored, ScoringError};
 use crate::serve::models::Served;
 use crate::serve::observe::Call;
-use crate::serve::records::line::Request;
+use crate::serve::records::line::Origin;
 
 /// A record, who asks, and the model that answers.
 pub(super) struct Asked {
@@ -25,7 +25,7 @@ pub(super) struct Asked {
 
 impl Asked {
     /// Reads the record and finds its model. What is refused goes on record.
-    pub async fn read(app: &App, request: HttpRequest) -> Result<Self, ApiError> {
+    pub async fn read(app: &App, request: Request) -> Result<Self, ApiError> {
         let call = call(&request)?;
         match Self::find(app, call.clone(), request).await {
             Ok(asked) => Ok(asked),
@@ -33,7 +33,7 @@ impl Asked {
         }
     }
 
-    async fn find(app: &App, call: Arc<Call>, request: HttpRequest) -> Result<Self, ApiError> {
+    async fn find(app: &App, call: Arc<Call>, request: Request) -> Result<Self, ApiError> {
         let shape = Shape::of(request.uri())?;
         if !app.records.is_ready() {
             return Err(ApiError::unrecorded());
@@ -67,7 +67,7 @@ impl Asked {
 }
 
 /// The request as the outermost layer has noted it.
-pub(super) fn call(request: &HttpRequest) -> Result<Arc<Call>, ApiError> {
+pub(super) fn call(request: &Request) -> Result<Arc<Call>, ApiError> {
     let call = request.extensions().get::<Arc<Call>>().cloned();
     call.ok_or_else(|| ApiError::internal("the request passed by the outermost layer"))
 }
@@ -80,8 +80,8 @@ pub(super) fn failed(app: &App, call: &Call, error: ApiError) -> ApiError {
 }
 
 /// What the lines about a request share.
-pub(super) fn about<'a>(app: &'a App, call: &'a Call, time: &'a str) -> Request<'a> {
-    Request {
+pub(super) fn about<'a>(app: &'a App, call: &'a Call, time: &'a str) -> Origin<'a> {
+    Origin {
         session_id: app.request_ids.instance(),
         request_id: &call.id,
         trace_id: call.trace.as_ref().map(|trace| trace.trace_id.as_str()),

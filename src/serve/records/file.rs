@@ -81,7 +81,7 @@ impl LogFile {
             Rotation::Never | Rotation::Daily => self.day.clone(),
         };
         let names = Names::of(&self.path);
-        let aside = (0..).map(|number| names.aside(&stamp, number)).find(|path| !path.exists());
+        let aside = (0..u32::MAX).map(|number| names.aside(&stamp, number)).find(|path| !path.exists());
         fs::rename(&self.path, aside.unwrap_or_else(|| names.aside(&stamp, u32::MAX)))?;
         let next = Self::open(&self.path)?;
         sync_dir(&self.path)?;

@@ -16,7 +16,7 @@ use crate::serve::records::pseudonym::LogKey;
 
 /// What the lines of one request share.
 #[derive(Clone, Copy)]
-pub(in crate::serve) struct Request<'a> {
+pub(in crate::serve) struct Origin<'a> {
     pub session_id: &'a str,
     pub request_id: &'a str,
     pub trace_id: Option<&'a str>,
@@ -131,7 +131,7 @@ impl Serialize for Input<'_> {
 }
 
 /// Adds the line of a prediction.
-pub(super) fn prediction(style: &Style, request: &Request, subject: Subject, scored: &Scored, lines: &mut Vec<u8>) {
+pub(super) fn prediction(style: &Style, origin: &Origin, subject: Subject, scored: &Scored, lines: &mut Vec<u8>) {
     let info = subject.served.info();
     let known = &info.table.fields;
     let withheld = &info.withheld;
@@ -152,11 +152,11 @@ pub(super) fn prediction(style: &Style, request: &Request, subject: Subject, sco
         warnings: faults(&scored.warnings, |name| known.contains(name) || info.features.iter().any(|one| one == name)),
         inputs: subject.record.filter(|_| style.inputs).map(|record| Inputs { record, withheld }),
     };
-    write(style, request, subject, "prediction", answer, lines);
+    write(style, origin, subject, "prediction", answer, lines);
 }
 
 /// Adds the line of a record without a score.
-pub(super) fn refusal(style: &Style, request: &Request, subject: Subject, error: &ScoringError, lines: &mut Vec<u8>) {
+pub(super) fn refusal(style: &Style, origin: &Origin, subject: Subject, error: &ScoringError, lines: &mut Vec<u8>) {
     let known = &subject.served.info().table.fields;
     let answer = match error {
         ScoringError::Invalid(problems) => {
@@ -164,25 +164,25 @@ pub(super) fn refusal(style: &Style, request: &Request, subject: Subject, error:
         }
         ScoringError::Internal(_) => Answer::Error { error_type: "internal", fields: Vec::new() },
     };
-    write(style, request, subject, "error", answer, lines);
+    write(style, origin, subject, "error", answer, lines);
 }
 
 /// Adds the line of a request in which no record was found.
-pub(super) fn failure(style: &Style, request: &Request, served: &Served, code: &str, lines: &mut Vec<u8>) {
+pub(super) fn failure(style: &Style, origin: &Origin, served: &Served, code: &str, lines: &mut Vec<u8>) {
     let subject = Subject { served, index: None, record: None };
-    write(style, request, subject, "error", Answer::Error { error_type: code, fields: Vec::new() }, lines);
+    write(style, origin, subject, "error", Answer::Error { error_type: code, fields: Vec::new() }, lines);
 }
 
-fn write(style: &Style, request: &Request, subject: Subject, kind: &'static str, result: Answer, lines: &mut Vec<u8>) {
+fn write(style: &Style, origin: &Origin, subject: Subject, kind: &'static str, result: Answer, lines: &mut Vec<u8>) {
     let info = subject.served.info();
     let id = subject.record.and_then(|record| record.get(info.patient.as_ref()?)).filter(|id| !id.is_null());
     let line = Line {
         record: kind,
-        session_id: request.session_id,
-        timestamp: request.timestamp,
-        request_id: request.request_id,
-        trace_id: request.trace_id,
-        endpoint: request.endpoint,
+        session_id: origin.session_id,
+        timestamp: origin.timestamp,
+        request_id: origin.request_id,
+        trace_id: origin.trace_id,
+        endpoint: origin.endpoint,
         index: subject.index,
         model_version: info.version(),
         model_stage: subject.served.role.as_str(),
@@ -190,7 +190,7 @@ fn write(style: &Style, request: &Request, subject: Subject, kind: &'static str,
         patient_id: id.map(|id| style.key.patient(id)),
         input_hash: subject.record.map(|record| style.key.input(record)),
         result,
-        latency_ms: (request.latency_ms * 1e3).round() / 1e3,
+        latency_ms: (origin.latency_ms * 1e3).round() / 1e3,
     };
     let start = lines.len();
     match serde_json::to_writer(&mut *lines, &line) {

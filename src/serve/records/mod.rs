@@ -15,7 +15,7 @@ use std::thread::{Builder, JoinHandle};
 
 use serde_json::{Map, Value};
 
-use self::line::{Request, Style, Subject};
+use self::line::{Origin, Style, Subject};
 pub use self::pseudonym::LogKey;
 use super::AccessLog;
 use super::errors::ApiError;
@@ -119,7 +119,7 @@ impl PredictionLog {
     /// Records a prediction; an error means that it must not be answered.
     pub(super) fn prediction(
         &self,
-        request: &Request,
+        origin: &Origin,
         served: &Served,
         record: &Map<String, Value>,
         scored: &Scored,
@@ -127,30 +127,24 @@ impl PredictionLog {
         let Some(shared) = self.0.as_deref() else { return Ok(()) };
         let mut lines = Vec::with_capacity(768);
         let subject = Subject { served, index: None, record: Some(record) };
-        line::prediction(&shared.style, request, subject, scored, &mut lines);
+        line::prediction(&shared.style, origin, subject, scored, &mut lines);
         shared.add(&lines, 1)
     }
 
     /// Records that a record got no prediction. That it may be lost changes nothing for the client.
-    pub(super) fn refusal(
-        &self,
-        request: &Request,
-        served: &Served,
-        record: &Map<String, Value>,
-        error: &ScoringError,
-    ) {
+    pub(super) fn refusal(&self, origin: &Origin, served: &Served, record: &Map<String, Value>, error: &ScoringError) {
         let Some(shared) = self.0.as_deref() else { return };
         let mut lines = Vec::with_capacity(512);
         let subject = Subject { served, index: None, record: Some(record) };
-        line::refusal(&shared.style, request, subject, error, &mut lines);
+        line::refusal(&shared.style, origin, subject, error, &mut lines);
         let _counted = shared.add(&lines, 1);
     }
 
     /// Records that a request held no record.
-    pub(super) fn failure(&self, request: &Request, served: &Served, error: &ApiError) {
+    pub(super) fn failure(&self, origin: &Origin, served: &Served, error: &ApiError) {
         let Some(shared) = self.0.as_deref() else { return };
         let mut lines = Vec::with_capacity(512);
-        line::failure(&shared.style, request, served, error.report().0, &mut lines);
+        line::failure(&shared.style, origin, served, error.report().0, &mut lines);
         let _counted = shared.add(&lines, 1);
     }
 
@@ -214,7 +208,7 @@ impl BatchLines<'_> {
     /// Adds the line of one record; `record` is none when there was no object at its place.
     pub fn add(
         &mut self,
-        request: &Request,
+        origin: &Origin,
         index: usize,
         record: Option<&Map<String, Value>>,
         result: &Result<Scored, ScoringError>,
@@ -222,8 +216,8 @@ impl BatchLines<'_> {
         let Some(shared) = self.shared else { return };
         let subject = Subject { served: self.served, index: Some(index), record };
         match result {
-            Ok(scored) => line::prediction(&shared.style, request, subject, scored, &mut self.bytes),
-            Err(error) => line::refusal(&shared.style, request, subject, error, &mut self.bytes),
+            Ok(scored) => line::prediction(&shared.style, origin, subject, scored, &mut self.bytes),
+            Err(error) => line::refusal(&shared.style, origin, subject, error, &mut self.bytes),
         }
         self.count += 1;
     }

@@ -83,7 +83,7 @@ fn canonical(value: &Value, text: &mut Vec<u8>) {
         Value::Number(number) => match number.as_f64() {
             // Below 2^53 every whole number is the same number as an integer.
             Some(float) if float.fract() == 0.0 && float.abs() < 9_007_199_254_740_992.0 => {
-                plain(&(float as i64), text)
+                plain(&(float as i64), text);
             }
             _ => plain(number, text),
         },

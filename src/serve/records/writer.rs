@@ -72,7 +72,7 @@ impl Writer {
 
     /// Writes lines, however long it takes; once the service ends, tries only once more.
     fn persist(&mut self, lines: &[u8]) {
-        let count = lines.iter().filter(|&&byte| byte == b'\n').count() as u64;
+        let count = lines.split_inclusive(|&byte| byte == b'\n').count() as u64;
         loop {
             let is_last = self.shared.lines.is_closed();
             let written = self.write(lines);
