@@ -6,6 +6,7 @@ use super::exit::Exit;
 use super::output::Output;
 use super::project::CATALOG;
 use crate::config::json_schema;
+use crate::stage::SERVICE;
 
 /// `schema`.
 #[derive(Debug, Args)]
@@ -28,7 +29,11 @@ pub enum Described {
 pub(super) fn run(args: &SchemaArgs, output: &Output) -> anyhow::Result<Exit> {
     output.json(&match args.of {
         Described::Pipeline => json_schema::pipeline(&CATALOG),
-        Described::Params => json_schema::params(&CATALOG, &clinpipe_stages::params_schema()),
+        Described::Params => {
+            let mut types = clinpipe_stages::params_schema();
+            types["properties"][SERVICE] = crate::serve::json_schema();
+            json_schema::params(&CATALOG, &types)
+        }
     })?;
     Ok(Exit::Done)
 }

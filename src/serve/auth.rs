@@ -1,6 +1,10 @@
-//! The API key: kept as a digest, compared in constant time.
+//! Who asks: the key of a request, what it is good for, and how often it may be used.
+//!
+//! Invariants: a request is judged before its body is read; a missing and a wrong key are told apart from each other,
+//! but never which of several keys was nearly right; a caller who sends wrong keys spends the budget of its address.
 
-use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -8,55 +12,50 @@ use axum::response::{IntoResponse, Response};
 
 use super::errors::ApiError;
 use super::http::App;
+use super::keys::Scope;
+use super::limit::Caller;
 
 /// The header that carries the key.
 pub(super) const HEADER: &str = "x-api-key";
 
-/// A key that callers must send. Only its BLAKE3 digest is kept, so it cannot be printed or logged by accident.
-#[derive(Clone)]
-pub struct ApiKey(blake3::Hash);
+/// The address at the other end of a request's connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Peer(pub IpAddr);
 
-impl ApiKey {
-    /// The key of that text; `None` for a text that is empty or blank, which would be no protection.
-    pub fn new(text: &str) -> Option<Self> {
-        let text = text.trim();
-        (!text.is_empty()).then(|| Self(blake3::hash(text.as_bytes())))
-    }
+/// The name of the key that a request came with; an extension of the request and of its answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct KeyName(pub Arc<str>);
 
-    /// Whether `candidate` is this key. Digests have one length and `blake3::Hash` compares them in constant time, so
-    /// the duration says nothing about the key.
-    pub fn matches(&self, candidate: &[u8]) -> bool {
-        self.0 == blake3::hash(candidate)
+/// Lets a request pass when no key is set, or when its key is good for `scope`; runs before the body is read.
+pub(super) async fn require(State((app, scope)): State<(App, Scope)>, mut request: Request, next: Next) -> Response {
+    let (name, refusal) = judge(&app, scope, &request);
+    if let Some(name) = &name {
+        request.extensions_mut().insert(name.clone());
     }
+    let mut response = match refusal {
+        Some(refusal) => refusal.into_response(),
+        None => next.run(request).await,
+    };
+    if let Some(name) = name {
+        response.extensions_mut().insert(name);
+    }
+    response
 }
 
-impl fmt::Debug for ApiKey {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("ApiKey(..)")
+/// The name of the key, if the request has one of ours, and why the request may not pass.
+fn judge(app: &App, scope: Scope, request: &Request) -> (Option<KeyName>, Option<ApiError>) {
+    let limited = |caller: Caller| app.limiter.check(caller).err().map(ApiError::too_often);
+    let peer = || Caller::of(request.extensions().get::<Peer>().map(|peer| peer.0));
+    let keys = app.keys.current();
+    if keys.is_empty() {
+        return (None, limited(peer()));
     }
-}
-
-/// Lets a request pass when no key is set or when it carries the key; runs before the body is read.
-pub(super) async fn require_key(State(app): State<App>, request: Request, next: Next) -> Response {
-    let Some(key) = &app.settings.api_key else { return next.run(request).await };
-    match request.headers().get(HEADER) {
-        Some(candidate) if key.matches(candidate.as_bytes()) => next.run(request).await,
-        Some(_) => ApiError::unauthorized("the API key is not valid").into_response(),
-        None => ApiError::unauthorized("the header x-api-key is missing").into_response(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_same_text_matches() {
-        let key = ApiKey::new(" s3cret\n").expect("not blank");
-        assert!(key.matches(b"s3cret"));
-        assert!(!key.matches(b"s3cret "));
-        assert!(!key.matches(b""));
-        assert!(ApiKey::new("  ").is_none());
-        assert_eq!(format!("{key:?}"), "ApiKey(..)");
-    }
+    let candidate = request.headers().get(HEADER);
+    let Some(key) = candidate.and_then(|candidate| keys.find(candidate.as_bytes())) else {
+        let told = if candidate.is_some() { "the API key is not valid" } else { "the header x-api-key is missing" };
+        return (None, Some(limited(peer()).unwrap_or_else(|| ApiError::unauthorized(told))));
+    };
+    let lacks = || ApiError::forbidden(format!("the key is not good for this: it lacks the scope {}", scope.name()));
+    let refusal = limited(Caller::Key(key.name().clone())).or_else(|| (!key.may(scope)).then(lacks));
+    (Some(KeyName(key.name().clone())), refusal)
 }

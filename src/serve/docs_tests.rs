@@ -5,15 +5,15 @@ use axum::http::{Request, StatusCode};
 use serde_json::json;
 
 use super::tests::{Fake, app_with, ask, get, post};
-use super::{ApiKey, Settings};
+use super::{KeySet, Settings};
 
 #[tokio::test]
 async fn the_description_knows_every_route_and_every_code() {
     let route = regex::Regex::new(r#"\.route\(\s*"([^"]+)",\s*(get|post)\("#).expect("a pattern");
     let reference = regex::Regex::new(r##""#(/components/[^"]+)""##).expect("a pattern");
     for keyed in [false, true] {
-        let api_key = if keyed { ApiKey::new("k") } else { None };
-        let app = app_with(Settings { debug: true, api_key, ..Settings::default() });
+        let key = if keyed { KeySet::single("k".repeat(16).as_str()).expect("long enough") } else { KeySet::default() };
+        let app = app_with(Settings { debug: true, key, ..Settings::default() });
         let (status, described, _) = ask(&app, get("/openapi.json")).await;
         assert_eq!((status, &described["openapi"]), (StatusCode::OK, &json!("3.1.0")));
         let routes: Vec<(&str, &str)> = route
@@ -56,7 +56,10 @@ async fn answers_keep_to_their_description() {
 
 #[tokio::test]
 async fn the_page_is_sent_under_a_strict_policy() {
-    let app = app_with(Settings { api_key: ApiKey::new("k"), ..Settings::default() });
+    let app = app_with(Settings {
+        key: KeySet::single("k".repeat(16).as_str()).expect("long enough"),
+        ..Settings::default()
+    });
     for (path, kind) in [
         ("/", "text/html; charset=utf-8"),
         ("/docs", "text/html; charset=utf-8"),

@@ -8,6 +8,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use super::gate;
+
 /// One refused field of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FieldProblem {
@@ -28,16 +30,49 @@ pub(super) struct ApiError {
     message: String,
     errors: Vec<FieldProblem>,
     cause: Option<String>,
+    /// After how many seconds the same request may be answered.
+    retry_after: Option<u64>,
+    /// Whether what follows on the connection cannot be told from this request.
+    closes: bool,
 }
 
 impl ApiError {
     fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, code: code_of(status), message: message.into(), errors: Vec::new(), cause: None }
+        let (errors, cause, closes) = (Vec::new(), None, false);
+        let retry_after = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(1);
+        Self { status, code: code_of(status), message: message.into(), errors, cause, retry_after, closes }
     }
 
     /// 401.
     pub fn unauthorized(message: impl Into<String>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, message)
+    }
+
+    /// 403.
+    pub fn forbidden(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, message)
+    }
+
+    /// 400 for a name that the service does not have.
+    pub fn bad_host(message: &str) -> Self {
+        Self { code: "invalid_host", closes: true, ..Self::new(StatusCode::BAD_REQUEST, message) }
+    }
+
+    /// 400 for a request that another reader could divide otherwise.
+    pub fn ambiguous(message: &str) -> Self {
+        Self { closes: true, ..Self::new(StatusCode::BAD_REQUEST, message) }
+    }
+
+    /// 429: the caller has spent its budget for that many seconds.
+    pub fn too_often(seconds: u64) -> Self {
+        let message = format!("too many requests; the next one is answered in {seconds} s");
+        Self { retry_after: Some(seconds), ..Self::new(StatusCode::TOO_MANY_REQUESTS, message) }
+    }
+
+    /// 503: the bodies of open requests fill the memory set aside for them.
+    pub fn overloaded() -> Self {
+        let message = "too much is being sent at once; send it again later";
+        Self { code: "overloaded", closes: true, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, message) }
     }
 
     /// 408: the request did not arrive in time.
@@ -147,17 +182,17 @@ pub(super) fn finish(response: Response, request_id: &str) -> (Response, Option<
     }
     let error = response.extensions().get::<ApiError>().cloned().unwrap_or_else(|| ApiError::of_status(status));
     let mut rendered = error.render(request_id);
-    if let Some(allow) = response.headers().get(header::ALLOW) {
-        rendered.headers_mut().insert(header::ALLOW, allow.clone());
+    for (name, value) in response.headers().iter().filter(|(name, _)| gate::stays(name)) {
+        rendered.headers_mut().append(name, value.clone());
     }
     if status == StatusCode::UNAUTHORIZED {
         rendered.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("ApiKey"));
     }
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        rendered.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    if let Some(seconds) = error.retry_after {
+        rendered.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
-    if status == StatusCode::REQUEST_TIMEOUT {
-        // The rest of the body is still on its way; the connection cannot be used again.
+    if error.closes || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::PAYLOAD_TOO_LARGE) {
+        // The rest of the body may still be on its way; the connection cannot be used again.
         rendered.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     (rendered, Some(error))
@@ -166,7 +201,9 @@ pub(super) fn finish(response: Response, request_id: &str) -> (Response, Option<
 fn code_of(status: StatusCode) -> &'static str {
     match status {
         StatusCode::UNAUTHORIZED => "unauthorized",
+        StatusCode::FORBIDDEN => "forbidden",
         StatusCode::NOT_FOUND => "not_found",
+        StatusCode::TOO_MANY_REQUESTS => "rate_limited",
         StatusCode::METHOD_NOT_ALLOWED => "method_not_allowed",
         StatusCode::REQUEST_TIMEOUT => "request_timeout",
         StatusCode::PAYLOAD_TOO_LARGE => "payload_too_large",

@@ -5,22 +5,25 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use metrics_exporter_prometheus::BuildError;
+use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::api::{about, batch, explain, predict};
+use super::connections::Connections;
 use super::errors::ApiError;
+use super::keys::{KeyRing, Scope};
+use super::limit::Limiter;
 use super::metrics::Metrics;
 use super::model::Scored;
 use super::models::{Lineup, Models, Served};
 use super::observe::RequestIds;
 use super::records::PredictionLog;
 use super::stats::Stats;
-use super::{AccessLog, Settings, Shutdown, auth, docs, observe, page};
+use super::{AccessLog, Settings, Shutdown, auth, docs, gate, observe, page};
 
 /// Where the service writes.
 #[derive(Clone)]
@@ -45,7 +48,12 @@ pub(super) struct AppState {
     pub clock: fn() -> String,
     pub started: Instant,
     /// Work that takes longer than a prediction, bounded to as much as there are processors.
-    workers: tokio::sync::Semaphore,
+    workers: Semaphore,
+    pub keys: KeyRing,
+    pub limiter: Limiter,
+    pub connections: Arc<Connections>,
+    /// Bytes that bodies may still take.
+    pub body_memory: Arc<Semaphore>,
 }
 
 /// Shared by all connections.
@@ -56,12 +64,17 @@ pub(super) fn app(lineup: Lineup, settings: Settings, logs: Logs, shutdown: Shut
     let metrics = Metrics::new(lineup.champion.model.info())?;
     // The standard library's only source of randomness; ids must differ between services, not be secret.
     let request_ids = RequestIds::new(RandomState::new().hash_one(std::process::id()));
-    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    let workers = settings.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    let file = settings.keys_file.as_ref().map(|file| file.keys.clone()).unwrap_or_default();
     let Logs { service: log, predictions: records } = logs;
     Ok(Arc::new(AppState {
         models: Models::new(lineup, &metrics),
         stats: Stats::new(request_ids.instance().to_owned()),
         clock: log.clock(),
+        keys: KeyRing::new(settings.key.clone().and(file)),
+        limiter: Limiter::new(settings.rate),
+        connections: Connections::new(settings.max_connections),
+        body_memory: Arc::new(Semaphore::new(settings.body_memory.min(Semaphore::MAX_PERMITS))),
         settings,
         metrics,
         log,
@@ -69,7 +82,7 @@ pub(super) fn app(lineup: Lineup, settings: Settings, logs: Logs, shutdown: Shut
         shutdown,
         request_ids,
         started: Instant::now(),
-        workers: tokio::sync::Semaphore::new(workers),
+        workers: Semaphore::new(workers.min(Semaphore::MAX_PERMITS)),
     }))
 }
 
@@ -100,7 +113,12 @@ pub(super) fn router(app: &App) -> Router {
         .route("/dropdown-values", get(about::schema))
         .route("/model/features", get(about::schema))
         .route("/metrics", get(about::metrics));
-    open.merge(keyed(app))
+    let routes = open.merge(keyed(app));
+    let routes = match gate::cors(&app.settings.allowed_origins) {
+        Some(cors) => routes.layer(cors),
+        None => routes,
+    };
+    routes
         .layer(CatchPanicLayer::custom(|_panic| -> Response {
             // The payload may hold anything; the panic hook has already said where it happened.
             ApiError::internal("a handler panicked").into_response()
@@ -109,25 +127,25 @@ pub(super) fn router(app: &App) -> Router {
         .with_state(app.clone())
 }
 
-/// The routes that ask for the key, where there is one.
+/// The routes that ask for a key, where there are keys, each for the scope that it needs.
 fn keyed(app: &App) -> Router<App> {
-    let settings = &app.settings;
-    let mut records = Router::new()
+    let needs = |scope: Scope| from_fn_with_state((app.clone(), scope), auth::require);
+    let predict = Router::new()
         .route("/predict", post(predict::predict))
         .route("/predict/legacy", post(predict::predict))
-        .route("/explain", post(explain::explain));
-    if settings.debug {
-        records = records.route("/debug/preprocess", post(explain::preprocess));
-    }
-    let batch = Router::new()
         .route("/predict/batch", post(batch::batch))
-        .layer(DefaultBodyLimit::max(settings.batch_body_limit));
-    records
-        .layer(DefaultBodyLimit::max(settings.body_limit))
-        .merge(batch)
+        .route_layer(needs(Scope::Predict));
+    let explain = Router::new().route("/explain", post(explain::explain)).route_layer(needs(Scope::Explain));
+    let read = Router::new()
         .route("/model/info", get(about::model_info))
         .route("/model/card", get(about::model_card))
         .route("/stats", get(about::stats))
         .route("/config", get(about::config))
-        .route_layer(from_fn_with_state(app.clone(), auth::require_key))
+        .route_layer(needs(Scope::Read));
+    let routes = predict.merge(explain).merge(read);
+    if !app.settings.debug {
+        return routes;
+    }
+    let debug = Router::new().route("/debug/preprocess", post(explain::preprocess));
+    routes.merge(debug.route_layer(needs(Scope::Debug)))
 }

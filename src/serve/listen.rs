@@ -1,7 +1,7 @@
 //! The socket: accepts connections, bounds what each may cost, and ends them in order.
 //!
-//! Invariants: a connection that sends nothing, or sends slowly, is closed; after the first signal every request that
-//! has arrived is still answered, within the drain time; nothing outlives [`serve`].
+//! Invariants: a connection that sends nothing, sends slowly or does not take its answers is closed; after the first
+//! signal every request that has arrived is still answered, within the drain time; nothing outlives [`serve`].
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,19 +10,25 @@ use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use metrics_exporter_prometheus::BuildError;
 use serde_json::json;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio_io_timeout::TimeoutStream;
 
+use super::auth::Peer;
+use super::connections::{Admitted, Place};
 use super::http::{self, App, Logs};
 use super::log::Level;
 use super::models::Lineup;
 use super::reload::{self, Calls};
-use super::{Phase, Settings, SettingsError, Shutdown};
+use super::{Phase, Settings, SettingsError, Shutdown, watch};
 
 /// Connections that may wait in the kernel when the drain begins, and are still served.
 const BACKLOG: usize = 1024;
@@ -30,8 +36,14 @@ const BACKLOG: usize = 1024;
 const LAST_WORD: Duration = Duration::from_millis(100);
 /// Pause after a failed accept, such as when file descriptors have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// How often histogram samples are folded.
+/// How often histogram samples are folded and callers forgotten.
 const UPKEEP: Duration = Duration::from_secs(5);
+/// File descriptors that are left for everything but connections.
+const OTHER_FILES: u64 = 64;
+/// What a connection hears for which there is no place.
+const NO_PLACE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 1\r\n\
+    content-type: application/json\r\ncontent-length: 61\r\n\r\n\
+    {\"error\":\"overloaded\",\"message\":\"too many open connections\"}\n";
 
 /// Why the service did not start.
 #[derive(Debug, thiserror::Error)]
@@ -67,30 +79,54 @@ pub struct Served {
 /// Serves until it is told to stop by SIGTERM or SIGINT. The log's line `started` names the bound address.
 pub fn serve(lineup: Lineup, settings: Settings, logs: Logs) -> Result<Served, ServeError> {
     settings.check()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(ServeError::Runtime)?;
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    if let Some(threads) = settings.threads {
+        runtime.worker_threads(threads);
+    }
+    let runtime = runtime.enable_all().build().map_err(ServeError::Runtime)?;
+    let settings = within_files(settings);
     let shutdown = Shutdown::default();
     let address = settings.address();
     let app = http::app(lineup, settings, logs, shutdown.clone())?;
     let ended = runtime.block_on(async {
         shutdown.follow_signals().map_err(ServeError::Runtime)?;
         let calls = Calls::install().map_err(ServeError::Runtime)?;
+        let hangups = signal(SignalKind::hangup()).map_err(ServeError::Runtime)?;
         let bind_error = |source| ServeError::Bind { address, source };
         let listener = TcpListener::bind(address).await.map_err(bind_error)?;
         let bound = listener.local_addr().map_err(bind_error)?;
         let model = app.models.current();
         let info = model.info();
+        let scheme = if app.settings.tls.is_some() { "https" } else { "http" };
         app.log.event(
             "started",
             json!({
-                "address": format!("http://{bound}"), "model": info.name, "bundle": info.bundle, "data": info.data,
+                "address": format!("{scheme}://{bound}"), "model": info.name, "bundle": info.bundle, "data": info.data,
                 "models": app.models.describe(),
             }),
         );
+        for warning in app.settings.warnings() {
+            app.log.line(Level::Warning, "warning", &json!({"message": warning}));
+        }
         tokio::spawn(reload::follow(app.clone(), calls));
+        tokio::spawn(watch::follow(app.clone(), hangups));
         Ok(run(listener, app).await)
     });
     runtime.shutdown_background();
     ended
+}
+
+/// Asks the system for as many open files as connections may need, and keeps to what it gives.
+fn within_files(mut settings: Settings) -> Settings {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let needed = settings.max_connections as u64 + OTHER_FILES;
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let Some(current) = current.filter(|current| *current < needed) else { return settings };
+    let wanted = maximum.map_or(needed, |maximum| maximum.min(needed));
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum }).is_ok();
+    let given = if raised { wanted } else { current };
+    settings.max_connections = usize::try_from(given.saturating_sub(OTHER_FILES)).unwrap_or(usize::MAX).max(1);
+    settings
 }
 
 /// Accepts until the drain begins, then waits for the open connections.
@@ -104,9 +140,11 @@ pub(super) async fn run(listener: TcpListener, app: App) -> Served {
         tokio::select! {
             () = &mut drain => break,
             next = listener.accept() => match next {
-                Ok((stream, _peer)) => {
+                Ok((stream, peer)) => {
                     accepted += 1;
-                    connections.spawn(connection(stream, router.clone(), app.clone()));
+                    if let Some(place) = place(&stream, &app) {
+                        connections.spawn(connection(stream, peer, router.clone(), app.clone(), place));
+                    }
                 }
                 Err(error) => {
                     app.log.line(Level::Warning, "accept_failed", &json!({"cause": error.to_string()}));
@@ -116,9 +154,11 @@ pub(super) async fn run(listener: TcpListener, app: App) -> Served {
             Some(_ended) = connections.join_next() => {}
         }
     }
-    for stream in waiting(listener) {
+    for (stream, peer) in waiting(listener) {
         accepted += 1;
-        connections.spawn(connection(stream, router.clone(), app.clone()));
+        if let Some(place) = place(&stream, &app) {
+            connections.spawn(connection(stream, peer, router.clone(), app.clone(), place));
+        }
     }
     app.log.event("draining", json!({"connections": connections.len()}));
     let cut = finish(&mut connections, &app).await;
@@ -129,12 +169,12 @@ pub(super) async fn run(listener: TcpListener, app: App) -> Served {
 
 /// Closes the listener and returns the connections that the kernel had already made. The system call is asked directly,
 /// because the runtime may not have heard of the newest ones yet; what comes later is refused.
-fn waiting(listener: TcpListener) -> Vec<TcpStream> {
+fn waiting(listener: TcpListener) -> Vec<(TcpStream, SocketAddr)> {
     let Ok(listener) = listener.into_std() else { return Vec::new() };
     let accepted = (0..BACKLOG).map_while(|_| listener.accept().ok());
-    let open = |(stream, _peer): (std::net::TcpStream, SocketAddr)| {
+    let open = |(stream, peer): (std::net::TcpStream, SocketAddr)| {
         stream.set_nonblocking(true).ok()?;
-        TcpStream::from_std(stream).ok()
+        Some((TcpStream::from_std(stream).ok()?, peer))
     };
     accepted.filter_map(open).collect()
 }
@@ -152,20 +192,81 @@ async fn finish(connections: &mut JoinSet<()>, app: &App) -> u64 {
     cut
 }
 
-/// Serves one connection until its client leaves, falls silent, or the drain has answered its last request.
-async fn connection(stream: TcpStream, router: Router, app: App) {
-    if !speaks(&stream, &app).await {
+/// A place for a new connection; one that gets none is told so, as far as a single try goes.
+fn place(stream: &TcpStream, app: &App) -> Option<Admitted> {
+    match app.connections.admit() {
+        Place::Free(place) => Some(place),
+        Place::Taken(place) => {
+            app.metrics.turned_away("idle");
+            Some(place)
+        }
+        Place::None => {
+            app.metrics.turned_away("full");
+            if app.settings.tls.is_none() {
+                let _unsent = stream.try_write(NO_PLACE);
+            }
+            None
+        }
+    }
+}
+
+/// Serves one connection until its client leaves, falls silent, has to make room, or the drain has answered its last
+/// request.
+async fn connection(stream: TcpStream, peer: SocketAddr, router: Router, app: App, place: Admitted) {
+    tokio::select! {
+        biased;
+        () = place.leave() => {}
+        () = greet(stream, peer, router, &app, &place) => {}
+    }
+}
+
+/// Waits for the first byte, agrees on TLS where it is spoken, and goes on to HTTP.
+async fn greet(stream: TcpStream, peer: SocketAddr, router: Router, app: &App, place: &Admitted) {
+    if !speaks(&stream, app).await {
         return;
     }
     // Answers are small and complete: sending at once saves the client a delayed acknowledgement.
     let _unsupported = stream.set_nodelay(true);
+    // A client that does not take its answer would hold it in memory for ever.
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(app.settings.request_timeout));
+    let stream = Box::pin(stream);
+    match &app.settings.tls {
+        None => converse(stream, peer, router, app, place).await,
+        Some(tls) => {
+            if let Ok(Ok(stream)) = timeout(app.settings.header_timeout, tls.acceptor().accept(stream)).await {
+                converse(stream, peer, router, app, place).await;
+            }
+        }
+    }
+}
+
+/// Answers the requests of one connection, one after the other.
+async fn converse(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    peer: SocketAddr,
+    router: Router,
+    app: &App,
+    place: &Admitted,
+) {
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(|mut request: hyper::Request<hyper::body::Incoming>| {
+        let busy = place.busy();
+        request.extensions_mut().insert(Peer(peer.ip()));
+        let answer = router.call(request);
+        async move {
+            let answer = answer.await;
+            drop(busy);
+            answer
+        }
+    });
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
         .header_read_timeout(app.settings.header_timeout)
         .max_headers(app.settings.max_headers)
         .max_buf_size(64 * 1024);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)));
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     // The connection goes first in both: hyper drops one that is shut down before it was ever polled, request and all.
     tokio::select! {
         biased;
@@ -196,5 +297,6 @@ async fn fold_histograms(app: App) {
     loop {
         ticks.tick().await;
         app.metrics.upkeep();
+        app.limiter.upkeep();
     }
 }

@@ -12,11 +12,17 @@ mod auth;
 mod bundle_model;
 #[cfg(test)]
 mod bundle_tests;
+mod connections;
 mod docs;
 #[cfg(test)]
 mod docs_tests;
 mod errors;
+mod gate;
+#[cfg(test)]
+mod guard_tests;
 mod http;
+mod keys;
+mod limit;
 mod lines;
 mod listen;
 mod log;
@@ -38,12 +44,14 @@ mod stats;
 pub(crate) mod test_bundle;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod trace;
+mod watch;
 
-pub use auth::ApiKey;
 pub use bundle_model::{BundleModel, Papers};
 pub use errors::FieldProblem;
 pub use http::Logs;
+pub use keys::{KeySet, KeysError, NewKey, Scope};
 pub use listen::{ServeError, Served, serve};
 pub use log::{AccessLog, Level, LogWriter};
 pub use model::{
@@ -53,5 +61,9 @@ pub use model::{
 pub use models::{Lineup, Loaded, Seat, Source};
 pub use records::{LogKey, PredictionLog, RecordWriter, Recording, Rotation, WhenFull};
 pub use schema::request_schema;
-pub use settings::{CanaryParams, PredictionParams, ServeParams, Settings, SettingsError, parse_host};
+pub use settings::{
+    CanaryParams, KEY_VARIABLE, Kind, LOG_KEY_VARIABLE, Layers, PredictionParams, ServeParams, Setting, Settings,
+    SettingsError, TABLE, Variables, json_schema, level_name, markdown, sample,
+};
 pub use shutdown::{Phase, Shutdown};
+pub use tls::{Tls, TlsError};

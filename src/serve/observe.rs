@@ -11,7 +11,9 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::Phase;
+use super::auth::KeyName;
 use super::errors::{self, ApiError};
+use super::gate;
 use super::http::App;
 use super::log::Level;
 use super::metrics::method_label;
@@ -83,24 +85,40 @@ pub(super) async fn observe(State(app): State<App>, mut request: Request, next: 
     request.extensions_mut().insert(call.clone());
 
     let in_flight = app.metrics.in_flight();
-    let answer = tokio::time::timeout(app.settings.request_timeout, next.run(request)).await;
-    let response = answer.unwrap_or_else(|_| ApiError::timeout().into_response());
+    let response = if let Some(refusal) = gate::refusal(&app.settings, &request) {
+        refusal.into_response()
+    } else {
+        let answer = tokio::time::timeout(app.settings.request_timeout, next.run(request)).await;
+        answer.unwrap_or_else(|_| ApiError::timeout().into_response())
+    };
+    let key = response.extensions().get::<KeyName>().cloned();
     let (mut response, error) = errors::finish(response, &call.id);
     decorate(response.headers_mut(), &call);
+    gate::decorate(response.headers_mut(), &app.settings);
     if app.shutdown.phase() != Phase::Serving {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     drop(in_flight);
-    account(&app, &call, method, response.status(), error.as_ref());
+    account(&app, &call, method, response.status(), error.as_ref(), key.as_ref());
     response
 }
 
 /// Counts an answer and writes its line.
-fn account(app: &App, call: &Call, method: &'static str, status: StatusCode, error: Option<&ApiError>) {
+fn account(
+    app: &App,
+    call: &Call,
+    method: &'static str,
+    status: StatusCode,
+    error: Option<&ApiError>,
+    key: Option<&KeyName>,
+) {
     let elapsed = call.started.elapsed();
     app.metrics.request(method, call.route(), status, elapsed);
     if status.is_success() && PREDICTING.contains(&call.route()) {
         app.stats.latency(elapsed);
+    }
+    if let Some(KeyName(key)) = key {
+        app.metrics.key(key);
     }
     let report = error.map(ApiError::report);
     if let Some((code, _)) = report {
@@ -113,6 +131,7 @@ fn account(app: &App, call: &Call, method: &'static str, status: StatusCode, err
             trace_id: call.trace.as_ref().map(|trace| trace.trace_id.as_str()),
             span_id: call.trace.as_ref().map(|trace| trace.span_id.as_str()),
             parent_id: call.trace.as_ref().map(|trace| trace.parent_id.as_str()),
+            key: key.map(|KeyName(key)| &**key),
             method,
             route: call.route(),
             status: status.as_u16(),
@@ -133,6 +152,9 @@ struct Line<'a> {
     span_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     parent_id: Option<&'a str>,
+    /// The name of the caller's key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'a str>,
     method: &'a str,
     route: &'a str,
     status: u16,
@@ -157,6 +179,4 @@ fn decorate(headers: &mut HeaderMap, call: &Call) {
     if let Some(value) = call.trace.as_ref().and_then(TraceContext::answer) {
         headers.insert(trace::HEADER, value);
     }
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
 }

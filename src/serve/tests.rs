@@ -18,7 +18,7 @@ use tower::ServiceExt;
 use super::http::{self, App};
 use super::listen;
 use super::{
-    AccessLog, ApiKey, Contribution, DecisionInfo, Event, Explained, FieldProblem, Lineup, Logs, MemberExplanation,
+    AccessLog, Contribution, DecisionInfo, Event, Explained, FieldProblem, KeySet, Lineup, Logs, MemberExplanation,
     Model, ModelInfo, ModelTier, Outcome, Phase, PredictionLog, Preprocessed, Scored, ScoringError, Served, Settings,
     Shutdown, TableForm,
 };
@@ -127,7 +127,7 @@ impl Model for Fake {
 }
 
 #[derive(Clone, Default)]
-pub(super) struct Lines(Arc<Mutex<Vec<u8>>>);
+pub(super) struct Lines(pub Arc<Mutex<Vec<u8>>>);
 
 impl Lines {
     /// What was written, as JSON.
@@ -151,7 +151,7 @@ pub(super) fn app_with(settings: Settings) -> App {
     app_logging(settings, AccessLog::disabled())
 }
 
-fn app_logging(settings: Settings, service: AccessLog) -> App {
+pub(super) fn app_logging(settings: Settings, service: AccessLog) -> App {
     let logs = Logs { service, predictions: PredictionLog::default() };
     http::app(Lineup::fixed(Arc::new(Fake::new())), settings, logs, Shutdown::default()).expect("an app")
 }
@@ -264,11 +264,12 @@ async fn an_invented_request_id_is_replaced_when_it_is_not_harmless() {
 
 #[tokio::test]
 async fn the_key_guards_post_and_nothing_else() {
-    let app = app_with(Settings { api_key: ApiKey::new("s3cret"), ..Settings::default() });
+    let app =
+        app_with(Settings { key: KeySet::single("s3cret-s3cret-s3cret").expect("long enough"), ..Settings::default() });
     let (status, answer, response) = ask(&app, post(r#"{"risk": 0.1}"#)).await;
     assert_eq!((status, &answer["error"]), (StatusCode::UNAUTHORIZED, &json!("unauthorized")));
     assert!(response.headers().contains_key("www-authenticate"));
-    for (key, code) in [("wrong", 401), ("s3cret", 200)] {
+    for (key, code) in [("wrong", 401), ("s3cret-s3cret-s3cret", 200)] {
         let mut request = post(r#"{"risk": 0.1}"#);
         request.headers_mut().insert("x-api-key", key.parse().expect("a value"));
         assert_eq!(ask(&app, request).await.0.as_u16(), code, "{key}");
@@ -327,7 +328,7 @@ async fn the_counters_count_what_happened() {
     }
 }
 
-async fn start(settings: Settings) -> (std::net::SocketAddr, Shutdown, tokio::task::JoinHandle<Served>) {
+pub(super) async fn start(settings: Settings) -> (std::net::SocketAddr, Shutdown, tokio::task::JoinHandle<Served>) {
     let app = app_with(settings);
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
@@ -335,7 +336,7 @@ async fn start(settings: Settings) -> (std::net::SocketAddr, Shutdown, tokio::ta
     (address, shutdown, tokio::spawn(listen::run(listener, app)))
 }
 
-fn read_all(stream: &mut TcpStream) -> String {
+pub(super) fn read_all(stream: &mut TcpStream) -> String {
     stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
     let mut text = Vec::new();
     // A reset by the server is an end as well; what came before it counts.

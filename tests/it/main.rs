@@ -24,6 +24,7 @@ mod external;
 mod files;
 mod five_systems;
 mod fuzz;
+mod guard;
 mod help;
 mod kept;
 mod layering;

@@ -39,7 +39,7 @@ impl Asked {
             return Err(ApiError::unrecorded());
         }
         let named = app.models.named(request.headers())?;
-        let record = body::record(request, app.settings.body_limit).await?;
+        let record = body::record(app, request).await?;
         let served = named.unwrap_or_else(|| app.models.draw(&record));
         Ok(Self { shape, served, record, call })
     }

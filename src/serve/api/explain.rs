@@ -51,7 +51,7 @@ pub(in crate::serve) async fn explain(State(app): State<App>, request: Request) 
 /// Off unless the settings allow it: it shows the model's inputs in full.
 pub(in crate::serve) async fn preprocess(State(app): State<App>, request: Request) -> Result<Response, ApiError> {
     let named = app.models.named(request.headers())?;
-    let record = body::record(request, app.settings.body_limit).await?;
+    let record = body::record(&app, request).await?;
     let served = named.unwrap_or_else(|| app.models.current());
     let shown = served.preprocess(&record).map_err(refusal)?;
     Ok(stamped(Json(shown).into_response(), &served))

@@ -64,7 +64,7 @@ impl Operation {
     }
 
     fn under(mut self, access: Access, settings: &Settings) -> Value {
-        if access == Access::Keyed && settings.api_key.is_some() {
+        if access == Access::Keyed && settings.keyed() {
             self.value["security"] = json!([{"ApiKey": []}]);
             self = self.fails(&[401]);
         }

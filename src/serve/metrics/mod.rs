@@ -35,6 +35,8 @@ const RELOADS: &str = "model_reloads_total";
 const RECORDED: &str = "prediction_log_lines_total";
 const LOST: &str = "log_lines_lost_total";
 const WAITING: &str = "prediction_log_waiting_bytes";
+const KEYS: &str = "key_requests_total";
+const TURNED_AWAY: &str = "connections_turned_away_total";
 const WRITABLE: &str = "prediction_log_writable";
 
 /// Upper bounds in seconds: from a prediction's usual cost to the request deadline; those of the Python services are
@@ -49,6 +51,7 @@ pub(super) struct Metrics {
     handle: PrometheusHandle,
     routes: RwLock<HashMap<String, Vec<Meter>>>,
     in_flight: Gauge,
+    keys: RwLock<HashMap<Arc<str>, Counter>>,
 }
 
 /// What the requests of one method on one route count.
@@ -94,7 +97,7 @@ impl Metrics {
             gauge!(IN_FLIGHT)
         });
         let handle = recorder.handle();
-        Ok(Self { recorder, handle, routes: RwLock::default(), in_flight })
+        Ok(Self { recorder, handle, routes: RwLock::default(), in_flight, keys: RwLock::default() })
     }
 
     /// States that a model is served, and gives what its predictions count.
@@ -177,6 +180,24 @@ impl Metrics {
         }
     }
 
+    /// Counts an answer to whoever holds the key of that name.
+    pub fn key(&self, name: &Arc<str>) {
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(counter) = keys.get(name) {
+            counter.increment(1);
+            return;
+        }
+        drop(keys);
+        let counter = with_local_recorder(&self.recorder, || counter!(KEYS, "key" => name.clone()));
+        counter.increment(1);
+        self.keys.write().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), counter);
+    }
+
+    /// Counts a connection that was closed for another (`idle`) or found no place (`full`).
+    pub fn turned_away(&self, reason: &'static str) {
+        with_local_recorder(&self.recorder, || counter!(TURNED_AWAY, "reason" => reason).increment(1));
+    }
+
     /// Counts an answer that is an error.
     pub fn error(&self, code: &'static str) {
         with_local_recorder(&self.recorder, || counter!(ERRORS, "code" => code).increment(1));
@@ -240,6 +261,8 @@ fn describe() {
     describe_counter!(WARNINGS, "Accepted inputs that were remarked on, by kind.");
     describe_gauge!(INFO, "1 for a served model, 0 for one that was served before.");
     describe_counter!(RELOADS, "Attempts to load a model again, by result.");
+    describe_counter!(KEYS, "Answered requests that came with a valid key, by its name.");
+    describe_counter!(TURNED_AWAY, "Connections closed because all places were taken: idle ones, or new ones.");
     describe_counter!(RECORDED, "Lines written to the log of predictions.");
     describe_counter!(LOST, "Lines of a log that were lost.");
     describe_gauge!(WAITING, "Bytes of the log of predictions that wait for the disk.");

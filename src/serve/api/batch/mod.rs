@@ -76,7 +76,7 @@ async fn answer(app: &App, call: &Arc<Call>, request: Request) -> Result<Respons
         return Err(ApiError::unrecorded().into());
     }
     let served = app.models.named(request.headers())?.unwrap_or_else(|| app.models.current());
-    let body = body::read(request, app.settings.batch_body_limit).await?;
+    let body = body::read(app, request, app.settings.batch_body_limit).await?;
     let (asked, asking, calling) = (served.clone(), app.clone(), call.clone());
     let done = app.work(move || {
         let most = asking.settings.batch_records;
