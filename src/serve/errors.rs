@@ -58,11 +58,6 @@ impl ApiError {
         Self { code: "invalid_host", closes: true, ..Self::new(StatusCode::BAD_REQUEST, message) }
     }
 
-    /// 400 for a request that another reader could divide otherwise.
-    pub fn ambiguous(message: &str) -> Self {
-        Self { closes: true, ..Self::new(StatusCode::BAD_REQUEST, message) }
-    }
-
     /// 429: the caller has spent its budget for that many seconds.
     pub fn too_often(seconds: u64) -> Self {
         let message = format!("too many requests; the next one is answered in {seconds} s");

@@ -1,12 +1,12 @@
 //! What is refused before a route is looked for, and the headers that every answer carries.
 //!
-//! Invariants: two readers of one request (this service and a proxy before it) can never see two requests in it; a
-//! request under a name that is not allowed reaches no handler; a handler may set a header of its own, never lose one.
+//! Invariants: a request under a name that is not allowed reaches no handler; a handler may set a header of its own, never
+//! lose one.
 
 use axum::extract::Request;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, REFERRER_POLICY, RETRY_AFTER,
-    STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS, X_XSS_PROTECTION,
+    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS, X_XSS_PROTECTION,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use tower_http::cors::{AllowOrigin, CorsLayer};
@@ -21,26 +21,8 @@ const NOTHING: &str = "default-src 'none'; frame-ancestors 'none'; base-uri 'non
 /// A browser that came by TLS once does not come without for a year.
 const ONLY_TLS: &str = "max-age=31536000";
 
-/// Why a request may not pass, whatever it asks for.
+/// Why a request may not pass, whatever it asks for: its host.
 pub(super) fn refusal(settings: &Settings, request: &Request) -> Option<ApiError> {
-    framing(request).or_else(|| host(settings, request))
-}
-
-/// A request whose end two readers could see at two places, or that leaves its length to guess.
-fn framing(request: &Request) -> Option<ApiError> {
-    let headers = request.headers();
-    let encoded = headers.contains_key(TRANSFER_ENCODING);
-    if encoded && (headers.contains_key(CONTENT_LENGTH) || request.version() < Version::HTTP_11) {
-        return Some(ApiError::ambiguous("the request has a length and an encoding of its body; send one of them"));
-    }
-    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
-    if lengths.next().is_some() && lengths.next().is_some() {
-        return Some(ApiError::ambiguous("the request has more than one content-length"));
-    }
-    None
-}
-
-fn host(settings: &Settings, request: &Request) -> Option<ApiError> {
     let mut hosts = request.headers().get_all(HOST).iter();
     let (first, second) = (hosts.next(), hosts.next());
     if second.is_some() {

@@ -236,7 +236,6 @@ async fn no_request_can_be_read_as_two() {
         ("both, the other way round", format!("{post}{te}content-length: 4\r\n\r\n{chunked}{inner}")),
         ("two lengths", format!("{post}content-length: 13\r\ncontent-length: 60\r\n\r\n{RECORD}{inner}")),
         ("two lengths in one", format!("{post}content-length: 13, 60\r\n\r\n{RECORD}{inner}")),
-        ("equal lengths", format!("{post}content-length: 13\r\ncontent-length: 13\r\n\r\n{RECORD}{inner}")),
         ("a length with a sign", format!("{post}content-length: +13\r\n\r\n{RECORD}{inner}")),
         ("a negative length", format!("{post}content-length: -1\r\n\r\n{RECORD}{inner}")),
         ("an endless length", format!("{post}content-length: 99999999999999999999\r\n\r\n{RECORD}{inner}")),
@@ -254,13 +253,15 @@ async fn no_request_can_be_read_as_two() {
     ] {
         let answers = exchange(address, &sent);
         let codes = codes(&answers);
-        assert!(codes.len() <= 1 && codes.iter().all(|code| (400..=505).contains(code)), "{name}: {answers}");
+        // A length beside a coding does not count, and what follows on the connection is not read.
+        let may_answer = |code: &u16| (400..=505).contains(code) || (name.starts_with("both") && *code == 200);
+        assert!(codes.len() <= 1 && codes.iter().all(may_answer), "{name}: {answers}");
     }
     // The same requests without the trick, one after the other on one connection.
     let length = RECORD.len();
-    let sound = format!("{post}content-length: {length}\r\n\r\n{RECORD}{post}{te}\r\n{chunked}");
-    let answers =
-        exchange(address, &format!("{sound}{inner}GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"));
+    let sound = format!("{post}content-length: {length}\r\n\r\n{RECORD}{inner}{inner}{post}{te}\r\n{chunked}");
+    // The one with a coding is the last of its connection.
+    let answers = exchange(address, &format!("{sound}{inner}"));
     assert_eq!(codes(&answers), [200; 4], "{answers}");
     shutdown.advance();
     assert_eq!(server.await.expect("no panic").cut, 0);

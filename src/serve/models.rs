@@ -121,11 +121,14 @@ impl Deref for Served {
 struct Place {
     served: RwLock<Arc<Served>>,
     source: Option<Arc<dyn Source>>,
+    /// How the source looked when the service was put together.
+    stamp: Option<String>,
 }
 
 impl Place {
     fn new(role: Role, seat: Seat, metrics: &Metrics) -> Self {
-        Self { served: RwLock::new(Served::new(role, seat.model, metrics)), source: seat.source }
+        let stamp = seat.source.as_ref().and_then(|source| source.stamp());
+        Self { served: RwLock::new(Served::new(role, seat.model, metrics)), source: seat.source, stamp }
     }
 
     fn get(&self) -> Arc<Served> {
@@ -201,11 +204,11 @@ impl Models {
         }]))
     }
 
-    /// The places that can be read again.
-    pub fn sources(&self) -> Vec<(Role, Arc<dyn Source>)> {
+    /// The places that can be read again, and how their sources looked at the start.
+    pub fn sources(&self) -> Vec<(Role, Arc<dyn Source>, Option<String>)> {
         let places = std::iter::once((Role::Champion, &self.champion));
         let places = places.chain(self.trial.as_ref().map(|trial| (Role::Challenger, &trial.place)));
-        places.filter_map(|(role, place)| Some((role, place.source.clone()?))).collect()
+        places.filter_map(|(role, place)| Some((role, place.source.clone()?, place.stamp.clone()))).collect()
     }
 
     /// Puts a model at a place and returns its predecessor's digest.

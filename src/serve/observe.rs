@@ -82,6 +82,7 @@ pub(super) async fn observe(State(app): State<App>, mut request: Request, next: 
     let route = request.extensions().get::<MatchedPath>().cloned();
     let call = Arc::new(Call { id, trace, started, route });
     let method = method_label(request.method());
+    let encoded = request.headers().contains_key(header::TRANSFER_ENCODING);
     request.extensions_mut().insert(call.clone());
 
     let in_flight = app.metrics.in_flight();
@@ -95,7 +96,9 @@ pub(super) async fn observe(State(app): State<App>, mut request: Request, next: 
     let (mut response, error) = errors::finish(response, &call.id);
     decorate(response.headers_mut(), &call);
     gate::decorate(response.headers_mut(), &app.settings);
-    if app.shutdown.phase() != Phase::Serving {
+    // hyper reads a body with a coding by that and forgets a length beside it (RFC 9112, 6.3): another reader may have gone
+    // by the length, so nothing that follows on this connection is believed to be a request.
+    if encoded || app.shutdown.phase() != Phase::Serving {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     drop(in_flight);

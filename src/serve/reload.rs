@@ -63,8 +63,8 @@ struct Watch {
 }
 
 impl Watch {
-    fn new((role, source): (Role, Arc<dyn Source>)) -> Self {
-        let stamp = source.stamp();
+    /// `stamp` is how the source looked before its model was loaded: a change since then is no less a change.
+    fn new((role, source, stamp): (Role, Arc<dyn Source>, Option<String>)) -> Self {
         Self { role, source, loaded: stamp.clone(), seen: stamp }
     }
 

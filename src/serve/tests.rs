@@ -277,7 +277,7 @@ async fn the_key_guards_post_and_nothing_else() {
     for path in ["/livez", "/health", "/schema", "/metrics"] {
         assert_eq!(ask(&app, get(path)).await.0, StatusCode::OK, "{path}");
     }
-    assert_eq!(ask(&app, get("/predict")).await.0, StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(ask(&app, get("/predict")).await.0, StatusCode::UNAUTHORIZED, "the key comes before the method");
 }
 
 #[tokio::test]

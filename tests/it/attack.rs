@@ -188,7 +188,7 @@ fn status_does_not_promise_that_a_run_changes_a_frozen_stage() {
     project.write("in", "2");
     let run = project.run(&["status", "--check"]).succeeds();
     assert!(run.stdout.contains("frozen    a\n            input in changed"), "{}", run.stdout);
-    assert!(run.stdout.ends_with("All 1 stages are up to date.\n"), "{}", run.stdout);
+    assert!(run.stdout.ends_with("The stage is up to date.\n"), "{}", run.stdout);
     let document = project.run(&["status", "--json"]).succeeds().json();
     assert_eq!(document["stages"]["a"]["state"], "fresh");
     assert_eq!(document["stages"]["a"]["reasons"][0]["subject"], "in");

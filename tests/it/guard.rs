@@ -181,7 +181,7 @@ fn a_check_finds_every_fault_and_names_where_it_stands() {
         assert!(words.iter().all(|word| run.stderr.contains(word)), "{words:?} not in {}", run.stderr);
         assert!(!run.stderr.contains("plain-text-key"), "a key was shown: {}", run.stderr);
     }
-    let run = check(&dir, &["--host", "192.0.2.1"], &[("API_KEY", "a-key-that-nobody-guesses")]).exits(1);
+    let run = check(&dir, &["--host", "192.0.2.1"], &[("API_KEY", "a-key-that-nobody-guesses")]).exits(4);
     assert!(run.stderr.contains("192.0.2.1"), "{}", run.stderr);
     let run = check(&dir, &["--host", "0.0.0.0", "--allow-open"], &[("CLINPIPE_PROT", "1")]).succeeds();
     assert!(

@@ -144,7 +144,7 @@ fn a_stuck_client_does_not_keep_the_service_alive() {
     let mut stuck = TcpStream::connect(&service.address).unwrap();
     stuck
         .write_all(
-            b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{",
+            b"POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{",
         )
         .unwrap();
     let load = Load::start(&service.address, 4);
@@ -329,7 +329,7 @@ cat "$disk/p.jsonl""#;
 fn prometheus_finds_nothing_to_remark_on_the_metrics() {
     let project = study("{predictions: {file: p.jsonl}}");
     let service = Service::start(&project, &["--canary", "artifacts/bundle", "--canary-share", "0.5"]);
-    for body in [PATIENT, "{}", "{", &PATIENT.replace("71", "119")] {
+    for body in [PATIENT, "{}", "{", &PATIENT.replace("71", "85")] {
         service.ask("POST", "/predict", body);
     }
     service.ask("GET", "/nowhere", "");

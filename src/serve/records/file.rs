@@ -81,8 +81,7 @@ impl LogFile {
             Rotation::Never | Rotation::Daily => self.day.clone(),
         };
         let names = Names::of(&self.path);
-        let aside = (0..u32::MAX).map(|number| names.aside(&stamp, number)).find(|path| !path.exists());
-        fs::rename(&self.path, aside.unwrap_or_else(|| names.aside(&stamp, u32::MAX)))?;
+        fs::rename(&self.path, names.aside(&stamp, names.next(&stamp)?))?;
         let next = Self::open(&self.path)?;
         sync_dir(&self.path)?;
         if let Some(keep) = keep {
@@ -145,6 +144,17 @@ impl Names {
     fn aside(&self, stamp: &str, number: u32) -> PathBuf {
         let number = if number == 0 { String::new() } else { format!(".{number}") };
         self.dir.join(format!("{}.{stamp}{number}{}", self.stem, self.extension))
+    }
+
+    /// The number after all that this stamp has. One that was removed is not used again: the file would pass for the oldest.
+    fn next(&self, stamp: &str) -> io::Result<u32> {
+        let mut next = 0;
+        for entry in fs::read_dir(&self.dir)? {
+            let age = entry?.file_name().to_str().and_then(|name| self.age(name));
+            next =
+                age.filter(|(found, _)| found == stamp).map_or(next, |(_, number)| next.max(number.saturating_add(1)));
+        }
+        Ok(next)
     }
 
     /// The files set aside, oldest first.
