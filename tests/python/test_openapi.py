@@ -16,7 +16,7 @@ EXAMPLES = os.environ.get("CLINPIPE_SCHEMATHESIS_EXAMPLES", "15")
 SEED = os.environ.get("CLINPIPE_SCHEMATHESIS_SEED", "1")
 
 
-@pytest.mark.parametrize("study, key", [*[(study, "correct-horse") for study in STUDIES], ("dropout", None)])
+@pytest.mark.parametrize("study, key", [*[(study, "correct-horse-battery-staple") for study in STUDIES], ("dropout", None)])
 def test_the_service_keeps_to_its_description(services, tmp_path, study, key):
     # One study with its papers beside the bundle, as /model/card tells of them.
     service = services(study, key, target="" if study == "dropout" else "bundle")
