@@ -299,7 +299,7 @@ def test_the_past_of_a_patient_counts(browser, services):
 
 
 def test_a_key_is_asked_for_and_kept_nowhere(browser, services):
-    service = services("dropout", key="correct horse")
+    service = services("dropout", key="correct horse battery")
     browser.screen(1200)
     browser.visit(service.address + "/")
     browser.until("!document.querySelector('#key-form').hidden && document.querySelector('#fields input')", "the question for the key")
@@ -310,7 +310,7 @@ def test_a_key_is_asked_for_and_kept_nowhere(browser, services):
     browser.click("#example")
     browser.click("#predict")
     browser.until("!document.querySelector('#problems').hidden", "the refusal of the record")
-    browser.type("#key", "correct horse")
+    browser.type("#key", "correct horse battery")
     browser.click("#key-form button")
     browser.until("document.querySelector('#key-form').hidden", "the end of the question")
     predict(browser)
