@@ -14,6 +14,7 @@ pub mod key;
 pub mod metrics;
 pub mod plan;
 pub mod plots;
+pub mod registry;
 pub mod sched;
 pub mod serve;
 pub mod stage;

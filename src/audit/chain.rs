@@ -10,9 +10,10 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use super::ledger::Ledger;
+use super::prefix::Looked;
 use super::record::{Entry, Record};
 use super::tail::{self, Tail, TailError};
-use super::verify::{Fault, verify};
+use super::verify::Fault;
 use crate::key::Digest;
 use crate::store::Store;
 use crate::util::atomic_write;
@@ -23,8 +24,6 @@ const PATH: &str = "lockfiles/audit.jsonl";
 const KEPT: &str = "audit-ledger-3";
 /// From so many bytes on, a chain takes long enough to read to keep what was read.
 const KEPT_FROM: u64 = 1 << 16;
-/// Up to so many bytes, some hundred records, a chain is read through whenever it is continued.
-const READ_THROUGH: u64 = 1 << 18;
 
 /// The chain of a project.
 #[derive(Debug, Clone)]
@@ -58,8 +57,7 @@ pub struct State {
     pub head: Option<Head>,
     /// What its records tell in sum.
     pub ledger: Ledger,
-    /// The first thing that is wrong before the records that were appended. Only looked for when something is appended
-    /// to a chain that is short enough to be read through at once.
+    /// The first thing that is wrong before the records that were appended. Only looked for when something is appended.
     pub fault: Option<Fault>,
     /// Whether the chain ended in bytes that are no record, before anything was appended: what a write left that was cut
     /// short, or somebody who cut.
@@ -138,7 +136,9 @@ impl Chain {
         let Some(head) = records.last().map(|record| Head { seq: record.seq, hash: record.hash }) else {
             return Ok(State { head: tail.last.as_ref().map(head_of), ledger, fault: None, torn });
         };
-        let fault = read_through(&file, tail.sound)?;
+        let last = tail.last.as_ref().map(|last| last.hash);
+        let looked = Looked::through(&self.store, &file, tail.sound, last).map_err(AuditError::io("read"))?;
+        let fault = looked.fault.clone();
         let mut text = if tail.is_open { "\n".to_owned() } else { String::new() };
         for record in &records {
             text.push_str(&record.line()?);
@@ -154,6 +154,7 @@ impl Chain {
         if tail.sound + text.len() as u64 >= KEPT_FROM {
             self.store.keep_derived(KEPT, head.hash, &ledger);
         }
+        looked.keep(&self.store, text.as_bytes(), head.hash);
         Ok(State { head: Some(head), ledger, fault, torn })
     }
 
@@ -219,15 +220,6 @@ impl Chain {
         let records = read_records(file, tail.sound).map_err(AuditError::io("read"))?;
         Ok(Ledger::of(&records))
     }
-}
-
-/// The first fault of a short chain; a long one is left to `audit verify`.
-fn read_through(mut file: &File, sound: u64) -> Result<Option<Fault>, AuditError> {
-    if sound == 0 || sound > READ_THROUGH {
-        return Ok(None);
-    }
-    file.seek(SeekFrom::Start(0)).map_err(AuditError::io("read"))?;
-    Ok(verify(file.take(sound), &[]).map_err(AuditError::io("read"))?.fault)
 }
 
 fn is_blank(reason: Option<&String>) -> bool {

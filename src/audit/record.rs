@@ -28,6 +28,16 @@ pub enum Action {
     Rollback,
     /// A threshold was set by hand.
     ThresholdChange,
+    /// A promotion or a rollback was asked for and refused.
+    Refusal,
+    /// A service began to answer.
+    ServiceStart,
+    /// A service took another bundle.
+    ServiceModel,
+    /// A service ended.
+    ServiceStop,
+    /// Somebody signed an object, or the chain up to a record.
+    Signature,
     /// Something was removed.
     Deletion,
     /// What a write that was cut short had left was found before this record.
@@ -36,7 +46,7 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 16] = [
         Self::Run,
         Self::Commit,
         Self::Gate,
@@ -46,6 +56,11 @@ impl Action {
         Self::Promotion,
         Self::Rollback,
         Self::ThresholdChange,
+        Self::Refusal,
+        Self::ServiceStart,
+        Self::ServiceModel,
+        Self::ServiceStop,
+        Self::Signature,
         Self::Deletion,
         Self::Recovery,
     ];
@@ -62,6 +77,11 @@ impl Action {
             Self::Promotion => "promotion",
             Self::Rollback => "rollback",
             Self::ThresholdChange => "threshold_change",
+            Self::Refusal => "refusal",
+            Self::ServiceStart => "service_start",
+            Self::ServiceModel => "service_model",
+            Self::ServiceStop => "service_stop",
+            Self::Signature => "signature",
             Self::Deletion => "deletion",
             Self::Recovery => "recovery",
         }

@@ -1,6 +1,6 @@
 //! Reading the whole chain and checking every link.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io::{self, BufRead, BufReader, Read};
 
 use serde::{Deserialize, Serialize};
@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::SCHEMA_VERSION;
 use super::chain::Head;
 use super::record::{Action, Damage, Record};
+use super::signature::{Meaning, PublicKeys, Told};
 use crate::key::Digest;
 
 /// What is kept elsewhere to prove later that the chain has not been cut or replaced.
@@ -47,6 +48,23 @@ pub struct Fault {
     pub message: String,
 }
 
+/// A signature that fits what it signs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SignatureFound {
+    /// The number of its record.
+    pub seq: u64,
+    /// Who signed.
+    pub signer: String,
+    /// What it means.
+    pub meaning: Meaning,
+    /// What was signed.
+    pub object: String,
+    /// Its digest.
+    pub digest: Digest,
+    /// Whether the key was found to be the signer's.
+    pub known: bool,
+}
+
 /// What reading the chain gave.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Verdict {
@@ -58,6 +76,8 @@ pub struct Verdict {
     pub fault: Option<Fault>,
     /// What is not wrong but should be known.
     pub notes: Vec<String>,
+    /// The signatures among the sound records.
+    pub signatures: Vec<SignatureFound>,
     /// The last sound record.
     #[serde(skip)]
     pub last: Option<Record>,
@@ -69,8 +89,16 @@ pub struct Verdict {
 /// # Errors
 /// When it cannot be read.
 pub fn verify(input: impl Read, anchors: &[Anchor]) -> io::Result<Verdict> {
+    verify_signed(input, anchors, None)
+}
+
+/// The same; where public keys are given, each signature must be by one of its signer's.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn verify_signed(input: impl Read, anchors: &[Anchor], keys: Option<&PublicKeys>) -> io::Result<Verdict> {
     let mut reader = BufReader::new(input);
-    let mut walk = Walk { missing: anchors.to_vec(), ..Walk::default() };
+    let mut walk = Walk { missing: anchors.to_vec(), keys, ..Walk::default() };
     let mut line = Vec::new();
     loop {
         line.clear();
@@ -86,7 +114,13 @@ pub fn verify(input: impl Read, anchors: &[Anchor]) -> io::Result<Verdict> {
 }
 
 #[derive(Default)]
-struct Walk {
+struct Walk<'a> {
+    /// The public keys that are known.
+    keys: Option<&'a PublicKeys>,
+    /// The first signature by another key. The chain holds together all the same, so the rest is read as well.
+    stranger: Option<Fault>,
+    /// The hashes of all records so far: a signature names the one that was the last when it was made.
+    hashes: HashSet<Digest>,
     verdict: Verdict,
     lines: u64,
     /// Bytes since the last record that are no record.
@@ -101,7 +135,7 @@ struct Walk {
     found: Vec<(u64, String, Digest)>,
 }
 
-impl Walk {
+impl Walk<'_> {
     fn line(&mut self, line: &[u8]) -> Result<(), String> {
         self.lines += 1;
         let text = line.strip_suffix(b"\n").unwrap_or(line);
@@ -135,6 +169,8 @@ impl Walk {
             let note = format!("record {} is dated before the one it follows: the clock was set back", record.seq);
             self.verdict.notes.push(note);
         }
+        self.signed(&record)?;
+        self.hashes.insert(record.hash);
         self.missing.retain(|anchor| anchor.hash != record.hash);
         if record.action == Action::Run {
             self.left.extend(record.after.map(|after| (record.object.clone(), after)));
@@ -143,6 +179,36 @@ impl Walk {
         self.verdict.records += 1;
         self.verdict.head = Some(Head { seq: record.seq, hash: record.hash });
         self.verdict.last = Some(record);
+        Ok(())
+    }
+
+    /// Whether a signature fits what it signs, and was made in this chain.
+    fn signed(&mut self, record: &Record) -> Result<(), String> {
+        if record.action != Action::Signature {
+            return Ok(());
+        }
+        let told = Told::checked(record)?;
+        if told.head != Digest::from_bytes([0; 32]) && !self.hashes.contains(&told.head) {
+            let head = told.head.short();
+            return Err(format!(
+                "record {}: it was signed in another chain, whose last record was {head}…",
+                record.seq
+            ));
+        }
+        let known = self.keys.is_some_and(|keys| told.is_by(keys));
+        if self.keys.is_some() && !known && self.stranger.is_none() {
+            let message =
+                format!("record {}: the key that signed as {} is not among the known keys", record.seq, told.signer);
+            self.stranger = Some(Fault { line: Some(self.lines), message });
+        }
+        self.verdict.signatures.extend(record.after.map(|digest| SignatureFound {
+            seq: record.seq,
+            signer: told.signer,
+            meaning: told.meaning,
+            object: record.object.clone(),
+            digest,
+            known,
+        }));
         Ok(())
     }
 
@@ -177,7 +243,13 @@ impl Walk {
             }
             self.lines = self.junk_line;
             let next = self.verdict.last.as_ref().map_or(0, |last| last.seq + 1);
-            let was = if record.seq == next + 1 { format!("; record {next} stood there") } else { String::new() };
+            let was = match record.seq.checked_sub(next) {
+                Some(1) => format!("; record {next} stood there, and was changed"),
+                Some(gone @ 2..) => {
+                    format!("; records {next} to {} stood there, and were changed or removed", next + gone - 1)
+                }
+                _ => String::new(),
+            };
             return Err(format!(
                 "{} bytes that are no record, which the record after them does not know of{was}",
                 junk.len()
@@ -233,6 +305,8 @@ impl Walk {
                 ),
             };
             self.verdict.fault = Some(Fault { line: None, message });
+        } else {
+            self.verdict.fault = self.stranger;
         }
         self.verdict
     }

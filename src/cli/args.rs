@@ -19,6 +19,7 @@ use super::man::ManArgs;
 use super::params::ParamsCommand;
 use super::plots::PlotsCommand;
 use super::predict::PredictArgs;
+use super::registry::{PromoteArgs, RegistryCommand};
 use super::remote::{FetchArgs, PullArgs, PushArgs};
 use super::schema::SchemaArgs;
 use super::serve::ServeArgs;
@@ -117,7 +118,12 @@ pub enum Command {
     Export(ExportCommand),
     /// Host a bundle as an HTTP service.
     Serve(ServeArgs),
-    /// Show, check, anchor or export the audit chain.
+    /// Make a version the champion or the challenger, if it may be.
+    Promote(PromoteArgs),
+    /// List, show or roll back the versions of models.
+    #[command(subcommand)]
+    Registry(RegistryCommand),
+    /// Show, check, sign, anchor or export the audit chain.
     #[command(subcommand)]
     Audit(AuditCommand),
     /// Tell which reported numbers cannot be true together.

@@ -155,10 +155,11 @@ fn model(opened: &Opened, stage: &StageDef, bundle: &str) -> Option<String> {
     let inputs = stage.deps.iter().map(|dep| dep.path.under(root).join("bundle.json"));
     let bytes =
         stored.or_else(|| inputs.filter_map(|path| fs::read(path).ok()).find(|bytes| Digest::of(bytes) == digest))?;
-    model_of(&serde_json::from_slice(&bytes).ok()?)
+    model_of_bundle(&serde_json::from_slice(&bytes).ok()?)
 }
 
-fn model_of(manifest: &Value) -> Option<String> {
+/// The digest of what can change an answer, of a bundle with this manifest.
+pub(super) fn model_of_bundle(manifest: &Value) -> Option<String> {
     let members = manifest.get("members")?.as_object()?.iter();
     let members = members.filter(|(name, _)| !WITHOUT_EFFECT.contains(&name.as_str()));
     let digests: Option<BTreeMap<&String, &str>> =
@@ -178,14 +179,14 @@ mod tests {
         let of = |model: &str, tiers: &str, file: &str| {
             let (model, tiers) = (json!({"blake3": model, "size": 1}), json!({"blake3": tiers, "size": 1}));
             let data = json!({"file": file});
-            model_of(&json!({"data": data, "members": {"model.json": model, "tiers.json": tiers}}))
+            model_of_bundle(&json!({"data": data, "members": {"model.json": model, "tiers.json": tiers}}))
         };
         let one = of("m", "t", "a.csv");
         assert!(one.is_some());
         assert_eq!(one, Some(Digest::of(br#"{"model.json":"m"}"#).to_string()));
         assert_eq!(one, of("m", "u", "b.csv"));
         assert_ne!(one, of("n", "t", "a.csv"));
-        assert_eq!(model_of(&json!({"members": {"tiers.json": {"blake3": "t"}}})), None);
-        assert_eq!(model_of(&json!({"members": {"model.json": {}}})), None);
+        assert_eq!(model_of_bundle(&json!({"members": {"tiers.json": {"blake3": "t"}}})), None);
+        assert_eq!(model_of_bundle(&json!({"members": {"model.json": {}}})), None);
     }
 }

@@ -25,6 +25,7 @@ mod plots;
 mod predict;
 mod project;
 mod recording;
+mod registry;
 mod remote;
 mod repro;
 mod revision;
@@ -110,6 +111,8 @@ fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<u8> {
         Command::Predict(args) => predict::run(&args, output)?,
         Command::Export(command) => export::run(&command, output)?,
         Command::Serve(args) => serve::run(&global, &args, output)?,
+        Command::Promote(args) => registry::promote(&global, &args, output)?,
+        Command::Registry(command) => registry::run(&global, &command, output)?,
         Command::Audit(command) => audit::run(&global, &command, output)?,
         Command::CheckClaims(args) => check_claims::run(&args, output)?,
         Command::Lineage(args) => lineage::run(&global, &args, output)?,

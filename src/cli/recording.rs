@@ -47,11 +47,30 @@ pub(super) fn chain(opened: &Opened) -> Chain {
 }
 
 /// Who acts, and when.
-fn origin(opened: &Opened) -> Origin {
+pub(super) fn origin(opened: &Opened) -> Origin {
     let named = |name: &&str| opened.env.get(*name).map(|value| value.trim()).filter(|value| !value.is_empty());
     let actor = [ACTOR, "USER", "LOGNAME"].iter().find_map(named).map(str::to_owned);
     let actor = actor.unwrap_or_else(|| format!("user {}", rustix::process::getuid().as_raw()));
     Origin { actor, utc: utc::rfc3339(SystemTime::now()) }
+}
+
+/// Appends to the chain of a project long after it was opened.
+pub(super) struct Recorder {
+    chain: Chain,
+    actor: String,
+}
+
+impl Recorder {
+    /// For the chain of a project, by whoever runs this process.
+    pub(super) fn new(opened: &Opened) -> Self {
+        Self { chain: chain(opened), actor: origin(opened).actor }
+    }
+
+    /// Appends records as of now.
+    pub(super) fn append(&self, entries: Vec<Entry>) -> Result<(), AuditError> {
+        let origin = Origin { actor: self.actor.clone(), utc: utc::rfc3339(SystemTime::now()) };
+        self.chain.append(&origin, entries).map(drop)
+    }
 }
 
 /// The exit code of a command whose record could or could not be written. `done` says what holds all the same.
@@ -95,6 +114,7 @@ pub(super) fn record_run(
             let mut entries = vec![run];
             entries.extend(gate_entries(opened, report));
             entries.extend(waiver_entries(opened, report));
+            entries.extend(threshold_entries(opened, report));
             let own =
                 |left: &&Evaluation| evaluated.iter().any(|own| (&own.rows, &own.bundle) == (&left.rows, &left.bundle));
             entries.extend(found.evaluations.iter().filter(|left| !own(left)).map(Evaluation::entry));
@@ -228,6 +248,32 @@ fn gate_entries(opened: &Opened, report: &RunReport) -> Vec<Entry> {
         let failed = rules.iter().filter(|rule| rule["passed"] == Value::Bool(false));
         let failed: Vec<Value> = failed.map(|rule| rule["reason"].clone()).collect();
         entry.details.insert("failed".to_owned(), Value::from(failed));
+        entries.push(entry);
+    }
+    entries
+}
+
+/// Thresholds that this run has changed: the value in the lock before, and the one now.
+fn threshold_entries(opened: &Opened, report: &RunReport) -> Vec<Entry> {
+    let store = Store::new(&opened.project.pipeline.root);
+    let mut entries = Vec::new();
+    for (stage, outcome) in stages_of(opened, report, "tune_threshold") {
+        let Some((path, document)) = documents(opened, stage).next().filter(|_| outcome != Outcome::Fresh) else {
+            continue;
+        };
+        let digest = |lock: &Lock| Some(lock.stages.get(&stage.name)?.outs.get(path)?.digest);
+        let (before, after) = (digest(&report.committed), digest(&report.lock));
+        let earlier = before.filter(|before| Some(*before) != after).and_then(|before| store.cas().read(before).ok());
+        let earlier: Option<Value> = earlier.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let Some(from) = earlier.map(|earlier| earlier["value"].clone()).filter(|from| *from != document["value"])
+        else {
+            continue;
+        };
+        let mut entry = Entry::new(Action::ThresholdChange, path.as_str());
+        (entry.before, entry.after) = (before, after);
+        entry.reason = Some(format!("computed by the stage {}", stage.name));
+        let details = [("by", json!("repro")), ("from", from), ("to", document["value"].clone())];
+        entry.details.extend(details.map(|(key, value)| (key.to_owned(), value)));
         entries.push(entry);
     }
     entries

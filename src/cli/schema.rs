@@ -24,6 +24,10 @@ pub enum Described {
     Pipeline,
     /// params.yaml of the built-in stages.
     Params,
+    /// pccp.yaml, the predetermined change control plan.
+    Pccp,
+    /// promotion.yaml, what a candidate has to show.
+    Promotion,
 }
 
 pub(super) fn run(args: &SchemaArgs, output: &Output) -> anyhow::Result<Exit> {
@@ -34,6 +38,8 @@ pub(super) fn run(args: &SchemaArgs, output: &Output) -> anyhow::Result<Exit> {
             types["properties"][SERVICE] = crate::serve::json_schema();
             json_schema::params(&CATALOG, &types)
         }
+        Described::Pccp => crate::registry::plan_schema(),
+        Described::Promotion => crate::registry::policy_schema(),
     })?;
     Ok(Exit::Done)
 }

@@ -21,6 +21,7 @@ mod storage;
 mod template;
 #[cfg(test)]
 mod tests;
+mod typed;
 mod validate;
 pub mod yaml;
 
@@ -37,4 +38,5 @@ pub use pipeline::{
 };
 pub use plot::{PlotDef, PlotSource, PlotStyle};
 pub use storage::{Link, StoreSettings};
+pub use typed::{fault_at, read_typed};
 pub use yaml::parse_value;

@@ -5,6 +5,7 @@ use std::process::Stdio;
 use std::thread::sleep;
 use std::time::{Duration, SystemTime};
 
+use clinpipe::audit;
 use rustix::fs::{FlockOperation, flock};
 use serde_json::{Value, json};
 
@@ -239,6 +240,27 @@ fn a_run_says_that_a_short_chain_was_changed_before_its_end() {
     assert_eq!(records(&project).len(), 4);
 }
 
+/// Of a long chain the bytes are compared with those of the last time, and an edit is told again and again.
+#[test]
+fn an_edit_in_the_middle_of_a_long_chain_is_told_as_well() {
+    let project = with_records(1);
+    let chain = audit::Chain::new(&project.path("."), &clinpipe::store::Store::new(&project.path(".")));
+    let origin = audit::Origin { actor: "ana".to_owned(), utc: "2026-01-02T03:04:05.678Z".to_owned() };
+    let entries = (0..1000).map(|at| audit::Entry::new(audit::Action::Commit, format!("object {at}"))).collect();
+    chain.append(&origin, entries).unwrap();
+    assert!(fs::metadata(project.path(CHAIN)).unwrap().len() > 1 << 18);
+    let warns = |round: &str| {
+        project.write("in", round);
+        project.run(&["repro"]).succeeds().stderr.contains("warning: the audit chain")
+    };
+    assert!(!warns("a") && !warns("b"));
+    project.write(CHAIN, &project.read(CHAIN).replacen("object 500", "object 50O", 1));
+    assert!(warns("c") && warns("d"));
+    project.write(CHAIN, &project.read(CHAIN).replacen("object 50O", "object 500", 1));
+    assert!(!warns("e") && !warns("f"));
+    project.run(&["audit", "verify"]).succeeds();
+}
+
 /// Whoever holds the chain keeps a run from its record, not from its lock: there it is killed.
 #[test]
 fn a_run_killed_between_its_lock_and_its_record_is_told_by_the_next() {
@@ -404,4 +426,93 @@ fn a_second_model_on_the_same_rows_makes_them_development_rows() {
     let content: Vec<Value> = tested.map(|record| record["details"]["content"].clone()).collect();
     assert!(content.len() == 2 && content[0] == content[1] && content[0].is_string(), "{content:?}");
     project.run(&["-C", "study", "audit", "verify"]).succeeds();
+}
+
+/// A chain with records of every kind that is appended to by hand, and its anchor.
+fn long_chain() -> (Vec<u8>, audit::Anchor) {
+    let dir = tempfile::tempdir().unwrap();
+    let chain = audit::Chain::new(dir.path(), &clinpipe::store::Store::new(dir.path()));
+    let key = audit::Signer::make("ana", &dir.path().join("ana.key")).unwrap();
+    for at in 0..40_u64 {
+        let origin = audit::Origin { actor: "ana".to_owned(), utc: format!("2026-01-02T03:04:{at:02}.000Z") };
+        let mut entry = audit::Entry::new(audit::Action::ALL[at as usize % 4], format!("object {at}"));
+        entry.reason = Some("why".to_owned());
+        entry.details.insert("ran".to_owned(), json!({"a": at.to_string()}));
+        let head = chain.append(&origin, vec![entry]).unwrap().head.unwrap();
+        if at % 10 == 9 {
+            let meaning = audit::Meaning::Review;
+            let statement = audit::Statement::new(meaning, "ana", "chain", head.hash, head.hash, &origin.utc);
+            chain.append(&origin, vec![key.sign(&statement).unwrap()]).unwrap();
+        }
+    }
+    let anchor = audit::Anchor::of(chain.records().unwrap().last().unwrap());
+    (fs::read(chain.path()).unwrap(), anchor)
+}
+
+/// One edit of the kinds that somebody would make, and of those that a disk makes.
+fn tampered(whole: &[u8], chance: &mut Chance) -> (&'static str, Vec<u8>) {
+    let mut bytes = whole.to_vec();
+    let mut lines: Vec<Vec<u8>> = whole.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
+    let line = chance.below(lines.len() as u64) as usize;
+    let at = chance.below(whole.len() as u64) as usize;
+    match chance.below(10) {
+        0 => {
+            bytes[at] ^= 1 << chance.below(8);
+            return ("a flipped bit", bytes);
+        }
+        1 => {
+            bytes[at] = chance.below(256) as u8;
+            return ("another byte", bytes);
+        }
+        2 => {
+            bytes.remove(at);
+            return ("a byte removed", bytes);
+        }
+        3 => {
+            bytes.insert(at, chance.below(256) as u8);
+            return ("a byte inserted", bytes);
+        }
+        4 => {
+            bytes.truncate(at);
+            return ("a cut end", bytes);
+        }
+        5 => drop(lines.remove(line)),
+        6 => {
+            let other = chance.below(lines.len() as u64) as usize;
+            lines.swap(line, other);
+        }
+        7 => lines.insert(line, lines[line].clone()),
+        8 => {
+            let text = String::from_utf8(lines[line].clone()).unwrap();
+            lines[line] = text.replacen("why", "who", 1).replacen("review", "approval", 1).into_bytes();
+        }
+        _ => {
+            // Somebody who knows the format gives the changed record the hash of its content.
+            let mut record: audit::Record = serde_json::from_slice(&lines[line]).unwrap();
+            "eve".clone_into(&mut record.actor);
+            record.hash = record.content_hash().unwrap();
+            lines[line] = format!("{}\n", record.line().unwrap()).into_bytes();
+        }
+    }
+    ("edited lines", lines.concat())
+}
+
+#[test]
+fn of_a_thousand_random_edits_none_goes_unseen() {
+    let (whole, anchor) = long_chain();
+    let clean = audit::verify(whole.as_slice(), std::slice::from_ref(&anchor)).unwrap();
+    assert_eq!((clean.fault, clean.records, clean.signatures.len()), (None, 44, 4));
+    let mut chance = Chance::new(2026);
+    let (mut edits, mut same) = (0, 0);
+    while edits < 1000 {
+        let (kind, bytes) = tampered(&whole, &mut chance);
+        if bytes == whole {
+            same += 1;
+            continue;
+        }
+        edits += 1;
+        let verdict = audit::verify(bytes.as_slice(), std::slice::from_ref(&anchor)).unwrap();
+        assert!(verdict.fault.is_some(), "edit {edits}, {kind}, is not seen");
+    }
+    tell(&format!("{edits} edits found; {same} more had changed nothing"));
 }

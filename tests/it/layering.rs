@@ -20,13 +20,14 @@ const EDGES: &[(&str, &[&str])] = &[
     ("console", &["sched"]),
     ("metrics", &[]),
     ("plots", &["metrics"]),
+    ("registry", &["key"]),
     ("serve", &[]),
     ("export", &[]),
     ("templates", &[]),
 ];
 
 /// Rooms that may use the stages crate.
-const USE_STAGES: &[&str] = &["cli", "exec", "export", "metrics", "sched", "serve", "stage"];
+const USE_STAGES: &[&str] = &["cli", "exec", "export", "metrics", "registry", "sched", "serve", "stage"];
 
 #[test]
 fn every_import_follows_an_edge() {

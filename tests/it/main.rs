@@ -39,6 +39,7 @@ mod panel;
 mod parity;
 mod plots;
 mod project;
+mod registry;
 mod regression;
 mod remote;
 mod report;

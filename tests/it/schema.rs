@@ -187,3 +187,28 @@ fn loader_and_schema_know_the_same_keys() {
     stage.extend(described("/$defs/foreach/properties"));
     assert_eq!(known(&format!("stages: {{a: {{cmd: x, {unknown}: 1}}}}\n")), stage);
 }
+
+/// The examples in the documentation are what they show, and what the program takes.
+#[test]
+fn files_of_the_registry_have_schemas_and_the_documented_ones_are_sound() {
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/registry.md")).unwrap();
+    for (of, file, wrong) in [
+        ("promotion", "promotion.yaml", "{rule: best}"),
+        ("promotion", "promotion.yaml", "{guards: {auprc: 1}}"),
+        ("pccp", "pccp.yaml", "{name: x, allowed: {param: []}}"),
+        ("pccp", "pccp.yaml", "{allowed: {}}"),
+    ] {
+        let start = page.find(&format!("# {file}\n")).unwrap();
+        let text = &page[start..start + page[start..].find("```").unwrap()];
+        let schema = schema(of);
+        assert!(accepted(&schema, text), "{file}");
+        assert!(!accepted(&schema, wrong), "{wrong}");
+        let project = Project::new("stages: {}\n");
+        project.write(file, text);
+        let told = project.run(&["promote", "--reason", "x", "--bundle", "none"]).exits(2).stderr;
+        assert!(told.contains("none is not a bundle"), "{told}");
+        project.write(file, wrong);
+        let told = project.run(&["promote", "--reason", "x", "--bundle", "none"]).exits(2).stderr;
+        assert!(told.contains(file), "{told}");
+    }
+}

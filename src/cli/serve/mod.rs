@@ -1,5 +1,6 @@
 //! `clinpipe serve`: from flags, params and environment to a running service.
 
+mod audited;
 mod key;
 mod logs;
 mod settings;
@@ -13,7 +14,8 @@ use std::sync::Arc;
 use rustix::fs::Access;
 use serde_json::Value;
 
-use self::logs::{log_key, open_logs};
+use self::audited::{ServiceAudit, Taken};
+use self::logs::{Writers, log_key, open_logs};
 use self::settings::Chosen;
 use self::source::{Bounds, BundleSource};
 pub(in crate::cli) use self::source::{load_bundle, rejection};
@@ -25,7 +27,7 @@ use super::project::Opened;
 use crate::config::{self, Project};
 use crate::graph::Selection;
 use crate::plan::{Plan, PlanOptions};
-use crate::serve::{self, Lineup, Seat, Settings};
+use crate::serve::{self, Lineup, Logs, Model, Seat, Settings};
 use crate::stage::SERVICE;
 use crate::util::RelPath;
 
@@ -71,6 +73,9 @@ pub struct ServeArgs {
     /// Serve an address that other machines can reach without any key.
     #[arg(long)]
     allow_open: bool,
+    /// Why the threshold is not the bundle's, for the audit chain.
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
     /// Check the bundle, the settings and the files they name, then exit.
     #[arg(long)]
     check: bool,
@@ -109,7 +114,7 @@ pub fn run(global: &Global, args: &ServeArgs, output: &Output) -> anyhow::Result
     let challenger = match canary {
         Some((source, share)) => {
             let model = source.read()?;
-            Some((Seat { model, source: Some(Arc::new(source)) }, share))
+            Some((source, model, share))
         }
         None => None,
     };
@@ -124,12 +129,47 @@ pub fn run(global: &Global, args: &ServeArgs, output: &Output) -> anyhow::Result
         output.data(&format!("{}{}", describe(served.info(), &chosen.settings), chosen.told()))?;
         return Ok(Exit::Done);
     }
-    let lineup = Lineup { champion: Seat { model: served, source: Some(Arc::new(champion)) }, challenger };
-    let (logs, writers) = open_logs(&chosen.settings, key_file, output)?;
-    let ended = serve::serve(lineup, chosen.settings, logs.clone());
-    writers.finish(logs);
-    ended?;
+    let audit =
+        declared.opened.as_ref().map(|opened| Arc::new(ServiceAudit::new(opened, args.reason.as_ref(), output)));
+    let models = Models { champion: (champion, served), challenger };
+    let started = open_logs(&chosen.settings, key_file, output)?;
+    answer(models, chosen.settings, started, audit.as_ref())?;
     Ok(Exit::Done)
+}
+
+/// Where models come from, and as they are now; the one on trial with its share.
+struct Models {
+    champion: (BundleSource, Arc<dyn Model>),
+    challenger: Option<(BundleSource, Arc<dyn Model>, f64)>,
+}
+
+/// Serves until a signal, and records that it did.
+fn answer(
+    models: Models,
+    settings: Settings,
+    (logs, writers): (Logs, Writers),
+    audit: Option<&Arc<ServiceAudit>>,
+) -> Result<(), serve::ServeError> {
+    let Models { champion: (champion, served), challenger } = models;
+    let path = champion.path();
+    if let Some(audit) = audit {
+        let one = |source: &BundleSource, model: &Arc<dyn Model>| {
+            (source.path(), model.info().clone(), source.own_threshold())
+        };
+        let on_trial = challenger.as_ref().map(|(source, model, _)| one(source, model));
+        audit.started(&std::iter::once(one(&champion, &served)).chain(on_trial).collect::<Vec<_>>());
+    }
+    let seat = |source: BundleSource, model: Arc<dyn Model>| {
+        let taken = audit.map(|audit| Taken::new(audit, &source.path(), model.info()));
+        Seat { model, source: Some(Arc::new(source.audited(taken))) }
+    };
+    let challenger = challenger.map(|(source, model, share)| (seat(source, model), share));
+    let ended = serve::serve(Lineup { champion: seat(champion, served), challenger }, settings, logs.clone());
+    writers.finish(logs);
+    if let Some(audit) = audit {
+        audit.stopped(&path);
+    }
+    ended.map(drop)
 }
 
 /// What the pipeline says of its service. A bundle can be served without a pipeline, and then the defaults hold.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use clinpipe_stages::bundle::{Bundle, BundleError, MANIFEST, Overrides};
 use serde_json::Value;
 
+use super::audited::Taken;
 use crate::cli::error::UsageError;
 use crate::serve::{BundleModel, Loaded, Model, Papers, ServeParams, Source, level_name};
 
@@ -40,19 +41,36 @@ impl Bounds {
 pub(super) struct BundleSource {
     dir: PathBuf,
     bounds: Bounds,
+    taken: Option<Taken>,
 }
 
 impl BundleSource {
     pub(super) fn new(dir: &Path, bounds: Bounds) -> Self {
-        Self { dir: dir.to_owned(), bounds }
+        Self { dir: dir.to_owned(), bounds, taken: None }
+    }
+
+    /// The same, with what records each other bundle that it reads.
+    pub(super) fn audited(self, taken: Option<Taken>) -> Self {
+        Self { taken, ..self }
+    }
+
+    /// Where it reads.
+    pub(super) fn path(&self) -> String {
+        self.dir.display().to_string()
+    }
+
+    /// The threshold of the bundle itself.
+    pub(super) fn own_threshold(&self) -> Option<f64> {
+        load_bundle(&self.dir).ok()?.threshold().map(|threshold| threshold.value)
     }
 
     /// Its model.
     pub(super) fn read(&self) -> anyhow::Result<Arc<dyn Model>> {
-        let Self { dir, bounds } = self;
-        let bundle = load_bundle(dir)?;
+        let Self { dir, bounds, .. } = self;
+        let real = resolved(dir);
+        let bundle = load_bundle(&real)?;
         let overrides = bounds.of(&bundle);
-        let model = BundleModel::new(bundle, &overrides, papers(dir)).map_err(|error| {
+        let model = BundleModel::new(bundle, &overrides, papers(&real)).map_err(|error| {
             UsageError::new(format!("{} cannot be served so: {error}", dir.display()), "see `clinpipe serve --help`")
         })?;
         Ok(Arc::new(model))
@@ -62,6 +80,9 @@ impl BundleSource {
 impl Source for BundleSource {
     fn load(&self) -> Result<Loaded, String> {
         let model = self.read().map_err(|error| format!("{error:#}"))?;
+        if let Some(taken) = &self.taken {
+            taken.read(model.info());
+        }
         Ok(Loaded { model, remark: rejection(&self.dir) })
     }
 
@@ -72,8 +93,15 @@ impl Source for BundleSource {
     }
 }
 
+/// Where an alias of the registry leads now. All files of a bundle are read from there: the alias may move meanwhile.
+fn resolved(dir: &Path) -> PathBuf {
+    let is_link = |path: &Path| fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
+    Some(dir).filter(|dir| is_link(dir)).and_then(|dir| dir.canonicalize().ok()).unwrap_or_else(|| dir.to_owned())
+}
+
 /// What to say of a model that the gate beside its bundle did not pass.
 pub(in crate::cli) fn rejection(bundle: &Path) -> Option<String> {
+    let bundle = resolved(bundle);
     let verdict = fs::read(bundle.parent()?.join("verdict.json")).ok()?;
     let verdict: Value = serde_json::from_slice(&verdict).ok()?;
     if verdict["promotable"] != Value::Bool(false) {
@@ -86,7 +114,7 @@ pub(in crate::cli) fn rejection(bundle: &Path) -> Option<String> {
 
 /// Loads a bundle; one that is not there is the caller's mistake, one that is damaged is not.
 pub(in crate::cli) fn load_bundle(dir: &Path) -> anyhow::Result<Bundle> {
-    Bundle::load(dir).map_err(|error| match error {
+    Bundle::load(&resolved(dir)).map_err(|error| match error {
         BundleError::Absent(_) => {
             let help = "run `clinpipe repro` to make one, or name another with --bundle";
             UsageError::new(error.to_string(), help).into()

@@ -1,4 +1,6 @@
-//! `clinpipe audit`: show, check, anchor and export the audit chain. Reads only.
+//! `clinpipe audit`: show, check, sign, anchor and export the audit chain. Only signing writes.
+
+mod sign;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -9,13 +11,14 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 use serde_json::Value;
 
+use self::sign::{KeyCommand, SignArgs};
 use super::args::Global;
 use super::error::UsageError;
 use super::exit::Exit;
 use super::output::Output;
 use super::project::Opened;
 use super::recording::chain;
-use crate::audit::{self, Action, Anchor, Chain, Record, TestUse, Verdict};
+use crate::audit::{self, Action, Anchor, Chain, PublicKeys, Record, TestUse, Verdict};
 use crate::key::Digest;
 use crate::metrics::Table;
 use crate::util::{atomic_write, human};
@@ -31,6 +34,11 @@ pub enum AuditCommand {
     Anchor,
     /// Write all records for another program.
     Export(ExportChainArgs),
+    /// Sign an object, or the chain as it is, and record the signature.
+    Sign(SignArgs),
+    /// Keys to sign with.
+    #[command(subcommand)]
+    Key(KeyCommand),
 }
 
 /// `audit show`.
@@ -56,6 +64,9 @@ pub struct VerifyChainArgs {
     /// The hash of a record that must be in the chain.
     #[arg(long, value_name = "HASH")]
     pub head: Vec<Digest>,
+    /// The directory of the public keys (*.pub) that are known: every signature must be by one of its signer's.
+    #[arg(long, value_name = "DIR")]
+    pub keys: Option<PathBuf>,
     /// Print one JSON document.
     #[arg(long)]
     pub json: bool,
@@ -87,9 +98,15 @@ impl ValueEnum for Action {
 }
 
 pub(super) fn run(global: &Global, command: &AuditCommand, output: &Output) -> anyhow::Result<Exit> {
+    // A key belongs to a person, not to a project.
+    if let AuditCommand::Key(command) = command {
+        return sign::key(command, output);
+    }
     let opened = Opened::load(global, &[])?;
     let chain = chain(&opened);
     match command {
+        AuditCommand::Sign(args) => sign::sign(&opened, args, output),
+        AuditCommand::Key(command) => sign::key(command, output),
         AuditCommand::Show(args) => show(&chain, args, output),
         AuditCommand::Verify(args) => verify(&chain, args, output),
         AuditCommand::Anchor => anchor(&chain, output),
@@ -178,6 +195,17 @@ fn what(record: &Record) -> String {
         Action::Recovery => {
             format!("{} bytes of a write that was cut short", details.get("bytes").unwrap_or(&Value::Null))
         }
+        Action::Signature => {
+            let text = |key: &str| details.get(key).and_then(Value::as_str).unwrap_or_default();
+            format!("{} by {}", text("meaning"), text("signer"))
+        }
+        Action::Refusal => {
+            let command = details.get("command").and_then(Value::as_str).unwrap_or_default();
+            format!("{command}: {}", names("failed"))
+        }
+        Action::ServiceStart | Action::ServiceModel | Action::ServiceStop => {
+            details.get("threshold").map(|threshold| format!("threshold {threshold}")).unwrap_or_default()
+        }
         _ => record.reason.clone().unwrap_or_default(),
     }
 }
@@ -185,7 +213,13 @@ fn what(record: &Record) -> String {
 fn verify(chain: &Chain, args: &VerifyChainArgs, output: &Output) -> anyhow::Result<Exit> {
     let mut anchors = args.anchor.iter().map(|path| read_anchor(path)).collect::<anyhow::Result<Vec<_>>>()?;
     anchors.extend(args.head.iter().copied().map(Anchor::of_hash));
-    let verdict = check(chain, &anchors)?;
+    let keys = args.keys.as_deref().map(PublicKeys::read).transpose().map_err(|error| {
+        UsageError::new(
+            error.to_string(),
+            "name the directory of the files that `clinpipe audit key new` wrote as *.pub",
+        )
+    })?;
+    let verdict = check(chain, &anchors, keys.as_ref())?;
     if args.json {
         output.json(&verdict)?;
     } else {
@@ -195,6 +229,17 @@ fn verify(chain: &Chain, args: &VerifyChainArgs, output: &Output) -> anyhow::Res
         match (&verdict.fault, &verdict.head) {
             (None, Some(head)) => {
                 output.data(&format!("{} records hold together; the last is {}\n", verdict.records, head.hash))?;
+                for found in &verdict.signatures {
+                    let (seq, signer, meaning, object) =
+                        (found.seq, &found.signer, found.meaning.name(), &found.object);
+                    output.data(&format!(
+                        "record {seq}: {meaning} of {object} ({}) by {signer}\n",
+                        found.digest.short()
+                    ))?;
+                }
+                if keys.is_none() && !verdict.signatures.is_empty() {
+                    output.talk("note: whose the keys are that signed, only --keys can tell");
+                }
                 if anchors.is_empty() {
                     output.talk("note: a cut end cannot be seen without --anchor or --head");
                 }
@@ -206,10 +251,10 @@ fn verify(chain: &Chain, args: &VerifyChainArgs, output: &Output) -> anyhow::Res
     Ok(if verdict.fault.is_none() { Exit::Done } else { Exit::No })
 }
 
-fn check(chain: &Chain, anchors: &[Anchor]) -> anyhow::Result<Verdict> {
+fn check(chain: &Chain, anchors: &[Anchor], keys: Option<&PublicKeys>) -> anyhow::Result<Verdict> {
     match chain.read()? {
-        Some(file) => audit::verify(file, anchors),
-        None => audit::verify(std::io::empty(), anchors),
+        Some(file) => audit::verify_signed(file, anchors, keys),
+        None => audit::verify_signed(std::io::empty(), anchors, keys),
     }
     .with_context(|| format!("cannot read {}", chain.path().display()))
 }
@@ -239,7 +284,7 @@ fn read_anchor(path: &Path) -> anyhow::Result<Anchor> {
 
 /// An anchor of a chain that does not hold together would vouch for it.
 fn anchor(chain: &Chain, output: &Output) -> anyhow::Result<Exit> {
-    let verdict = check(chain, &[])?;
+    let verdict = check(chain, &[], None)?;
     if verdict.fault.is_some() {
         output.error(&broken(chain, &verdict));
         return Ok(Exit::No);

@@ -1,0 +1,110 @@
+//! `clinpipe registry rollback`: the champion before is the champion again.
+//!
+//! One command without a comparison: it is for the hour in which the new model is wrong. It still needs a reason, and is
+//! refused when the version to return to is damaged.
+
+use clap::Args;
+use serde_json::json;
+
+use super::{record, registry};
+use crate::cli::error::UsageError;
+use crate::cli::exit::Exit;
+use crate::cli::output::Output;
+use crate::cli::project::Opened;
+use crate::cli::recording::{concluded, origin};
+use crate::key::Digest;
+use crate::registry::{Act, CHAMPION, Move, Registry, Ruling, State};
+
+/// `registry rollback`.
+#[derive(Debug, Args)]
+pub struct RollbackArgs {
+    /// Why, in the words of the person who answers for it.
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    /// An earlier champion to return to: the beginning of its digest; otherwise the one before.
+    #[arg(long, value_name = "DIGEST")]
+    to: Option<String>,
+    /// The registry; may be left out when there is one.
+    #[arg(long, value_name = "NAME")]
+    model: Option<String>,
+    /// Who answers for it; otherwise who runs the command.
+    #[arg(long, value_name = "NAME")]
+    author: Option<String>,
+    /// Who agrees to it.
+    #[arg(long, value_name = "NAME")]
+    approver: Option<String>,
+    /// Print the result as one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(opened: &Opened, args: &RollbackArgs, output: &Output) -> anyhow::Result<Exit> {
+    if args.reason.trim().is_empty() {
+        return Err(UsageError::new("the reason is empty", "say with --reason why").into());
+    }
+    let registry = registry(opened, args.model.as_deref())?;
+    let held = registry.lock()?;
+    let state = registry.state()?;
+    let recovered = record::recover(opened, &registry, state.as_ref());
+    let target = match target(&registry, state.as_ref(), args.to.as_deref()) {
+        Ok(target) => target,
+        Err(reason) => {
+            let rules = [Ruling::new("earlier_champion", false, reason)];
+            return refuse(opened, &registry, args, &rules, output);
+        }
+    };
+    let origin = origin(opened);
+    let done = Move {
+        act: Act::Rollback,
+        version: target,
+        author: args.author.clone().unwrap_or_else(|| origin.actor.clone()),
+        actor: origin.actor,
+        approver: args.approver.clone(),
+        reason: args.reason.clone(),
+        utc: origin.utc,
+        details: json!({}),
+    };
+    let now = held.commit(state.as_ref().and_then(|state| state.champion), done)?;
+    let recorded = recovered.and_then(|_| record::moved(opened, &registry, &now));
+    if args.json {
+        output.json(
+            &json!({"model": registry.model(), "champion": now.champion, "champion_before": now.compared_with}),
+        )?;
+    }
+    let told = format!("{} is the champion of {} again", target.short(), registry.model());
+    output.talk(&told);
+    Ok(concluded(recorded.err(), Exit::Done, &told, output))
+}
+
+/// The champion to return to, intact; or why there is none.
+fn target(registry: &Registry, state: Option<&State>, asked: Option<&str>) -> Result<Digest, String> {
+    let earlier = state.map(|state| state.earlier.as_slice()).unwrap_or_default();
+    let found = match asked {
+        None => earlier.last().copied(),
+        Some(asked) => earlier.iter().rev().find(|version| version.to_string().starts_with(asked)).copied(),
+    };
+    let found = found.ok_or_else(|| match asked {
+        None => "no champion came before the present one".to_owned(),
+        Some(asked) => format!("{asked} is no earlier champion"),
+    })?;
+    registry.load(found).map_err(|error| error.to_string())?;
+    Ok(found)
+}
+
+fn refuse(
+    opened: &Opened,
+    registry: &Registry,
+    args: &RollbackArgs,
+    rules: &[Ruling],
+    output: &Output,
+) -> anyhow::Result<Exit> {
+    let object = registry.alias(CHAMPION);
+    let recorded = record::refused(opened, object, ("rollback", args.reason.as_str()), None, rules);
+    if args.json {
+        output.json(&json!({"model": registry.model(), "rules": rules}))?;
+    }
+    for rule in rules {
+        output.error(&format!("error: not rolled back: {}: {}", rule.rule, rule.reason));
+    }
+    Ok(concluded(recorded.err(), Exit::No, "the champion is what it was", output))
+}
