@@ -1,6 +1,7 @@
 //! Small helpers without knowledge of pipelines; imported by all, importing nothing.
 
 pub mod atomic_write;
+pub mod http_client;
 pub mod human;
 pub mod ignore_rules;
 pub mod json;

@@ -127,7 +127,17 @@ fn a_study_is_served_and_a_damaged_bundle_is_refused() {
     for field in ["age", "trial_phase", "adverse_events"] {
         assert!(answer.contains(field), "every faulty field is listed: {answer}");
     }
+    let ready = format!("http://{}/health", service.address);
+    let probe = |url: &str| project.run(&["serve", "probe", url]);
+    probe(&ready).succeeds();
+    let port = service.address.rsplit(':').next().unwrap();
+    let mut command = project.command(&["serve", "probe"]);
+    crate::project::Run::from(command.env("CLINPIPE_PORT", port).output().unwrap()).succeeds();
+    let run = probe(&ready.replace("health", "nowhere")).exits(1);
+    assert!(run.stderr.contains("answers 404"), "{}", run.stderr);
     assert_eq!(service.stop(), Some(0));
+    probe(&ready).exits(1);
+    probe("localhost").exits(2);
 
     // The same row, scored from a file, gets the same probability.
     project.write("study/one.csv", "patient_id,age,treatment_group,trial_phase,days_in_trial,visits_completed,last_visit_day,adverse_events\nP-0042,71,Placebo,Phase III,120,1,33,4\n");

@@ -3,6 +3,7 @@
 mod audited;
 mod key;
 mod logs;
+mod probe;
 mod settings;
 mod source;
 
@@ -87,12 +88,16 @@ enum ServeCommand {
     /// API keys.
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// Ask a running service whether it is ready; exit 0 when it is, 1 when not.
+    Probe(probe::ProbeArgs),
 }
 
 /// Serves until a signal, or with `--check` says whether it would.
 pub fn run(global: &Global, args: &ServeArgs, output: &Output) -> anyhow::Result<Exit> {
-    if let Some(ServeCommand::Key(command)) = &args.command {
-        return key::run(command, output);
+    match &args.command {
+        Some(ServeCommand::Key(command)) => return key::run(command, output),
+        Some(ServeCommand::Probe(args)) => return probe::run(args, output),
+        None => {}
     }
     let declared = Declared::read(global)?;
     let chosen = Chosen::read(args, declared.params())?;
