@@ -235,6 +235,9 @@ pub struct ReproArgs {
     /// Write every event as a line of JSON.
     #[arg(long, value_name = "FILE")]
     pub events: Option<PathBuf>,
+    /// Write the run's lineage as OpenLineage events, a line of JSON each; OPENLINEAGE_NAMESPACE names the project.
+    #[arg(long, value_name = "FILE")]
+    pub openlineage: Option<PathBuf>,
 }
 
 /// `status`.

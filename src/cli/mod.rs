@@ -19,6 +19,7 @@ mod lineage;
 mod log;
 mod man;
 mod metrics;
+mod openlineage;
 mod output;
 mod params;
 mod plots;

@@ -137,12 +137,9 @@ fn execute(opened: &Opened, selected: &[StageName], args: &ReproArgs, output: &O
         commit: !args.no_commit,
         locked: args.locked,
     };
-    let events = args.events.as_deref().map(watch::events).transpose()?;
-    let mut sink = watch::sink(output, events.as_ref());
-    let report = run_stages(opened, selected, &options, sink.as_mut());
-    if let (Some(path), Some(error)) = (&args.events, events.and_then(|events| events.take_error())) {
-        output.error(&format!("warning: {} is not complete: {error}", path.display()));
-    }
+    let (mut sink, files) = watch::sinks(opened, args, output)?;
+    let report = run_stages(opened, selected, &options, &mut sink);
+    files.finish(output);
     report
 }
 

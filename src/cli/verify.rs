@@ -79,7 +79,7 @@ fn execute_copy(
     let copy = Opened::load_at(place, &opened.project.pipeline.file, &[])?;
     let plan = PlanOptions { no_run_cache: true, ..PlanOptions::default() };
     let options = RunOptions { jobs: jobs(args.jobs), memory: memory(), plan, ..RunOptions::default() };
-    let mut sink = watch::sink(output, None);
+    let mut sink = watch::console(output);
     run_stages(&copy, selected, &options, sink.as_mut())
 }
 

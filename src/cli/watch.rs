@@ -7,12 +7,14 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use indicatif::ProgressDrawTarget;
 
+use super::args::ReproArgs;
+use super::openlineage;
 use super::output::Output;
 use super::project::Opened;
 use super::recording::Known;
 use crate::config::{OutClass, StageDef, Work};
 use crate::console::{
-    Fanout, JsonConsole, PlainConsole, QuietConsole, RunSummary, StageResult, StudyFiles, StudySummary, Style,
+    Fanout, JsonConsole, Lines, PlainConsole, QuietConsole, RunSummary, StageResult, StudyFiles, StudySummary, Style,
     TtyConsole,
 };
 use crate::sched::RunReport;
@@ -21,27 +23,51 @@ use crate::sched::events::{EventSink, Outcome};
 /// Columns when the width of stdout is not known.
 const DEFAULT_WIDTH: usize = 100;
 
-/// The events file of a run.
-pub(super) fn events(path: &Path) -> anyhow::Result<JsonConsole> {
-    let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(JsonConsole::new(Box::new(file)))
+/// The files of JSON lines that a run writes, besides what its console shows.
+#[derive(Default)]
+pub(super) struct Files(Vec<(PathBuf, Lines)>);
+
+impl Files {
+    fn open(&mut self, path: &Path) -> anyhow::Result<Lines> {
+        let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+        let lines = Lines::new(Box::new(file));
+        self.0.push((path.to_owned(), lines.clone()));
+        Ok(lines)
+    }
+
+    /// Says which of them are not complete. A run does not fail for it.
+    pub(super) fn finish(&self, output: &Output) {
+        for (path, lines) in &self.0 {
+            if let Some(error) = lines.take_error() {
+                output.error(&format!("warning: {} is not complete: {error}", path.display()));
+            }
+        }
+    }
 }
 
-/// The console that fits the terminal and the options, and the events file if there is one.
-pub(super) fn sink(output: &Output, events: Option<&JsonConsole>) -> Box<dyn EventSink + Send> {
+/// The console that fits the terminal and the options.
+pub(super) fn console(output: &Output) -> Box<dyn EventSink + Send> {
     let style = Style { color: output.colors_stderr(), verbose: output.is_verbose() };
     let stderr = || Box::new(io::stderr());
-    let console: Box<dyn EventSink + Send> = if output.is_quiet() {
+    if output.is_quiet() {
         Box::new(QuietConsole::new(stderr(), style))
     } else if output.is_live() {
         Box::new(TtyConsole::new(ProgressDrawTarget::stderr(), style))
     } else {
         Box::new(PlainConsole::new(stderr(), style))
-    };
-    match events {
-        None => console,
-        Some(events) => Box::new(Fanout::new(vec![console, Box::new(events.clone())])),
     }
+}
+
+/// The console, and the files that were asked for.
+pub(super) fn sinks(opened: &Opened, args: &ReproArgs, output: &Output) -> anyhow::Result<(Fanout, Files)> {
+    let (mut files, mut sinks) = (Files::default(), vec![console(output)]);
+    if let Some(path) = &args.events {
+        sinks.push(Box::new(JsonConsole::new(files.open(path)?)));
+    }
+    if let Some(path) = &args.openlineage {
+        sinks.push(Box::new(openlineage::console(opened, files.open(path)?)));
+    }
+    Ok((Fanout::new(sinks), files))
 }
 
 /// The final table of a run. The study's numbers are shown only when this run vouches for them: every selected stage

@@ -6,6 +6,8 @@
 
 mod fanout;
 mod json;
+mod lines;
+mod openlineage;
 mod plain;
 mod quiet;
 mod study;
@@ -15,6 +17,8 @@ mod tty;
 
 pub use fanout::Fanout;
 pub use json::JsonConsole;
+pub use lines::Lines;
+pub use openlineage::{Clock, Job, Namespace, OpenLineageConsole};
 pub use plain::PlainConsole;
 pub use quiet::QuietConsole;
 pub use study::{Estimate, GateResult, Headline, StudyFiles, StudySummary};

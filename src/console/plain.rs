@@ -52,7 +52,7 @@ impl PlainConsole {
 impl EventSink for PlainConsole {
     fn event(&mut self, event: &Event) {
         match event {
-            Event::RunStarted { .. } | Event::RunFinished { .. } => {}
+            Event::RunStarted { .. } | Event::StageRecorded { .. } | Event::RunFinished { .. } => {}
             Event::Waiting { holder } => self.line(&format!("waiting for {}", one_line(holder))),
             Event::StageStarted { stage, reasons, attempt } => {
                 self.last.insert(stage.clone(), (self.clock)());

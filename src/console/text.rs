@@ -92,7 +92,10 @@ pub(super) fn one_line(text: &str) -> String {
 pub(super) mod tests {
     use super::*;
     use crate::config::StageName;
+    use crate::key::Digest;
     use crate::sched::events::Event;
+    use crate::util::RelPath;
+    use std::collections::BTreeMap;
     use std::io::{self, Write};
     use std::sync::{Arc, Mutex};
 
@@ -130,6 +133,12 @@ pub(super) mod tests {
     }
 
     /// A run in which everything happens.
+    /// Digests of files, each of its own path.
+    fn record(paths: &[&str]) -> BTreeMap<RelPath, Digest> {
+        let digest = |path: &&str| (RelPath::parse(path).expect("a path"), Digest::of(path.as_bytes()));
+        paths.iter().map(digest).collect()
+    }
+
     pub(in crate::console) fn run() -> Vec<Event> {
         let reasons = ["dependency data/raw.csv has changed", "parameter seed added"].map(str::to_owned).to_vec();
         vec![
@@ -137,6 +146,11 @@ pub(super) mod tests {
             Event::Waiting { holder: "process 4711 (clinpipe repro)".to_owned() },
             end("generate", Outcome::Fresh, 0.001, ""),
             Event::StageStarted { stage: name("ingest"), reasons, attempt: 1 },
+            Event::StageRecorded {
+                stage: name("ingest"),
+                inputs: record(&["data/raw.csv"]),
+                outputs: record(&["artifacts/table.parquet", "artifacts/report.json"]),
+            },
             end("ingest", Outcome::Ran, 1.24, ""),
             end("split", Outcome::Restored, 0.02, ""),
             Event::StageStarted { stage: name("train"), reasons: vec!["never run".to_owned()], attempt: 2 },

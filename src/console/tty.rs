@@ -100,6 +100,7 @@ impl EventSink for TtyConsole {
                     self.line(&text);
                 }
             }
+            Event::StageRecorded { .. } => {}
             Event::Note { stage, message } => self.line(&note(stage.as_ref(), message)),
             Event::RunFinished { .. } => self.clear(),
         }

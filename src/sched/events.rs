@@ -1,8 +1,12 @@
 //! What happens during a run, as the only messages that leave the scheduler. Consoles turn them into text.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::config::StageName;
+use crate::key::Digest;
+use crate::util::RelPath;
 
 /// How a stage ended in this run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +63,15 @@ pub enum Event {
         unit: String,
         /// What is being done now.
         message: String,
+    },
+    /// A stage's result is recorded; its end follows.
+    StageRecorded {
+        /// Which.
+        stage: StageName,
+        /// Digests of what it read, by path. An optional input that is absent is left out.
+        inputs: BTreeMap<RelPath, Digest>,
+        /// Digests of what it wrote.
+        outputs: BTreeMap<RelPath, Digest>,
     },
     /// A stage ended.
     StageFinished {

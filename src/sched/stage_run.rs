@@ -279,6 +279,12 @@ impl StageRun<'_> {
         }
         let record = StageRecord::new(manifest, outs);
         super::record::journal(workspace, self.stage, &record)?;
+        let read = record.manifest.deps.iter().filter_map(|(path, content)| Some((path, content.as_ref()?)));
+        self.send(Event::StageRecorded {
+            stage: self.stage.name.clone(),
+            inputs: read.map(|(path, content)| (path.clone(), content.digest)).collect(),
+            outputs: record.outs.iter().map(|(path, content)| (path.clone(), content.digest)).collect(),
+        });
         self.locked().stages.insert(self.stage.name.clone(), record);
         claim.unmark()?;
         Ok(self.shared.sync(&workspace.store)?)

@@ -17,7 +17,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("audit", &["key", "store"]),
     ("claims", &[]),
     ("sched", &["plan", "exec", "store", "key", "stage", "graph"]),
-    ("console", &["sched"]),
+    ("console", &["key", "sched"]),
     ("metrics", &[]),
     ("plots", &["metrics"]),
     ("registry", &["key"]),
