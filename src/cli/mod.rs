@@ -110,7 +110,7 @@ fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<u8> {
         Command::Pull(args) => remote::pull(&global, &args, output)?,
         Command::Log(args) => log::run(&global, &args, output)?,
         Command::Predict(args) => predict::run(&args, output)?,
-        Command::Export(command) => export::run(&command, output)?,
+        Command::Export(command) => export::run(&global, &command, output)?,
         Command::Serve(args) => serve::run(&global, &args, output)?,
         Command::Promote(args) => registry::promote(&global, &args, output)?,
         Command::Registry(command) => registry::run(&global, &command, output)?,

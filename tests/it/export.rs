@@ -109,3 +109,83 @@ fn a_damaged_bundle_is_not_exported() {
     }
     assert!(!project.exists("study/m.onnx") && !project.exists("study/flow"));
 }
+
+/// The directory of the program first on the PATH, as the commands of an exported project need it.
+fn with_program(project: &Project, args: &[&str]) -> crate::project::Run {
+    let program = std::path::Path::new(crate::project::CLINPIPE);
+    let inherited = std::env::var_os("PATH").unwrap_or_default();
+    let places = std::iter::once(program.parent().unwrap().to_owned()).chain(std::env::split_paths(&inherited));
+    let mut command = project.command(args);
+    command.env("PATH", std::env::join_paths(places).unwrap()).output().unwrap().into()
+}
+
+#[test]
+fn a_dvc_project_gives_the_same_bytes_and_knows_its_inputs() {
+    let project = Project::init("stroke");
+    let params = project.read("study/params.yaml").replace("\ntrain:", "\ntrain:\n  models: [logistic]");
+    let params = params.replacen("  models: [logistic, forest, gbdt]\n", "", 1);
+    project.write("study/params.yaml", &params);
+    project.run(&["-C", "study", "repro", "-q", "evaluate"]).succeeds();
+    let run = project.run(&["-C", "study", "export", "dvc", "-o", "../moved"]).succeeds();
+    assert!(run.stderr.contains("data/stroke.csv is not there: stage ingest will not notice"), "{}", run.stderr);
+    assert_eq!(project.files("moved").keys().collect::<Vec<_>>(), ["dvc.yaml", "params.yaml", "pipeline.yaml"]);
+    let text = project.read("moved/dvc.yaml");
+    assert!(
+        text.contains("clinpipe -q --file pipeline.yaml repro --single-item --no-commit train  # train@"),
+        "{text}"
+    );
+    assert!(!text.contains("serve"), "{text}");
+    // clinpipe reads a dvc.yaml as DVC does; tests/nightly/dvc shows the same with DVC itself.
+    let repro = ["-C", "moved", "--file", "dvc.yaml", "repro", "-j1", "evaluate"];
+    with_program(&project, &repro).succeeds();
+    assert_eq!(project.read("moved/artifacts/metrics.json"), project.read("study/artifacts/metrics.json"));
+    project.write(
+        "moved/params.yaml",
+        &params.replace("\nevaluate:", "\nevaluate:\n  confidence: 0.9").replacen("  confidence: 0.95\n", "", 1),
+    );
+    let outcomes = with_program(&project, &[&repro[..], &["--json"]].concat()).succeeds().json();
+    assert_eq!(
+        (&outcomes["stages"]["train"]["outcome"], &outcomes["stages"]["evaluate"]["outcome"]),
+        (&"fresh".into(), &"ran".into())
+    );
+}
+
+#[test]
+fn a_dvc_project_keeps_what_dvc_can_say_and_tells_the_rest() {
+    let project = Project::new(
+        "stages:\n  list:\n    foreach: [a.b, c]\n    do:\n      cmd: echo '\\${HOME}' ${item} > ${item}.txt\n      deps: [in.csv]\n      outs: [{\"${item}.txt\": {cache: false}}]\n  \
+         strict:\n    cmd: ['true', date > when]\n    env: [HOME]\n    wdir: sub\n    deps: [../c.txt]\n    outs: [when]\n    params: [seed, more.yaml: [x]]\n    frozen: true\n  \
+         later: {cmd: cp in.csv out, deps: [in.csv, {more.csv: {optional: true}}], outs: [out], always_changed: true}\n",
+    );
+    project.write("params.yaml", "seed: 1\n");
+    project.write("sub/more.yaml", "x: 1\n");
+    project.write("in.csv", "");
+    let run = project.run(&["export", "dvc", "-o", "."]).succeeds();
+    for note in ["stage list@a.b is called list-a-b", "more.csv is not there"] {
+        assert!(run.stderr.contains(note), "{}", run.stderr);
+    }
+    let text = project.read("dvc.yaml");
+    for line in [
+        r#"  "list-c":"#,
+        r#"    cmd: "echo '\\${HOME}' c > c.txt""#,
+        r#"    - {"c.txt":{"cache":false}}"#,
+        r#"    cmd: "clinpipe -C .. -q --file pipeline.yaml repro --single-item --no-commit strict""#,
+        r#"    wdir: "sub""#,
+        r#"    - "../c.txt""#,
+        "    frozen: true",
+        "    always_changed: true",
+    ] {
+        assert!(text.lines().any(|it| it == line), "{line} is not in\n{text}");
+    }
+    project.run(&["--file", "dvc.yaml", "status"]).succeeds();
+    project.run(&["export", "dvc", "-o", "."]).succeeds();
+    project.write("dvc.yaml", "mine: 1\n");
+    let run = project.run(&["export", "dvc", "-o", "."]).exits(2);
+    assert!(run.stderr.contains("--force"), "{}", run.stderr);
+    assert_eq!(project.read("dvc.yaml"), "mine: 1\n");
+    project.run(&["export", "dvc", "-o", ".", "--force"]).succeeds();
+    let run = project.run(&["export", "dvc", "-o", "inside/it"]).exits(2);
+    assert!(run.stderr.contains("lies inside the project"), "{}", run.stderr);
+    assert!(!project.exists("inside"));
+    project.run(&["--file", "dvc.yaml", "export", "dvc", "-o", "."]).exits(2);
+}

@@ -51,3 +51,4 @@ mod store_commands;
 mod strict;
 mod studies;
 mod together;
+mod tracking;

@@ -1,5 +1,8 @@
 //! `clinpipe export`: a bundle's model for other libraries, and the matrix to compare them on.
 
+mod dvc;
+mod mlflow;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -8,12 +11,15 @@ use clinpipe_stages::bundle::{Bundle, ScoringModel};
 use clinpipe_stages::common::table::Table;
 use clinpipe_stages::train::Matrix;
 
+use self::dvc::DvcArgs;
+use self::mlflow::MlflowArgs;
+use super::args::Global;
 use super::error::UsageError;
 use super::exit::Exit;
 use super::output::Output;
 use super::predict;
 use super::serve::{DEFAULT_BUNDLE, load_bundle, rejection};
-use crate::export::{self, ExportError, Flavour, Format, Handover, MODEL_FILE};
+use crate::export::{self, ExportError, Format, Handover, MODEL_FILE};
 use crate::util::atomic_write;
 
 /// `export`.
@@ -23,8 +29,11 @@ pub enum ExportCommand {
     Xgboost(ModelArgs),
     /// Write the model as an ONNX file, in double precision.
     Onnx(ModelArgs),
-    /// Write a model directory that MLflow loads; it scores by calling clinpipe on the bundle inside it.
+    /// Write a model directory that MLflow loads, or send it to a tracking server; it scores by calling clinpipe on the
+    /// bundle inside it.
     Mlflow(MlflowArgs),
+    /// Write a dvc.yaml, for teams that stay with DVC: it decides when a stage runs, clinpipe runs it.
+    Dvc(DvcArgs),
     /// Write the encoded matrix of a table, with every row's margin and uncalibrated prediction.
     Matrix(MatrixArgs),
 }
@@ -41,20 +50,6 @@ pub struct ModelArgs {
     /// Only that model of a bundle that averages several, from 0; XGBoost needs one.
     #[arg(long, value_name = "N")]
     pub member: Option<usize>,
-}
-
-/// `export mlflow`.
-#[derive(Debug, clap::Args)]
-pub struct MlflowArgs {
-    /// The bundle's directory.
-    #[arg(long, value_name = "DIR", default_value = DEFAULT_BUNDLE)]
-    pub bundle: PathBuf,
-    /// The directory to write.
-    #[arg(short, long, value_name = "DIR")]
-    pub output: PathBuf,
-    /// Replace an MLflow model that is there already.
-    #[arg(long)]
-    pub force: bool,
 }
 
 /// `export matrix`.
@@ -78,11 +73,12 @@ pub struct MatrixArgs {
 }
 
 /// Exports.
-pub fn run(command: &ExportCommand, output: &Output) -> anyhow::Result<Exit> {
+pub fn run(global: &Global, command: &ExportCommand, output: &Output) -> anyhow::Result<Exit> {
     match command {
         ExportCommand::Xgboost(args) => model(args, output, Format::Xgboost),
         ExportCommand::Onnx(args) => model(args, output, Format::Onnx),
-        ExportCommand::Mlflow(args) => mlflow(args, output),
+        ExportCommand::Mlflow(args) => mlflow::run(global, args, output),
+        ExportCommand::Dvc(args) => dvc::run(global, args, output),
         ExportCommand::Matrix(args) => matrix(args, output),
     }
 }
@@ -99,18 +95,6 @@ fn model(args: &ModelArgs, output: &Output, format: Format) -> anyhow::Result<Ex
     let (path, beside) = (args.output.display(), export::companion(&args.output));
     let models: Vec<&str> = columns.members.iter().map(|member| member.model).collect();
     output.talk(&format!("wrote the {} model to {path}, its columns to {}", models.join(" + "), beside.display()));
-    Ok(Exit::Done)
-}
-
-fn mlflow(args: &MlflowArgs, output: &Output) -> anyhow::Result<Exit> {
-    let bundle = load_bundle(&args.bundle)?;
-    outside(&args.output, &args.bundle)?;
-    replaceable(&args.output, args.force)?;
-    export::write_directory(&args.output, |directory| Flavour::new(&bundle, &args.bundle).write(directory))
-        .with_context(|| format!("cannot write {}", args.output.display()))?;
-    warn(&args.bundle, output);
-    let (path, name) = (args.output.display(), &bundle.manifest().model);
-    output.talk(&format!("wrote the {name} model to {path}; it needs the clinpipe program where it is used"));
     Ok(Exit::Done)
 }
 
