@@ -218,8 +218,14 @@ def test_images_run_without_rights_and_are_clean():
     assert all(root in kept or (root.endswith(".yaml") and "*.yaml" in kept) or root == "README.md" for root in roots), roots - kept
 
 
-def test_scripts_are_shell():
-    run("bash", "-n", DEPLOY / "smoke")
+def test_the_trial_of_an_image_finds_what_works_and_what_does_not(tmp_path):
+    stand_in = {"DOCKER": str(Path(__file__).with_name("no_container")), "STATE": str(tmp_path)}
+    assert "any works" in run(DEPLOY / "smoke", "any", **stand_in).stdout
+    # A service that any key opens is no success.
+    script = tmp_path / "smoke"
+    script.write_text((DEPLOY / "smoke").read_text().replace("expect 401", "expect 200"))
+    script.chmod(0o755)
+    assert "200 was expected, 401 came" in run(script, "any", check=False, **stand_in).stderr
 
 
 def variables(value):
