@@ -86,8 +86,10 @@ fn send(global: &Global, args: &MlflowArgs, uri: &str, bundle: &Bundle, output: 
     let server = TrackingServer::new(client.with_headers(credentials(uri, output)?));
     warn(&args.bundle, output);
     let place = tempfile::tempdir().context("no temporary directory")?;
-    Flavour::new(bundle, &args.bundle).write(place.path()).context("cannot prepare the model directory")?;
-    let parcel = parcel(global, &args.bundle, bundle, place.path(), output);
+    // An alias of the registry may move meanwhile.
+    let directory = args.bundle.canonicalize().context("cannot find the bundle again")?;
+    Flavour::new(bundle, &directory).write(place.path()).context("cannot prepare the model directory")?;
+    let parcel = parcel(global, &directory, bundle, place.path(), output);
     let names = Names { experiment: &args.experiment, model: &args.model, alias: &args.alias };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let now = u64::try_from(now).unwrap_or(u64::MAX);
@@ -131,10 +133,10 @@ fn credentials(uri: &str, output: &Output) -> anyhow::Result<HeaderMap> {
     Ok(HeaderMap::from_iter([(AUTHORIZATION, value)]))
 }
 
-/// Everything that is known of the bundle, and vouched for.
+/// Everything that is known of the bundle in `directory`, a path without links, and vouched for.
 fn parcel(global: &Global, directory: &Path, bundle: &Bundle, flavour: &Path, output: &Output) -> Parcel {
     let (digest, manifest) = (bundle.digest().to_owned(), bundle.manifest());
-    let beside = |name: &str| Some(directory.canonicalize().ok()?.parent()?.join(name)).filter(|file| file.is_file());
+    let beside = |name: &str| Some(directory.parent()?.join(name)).filter(|file| file.is_file());
     let read = |name: &str| -> Option<Value> { serde_json::from_slice(&fs::read(beside(name)?).ok()?).ok() };
     // Those of another bundle may lie there: the pipeline writes them after it.
     let metrics = read("metrics.json").filter(|metrics| metrics["evaluated"]["bundle"] == digest.as_str());
@@ -174,8 +176,7 @@ fn parcel(global: &Global, directory: &Path, bundle: &Bundle, flavour: &Path, ou
 fn trained_with(global: &Global, bundle: &Path) -> Option<Value> {
     let opened = Opened::load(global, &[]).ok()?;
     let root = opened.project.pipeline.root.canonicalize().ok()?;
-    let path = bundle.canonicalize().ok()?;
-    let path = path.strip_prefix(&root).ok()?.to_str()?;
+    let path = bundle.strip_prefix(&root).ok()?.to_str()?;
     let workspace = opened.workspace();
     let lineage = workspace.lineage(&workspace.current_lock().ok()?, path).ok()?;
     if !matches!(lineage.artifact.state, State::Vouched) {
