@@ -267,6 +267,7 @@ fn refusals_say_what_to_do() {
     };
     server.set(|state| state.refuses = Some((403, "Invalid Host header")));
     refused("--allowed-hosts", 4);
+    refused("refuses experiments/get-by-name (403): Invalid Host header", 4);
     server.set(|state| state.refuses = Some((401, "who are you?")));
     refused("MLFLOW_TRACKING_TOKEN", 4);
     server.set(|state| (state.refuses, state.elsewhere) = (None, true));

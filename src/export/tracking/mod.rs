@@ -33,7 +33,7 @@ pub enum TrackingError {
     #[error(transparent)]
     Http(#[from] HttpError),
     /// An answer that says no.
-    #[error("{server} refuses {call} ({status} {code}): {message}")]
+    #[error("{server} refuses {call} ({}): {message}", format!("{status} {code}").trim_end())]
     Refused {
         /// The server.
         server: String,
