@@ -10,20 +10,24 @@
 //! audit record come from its callers. It never prints.
 
 mod change;
+mod commit;
 mod compare;
 #[cfg(test)]
 mod equal_models_tests;
 mod measures;
 mod place;
+#[cfg(test)]
+mod place_tests;
 mod policy;
 mod seen;
 mod state;
 mod version;
 
 pub use change::{Allowed, Change, ChangeKind, ControlPlan, changes, schema as plan_schema};
+pub use commit::Held;
 pub use compare::{Comparison, Incomparable, Setup, Side, TestRows, compare};
 pub use measures::Measure;
-pub use place::{CHAMPION, Held, Registry, RegistryError};
+pub use place::{CHAMPION, Registry, RegistryError};
 pub use policy::{Guards, POLICIES, Policy, Rule, Ruling, schema as policy_schema};
 pub use seen::{RowKey, RowMarks, SeenRows};
 pub use state::{Act, Move, State};

@@ -294,7 +294,7 @@ fn interval_rule(rule: &str, measure: &Measure, margin: f64, strictly: bool) -> 
     };
     let passed = if strictly { worst > margin } else { worst >= -margin };
     let wanted =
-        if strictly { "all of it must be better than 0".to_owned() } else { format!("at most {margin} worse") };
+        if strictly { "all of it must be better than 0".to_owned() } else { format!("at most {margin:.4} worse") };
     let better = match measure.better {
         Direction::Higher => "higher",
         Direction::Lower => "lower",

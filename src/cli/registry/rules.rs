@@ -75,7 +75,7 @@ pub(super) fn gate(candidate: &Loaded) -> Ruling {
     let rules = candidate.verdict["rules"].as_array().map(Vec::as_slice).unwrap_or_default();
     match candidate.verdict.get("promotable") {
         Some(Value::Bool(true)) if !rules.is_empty() => {
-            Ruling::new("gate", true, format!("{} rules hold", rules.len()))
+            Ruling::new("gate", true, format!("all {} rules hold", rules.len()))
         }
         Some(Value::Bool(_)) => {
             let failed = rules.iter().filter(|rule| rule["passed"] != Value::Bool(true));

@@ -1,0 +1,85 @@
+//! Where a registry is, and what a killed process leaves there.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use super::place::{ARCHIVED, CHAMPION, DOCUMENT, Registry, RegistryError};
+use super::state::tests::{digest, done};
+use super::state::{Act, State};
+use super::version::BUNDLE;
+
+fn registry() -> (tempfile::TempDir, Registry) {
+    let root = tempfile::tempdir().expect("a directory");
+    let registry = Registry::new(root.path(), "dropout").expect("a name");
+    (root, registry)
+}
+
+fn promote(registry: &Registry, expected: Option<&str>, name: &str) -> Result<State, RegistryError> {
+    let held = registry.lock().expect("the lock");
+    fs::create_dir_all(registry.version_dir(digest(name)).join(BUNDLE)).expect("a version");
+    held.commit(expected.map(digest), done(Act::Promotion, name))
+}
+
+#[test]
+fn the_alias_leads_to_the_bundle_and_moves_with_the_state() {
+    let (root, registry) = registry();
+    assert!(registry.state().expect("readable").is_none() && registry.history().expect("readable").is_empty());
+    promote(&registry, None, "a").expect("promoted");
+    let champion = root.path().join(registry.alias(CHAMPION));
+    let leads = |alias: &Path| alias.canonicalize().expect("leads somewhere");
+    assert_eq!(leads(&champion), leads(&registry.version_dir(digest("a")).join(BUNDLE)));
+    promote(&registry, Some("a"), "b").expect("promoted");
+    assert_eq!(leads(&champion), leads(&registry.version_dir(digest("b")).join(BUNDLE)));
+    assert_eq!(
+        leads(&root.path().join(registry.alias(ARCHIVED))),
+        leads(&registry.version_dir(digest("a")).join(BUNDLE))
+    );
+    assert_eq!(registry.history().expect("holds together").len(), 2);
+    assert_eq!(registry.find("champion").expect("found"), digest("b"));
+    assert_eq!(registry.find(&digest("a").to_string()[..8]).expect("found"), digest("a"));
+    assert_eq!(Registry::models(root.path()).expect("listed"), ["dropout"]);
+}
+
+#[test]
+fn a_comparison_with_another_champion_does_not_hold() {
+    let (_root, registry) = registry();
+    promote(&registry, None, "a").expect("promoted");
+    for expected in [None, Some("b")] {
+        assert!(matches!(promote(&registry, expected, "b"), Err(RegistryError::Moved { .. })));
+    }
+    assert_eq!(registry.state().expect("readable").and_then(|state| state.champion), Some(digest("a")));
+}
+
+#[test]
+fn what_a_killed_process_left_changes_nothing_and_is_cleared() {
+    let (_root, registry) = registry();
+    promote(&registry, None, "a").expect("promoted");
+    // Killed while it wrote a state, and before `current` was moved.
+    fs::create_dir_all(registry.dir.join("states/.new-000002")).expect("left");
+    fs::create_dir_all(registry.dir.join("states/000002")).expect("left");
+    fs::write(registry.dir.join("states/000002").join(DOCUMENT), "{").expect("left");
+    symlink("states/000002", registry.dir.join(".new-current")).expect("left");
+    assert_eq!(registry.history().expect("holds together").len(), 1);
+    promote(&registry, Some("a"), "b").expect("promoted");
+    assert_eq!(registry.history().expect("holds together").len(), 2);
+    assert!(!registry.dir.join("states/.new-000002").exists() && !registry.dir.join(".new-current").exists());
+}
+
+#[test]
+fn a_rewritten_history_is_found() {
+    let (_root, registry) = registry();
+    promote(&registry, None, "a").expect("promoted");
+    promote(&registry, Some("a"), "b").expect("promoted");
+    let path = registry.state_dir(1).join(DOCUMENT);
+    let text = fs::read_to_string(&path).expect("readable").replace("ana", "bob");
+    fs::write(&path, text).expect("written");
+    assert!(matches!(registry.history(), Err(RegistryError::Damaged { .. })));
+}
+
+#[test]
+fn names_are_plain() {
+    for name in ["", ".", "..", ".x", "a/b", "a b", "ä"] {
+        assert!(Registry::new(Path::new("."), name).is_err(), "{name}");
+    }
+}
