@@ -237,6 +237,15 @@ fn a_certificate_changes_without_a_restart() {
     let answer = by_tls(&service, &pem("first-cert.pem")).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("strict-transport-security: max-age="), "{answer}");
     assert!(by_tls(&service, &pem("second-cert.pem")).is_err());
+    // So does the probe: it trusts what it was told to trust, under that name, and nothing else.
+    dir.write("other.pem", &pem("second-cert.pem"));
+    let port = service.address.rsplit(':').next().unwrap().to_owned();
+    for (host, trusted, code) in
+        [("localhost", "cert.pem", 0), ("127.0.0.1", "cert.pem", 1), ("localhost", "other.pem", 1)]
+    {
+        let mut probe = dir.command(&["serve", "probe", &format!("https://{host}:{port}/health")]);
+        crate::project::Run::from(probe.env("SSL_CERT_FILE", trusted).output().unwrap()).exits(code);
+    }
     // Plain HTTP is no TLS: the connection ends without an answer in it.
     let mut plain = service.connect();
     plain.write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
