@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use anyhow::Context;
+use clinpipe_stages::common::pseudonym;
 use serde::Serialize;
 
 use super::args::{Global, ReproArgs};
@@ -160,7 +161,8 @@ pub(super) fn run_stages(
 }
 
 fn parent_env() -> ParentEnv {
-    ParentEnv { path: std::env::var_os("PATH"), home: std::env::var_os("HOME"), shell: std::env::var_os("SHELL") }
+    let [path, home, shell, log_key] = ["PATH", "HOME", "SHELL", pseudonym::VARIABLE].map(std::env::var_os);
+    ParentEnv { path, home, shell, log_key }
 }
 
 /// Outputs of this run that are not those of the committed lock.

@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use clinpipe_stages::common::pseudonym;
 use clinpipe_stages::{Progress, StageRequest};
 
 use super::protocol::{BuiltinSpec, ChildMessage, CommandEnd, CommandSpec};
@@ -36,7 +37,13 @@ pub struct ParentEnv {
     pub home: Option<OsString>,
     /// `SHELL`: runs commands that inherit the environment.
     pub shell: Option<OsString>,
+    /// The key of the log of predictions, handed to the one built-in that joins outcomes by it. It is a secret, so it is
+    /// no input of the stage; another key than the log's makes that stage fail and can change nothing else.
+    pub log_key: Option<OsString>,
 }
+
+/// The built-in that gets the key.
+const KEYED_STAGE: &str = "drift";
 
 /// Runs jobs on this machine.
 #[derive(Debug)]
@@ -96,6 +103,9 @@ impl LocalExecutor {
             .envs(self.bare_environment(job))
             .envs(thread_variables(Some(request.threads.max(1))))
             .env(LARGE_BLOCKS.0, LARGE_BLOCKS.1);
+        if let Some(key) = self.parent.log_key.as_ref().filter(|_| request.uses == KEYED_STAGE) {
+            command.env(pseudonym::VARIABLE, key);
+        }
         Ok(command)
     }
 

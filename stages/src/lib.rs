@@ -1,8 +1,9 @@
 //! The stage functions of clinpipe.
 //!
 //! A stage is a pure function from input files and parameters to output files. This crate knows nothing of the
-//! engine: no pipeline file, no cache, no terminal, no clock, no environment. It is a leaf crate, so every stage can
-//! be called from a test with three paths and a JSON object.
+//! engine: no pipeline file, no cache, no terminal, no clock, no environment but for one secret (`drift/labels.rs`), which
+//! can make a stage fail and cannot change what it writes. It is a leaf crate, so every stage can be called from a test
+//! with three paths and a JSON object.
 //!
 //! Invariants: the bytes a stage writes depend only on the bytes it reads, its parameters and its `VERSION`; never on
 //! the thread count, the directory, the day or the locale. Rows keep their order and their `row_id`.
@@ -12,6 +13,8 @@ pub mod calibrate;
 pub mod cohort;
 pub mod common;
 mod context;
+pub mod decide;
+pub mod drift;
 mod error;
 pub mod evaluate;
 pub mod explain;
@@ -100,6 +103,8 @@ pub fn stages() -> &'static [&'static dyn Stage] {
         &stability::Stabilise,
         &gate::Gate,
         &report::Report,
+        &drift::Drift,
+        &decide::Decide,
     ]
 }
 

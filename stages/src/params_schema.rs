@@ -32,6 +32,8 @@ pub fn params_schema() -> Value {
     add::<crate::stability::StabilityParams>("stability", &mut properties, &mut generator);
     add::<crate::gate::GateParams>("gate", &mut properties, &mut generator);
     add::<crate::report::ReportParams>("report", &mut properties, &mut generator);
+    add::<crate::drift::DriftParams>("drift", &mut properties, &mut generator);
+    add::<crate::decide::DecideParams>("decide", &mut properties, &mut generator);
     json!({"properties": properties, "$defs": generator.take_definitions(true)})
 }
 

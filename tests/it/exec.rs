@@ -81,7 +81,8 @@ fn run_until(job: &Job<'_>, cancel: &Cancel) -> JobEnd {
 }
 
 fn executor() -> LocalExecutor {
-    let parent = ParentEnv { path: std::env::var_os("PATH"), home: Some("/home/nobody".into()), shell: None };
+    let parent =
+        ParentEnv { path: std::env::var_os("PATH"), home: Some("/home/nobody".into()), shell: None, log_key: None };
     LocalExecutor::new(env!("CARGO_BIN_EXE_clinpipe").into(), parent)
 }
 

@@ -16,6 +16,7 @@ mod contracts;
 mod crash;
 mod damage;
 mod disk;
+mod drift;
 mod edits;
 mod engine;
 mod exec;

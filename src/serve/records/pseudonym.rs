@@ -5,33 +5,28 @@
 
 use std::fmt;
 
+use clinpipe_stages::common::pseudonym::{PseudonymKey, digits};
 use serde_json::{Map, Value};
-
-/// The shortest key that is taken, in bytes.
-const SHORTEST: usize = 16;
-/// Hex digits of a digest: 128 bits.
-const DIGITS: usize = 32;
 
 /// The key of a log; cannot be printed.
 #[derive(Clone)]
 pub struct LogKey {
-    patients: [u8; 32],
+    patients: PseudonymKey,
     inputs: [u8; 32],
 }
 
 impl LogKey {
     /// The key of that text or those random bytes; `None` for less than 16 bytes, which could be tried.
     pub fn new(secret: &[u8]) -> Option<Self> {
-        let secret = secret.trim_ascii();
-        (secret.len() >= SHORTEST).then(|| Self {
-            patients: blake3::derive_key("clinpipe 2026 log of predictions: patients", secret),
-            inputs: blake3::derive_key("clinpipe 2026 log of predictions: inputs", secret),
+        Some(Self {
+            patients: PseudonymKey::new(secret)?,
+            inputs: blake3::derive_key("clinpipe 2026 log of predictions: inputs", secret.trim_ascii()),
         })
     }
 
     /// The pseudonym of an identifier.
     pub(super) fn patient(&self, id: &Value) -> String {
-        digits(&blake3::keyed_hash(&self.patients, id.to_string().as_bytes()))
+        self.patients.pseudonym(id)
     }
 
     /// The digest of a record in canonical JSON: names sorted, no space, whole numbers without a fraction.
@@ -46,10 +41,6 @@ impl fmt::Debug for LogKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("LogKey(..)")
     }
-}
-
-fn digits(hash: &blake3::Hash) -> String {
-    hash.to_hex()[..DIGITS].to_owned()
 }
 
 fn canonical_object(object: &Map<String, Value>, text: &mut Vec<u8>) {
@@ -117,7 +108,7 @@ mod tests {
         assert_ne!(one, key("0123456789abcdeX").patient(&json!("P-7")));
         assert_ne!(one, key("0123456789abcdef").patient(&json!("P-8")));
         assert_ne!(json!(7).to_string(), json!("7").to_string(), "a number is another identifier than its text");
-        assert_eq!(one.len(), DIGITS);
+        assert_eq!(one.len(), 32);
         assert!(LogKey::new(b"short").is_none());
         assert_eq!(format!("{:?}", key("0123456789abcdef")), "LogKey(..)");
     }

@@ -3,7 +3,7 @@
 //! It fits nothing. Files that other stages wrote are copied byte for byte; bundle.json is written last, from the
 //! digests of what was written. The result is loaded once as a check before the stage ends.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -15,8 +15,10 @@ use super::manifest::{
 use super::profile::AnswerProfile;
 use super::reference::{Profile, Reference};
 use super::score::Bundle;
+use super::sketch::{InputProfile, NumberSketch};
 use super::tiers::Tiers;
 use crate::common::canonical_json;
+use crate::common::privacy::{self, Privacy};
 use crate::common::schema::Schema;
 use crate::common::table::Table;
 use crate::common::target::Task;
@@ -45,7 +47,7 @@ impl Stage for Assemble {
     }
 
     fn version(&self) -> u32 {
-        4
+        5
     }
 
     fn about(&self) -> &'static str {
@@ -63,6 +65,14 @@ impl Stage for Assemble {
                 Role::required("split", "parts and folds"),
                 Role::required("ingest", "the ingest report, for the lineage to the raw data"),
                 Role::optional("leakage", "the leakage report; no bundle is made of a run with a leak"),
+                Role::optional(
+                    "clean",
+                    "the validated table, for the profile of the raw columns that `drift` compares",
+                ),
+                Role::optional(
+                    "calibrated",
+                    "cross-fitted probabilities (or oof.parquet, of a number), for the profile of scores",
+                ),
             ]
         }
     }
@@ -79,6 +89,7 @@ impl Stage for Assemble {
                 Role::required("validate", "rules across columns, for rows to be scored"),
                 Role::optional("tiers", "risk levels with actions and costs"),
                 Role::optional("profile", "how answers are named"),
+                Role::optional(privacy::KEY, "the smallest count that is kept of a raw column"),
             ]
         }
     }
@@ -88,7 +99,7 @@ impl Stage for Assemble {
     }
 
     fn run(&self, context: &StageContext) -> Result<(), StageError> {
-        let Settings { schema, intake, tiers, profile } = parse(context.params())?;
+        let Settings { schema, intake, tiers, profile, privacy } = parse(context.params())?;
         let directory = context.output("bundle")?;
         let mut files = Files { directory, members: BTreeMap::new() };
         let models = context.input("models")?;
@@ -114,7 +125,7 @@ impl Stage for Assemble {
         if let Some(profile) = &profile {
             files.write("profile.json", profile)?;
         }
-        let (reference, rows) = reference(context)?;
+        let (reference, rows) = reference(context, privacy)?;
         files.write("reference.json", &reference)?;
         let card_file = inside(models, "card.json");
         let card: Card = canonical_json::read(&card_file.path, &card_file.name)?;
@@ -136,6 +147,7 @@ struct Settings {
     intake: Intake,
     tiers: Option<Tiers>,
     profile: Option<AnswerProfile>,
+    privacy: Privacy,
 }
 
 fn parse(params: &ParamSet) -> Result<Settings, ParamError> {
@@ -153,7 +165,7 @@ fn parse(params: &ParamSet) -> Result<Settings, ParamError> {
     if let Some(profile) = &profile {
         profile.check(schema.target.kind, tiers.as_ref())?;
     }
-    Ok(Settings { schema, intake, tiers, profile })
+    Ok(Settings { schema, intake, tiers, profile, privacy: Privacy::parse(params)? })
 }
 
 /// The file of a role that events need and numbers cannot have.
@@ -208,7 +220,7 @@ fn leakage_record(file: &StageFile, rows: &Fingerprint) -> Result<LeakageRecord,
 }
 
 /// The profile and the fingerprint of the training rows.
-fn reference(context: &StageContext) -> Result<(Reference, Fingerprint), StageError> {
+fn reference(context: &StageContext, privacy: Privacy) -> Result<(Reference, Fingerprint), StageError> {
     let spec_file = context.input("spec")?;
     let spec: FeatureSpec = canonical_json::read(&spec_file.path, &spec_file.name)?;
     let (table, split_file) = (context.input("table")?, context.input("split")?);
@@ -226,8 +238,45 @@ fn reference(context: &StageContext) -> Result<(Reference, Fingerprint), StageEr
         Ok((name.to_owned(), Profile::new(&column)))
     };
     let features = spec.features.iter().map(profile).collect::<Result<_, StageError>>()?;
+    let inputs = context.input_opt("clean").map(|file| inputs(file, &spec, (&ids, &rows), privacy)).transpose()?;
     let fingerprint = Fingerprint::new(rows.iter().map(|&row| ids[row]));
-    Ok((Reference { schema_version: 1, n: rows.len(), features }, fingerprint))
+    let scores = context.input_opt("calibrated").map(|file| scores(file, (&ids, &rows), privacy)).transpose()?;
+    Ok((Reference { schema_version: 2, n: rows.len(), features, inputs, scores }, fingerprint))
+}
+
+/// The profiles of the raw columns in the training rows: those that features are made of.
+fn inputs(
+    clean: &StageFile,
+    spec: &FeatureSpec,
+    (ids, rows): (&[i64], &[usize]),
+    privacy: Privacy,
+) -> Result<BTreeMap<String, InputProfile>, StageError> {
+    if ids != Table::read_ints_full(clean, "row_id")? {
+        return Err(StageError::input(&clean.name, "does not list the rows of the split in their order")
+            .with_hint("give the table that was split"));
+    }
+    let profile = |name: &String| {
+        let column = Table::read_rows(clean, &[name.as_str()], rows)?.column_of(name)?;
+        Ok((name.clone(), InputProfile::new(&column, privacy)))
+    };
+    spec.inputs.iter().map(profile).collect()
+}
+
+/// The profile of the cross-fitted probabilities of the training rows, or of their out-of-fold predictions of a number.
+fn scores(
+    calibrated: &StageFile,
+    (ids, rows): (&[i64], &[usize]),
+    privacy: Privacy,
+) -> Result<NumberSketch, StageError> {
+    let table = Table::read(calibrated)?;
+    let training: BTreeSet<i64> = rows.iter().map(|&row| ids[row]).collect();
+    // In time-ordered folds the earliest rows are never predicted.
+    if !table.ints_full("row_id")?.iter().all(|id| training.contains(id)) {
+        let text = "is about other rows than the split's training part";
+        return Err(StageError::input(&calibrated.name, text).with_hint("run calibrate again on this split"));
+    }
+    let column = if table.has("prediction") { "prediction" } else { "p" };
+    Ok(NumberSketch::new(&table.floats(column)?, privacy))
 }
 
 fn inside(directory: &StageFile, name: &str) -> StageFile {

@@ -11,6 +11,7 @@ mod profile;
 pub mod record;
 mod reference;
 mod score;
+mod sketch;
 mod tiers;
 
 pub use assemble::Assemble;
@@ -24,6 +25,7 @@ pub use profile::{AnswerField, AnswerProfile, AnswerValue, ConfidenceLevel};
 pub use record::{EXACT_INTEGERS, FieldError, ParsedRecord, RecordSchema};
 pub use reference::{Profile, Reference};
 pub use score::{Bundle, ScoringModel, parse_record};
+pub use sketch::{CategoryCounts, InputProfile, NumberSketch};
 pub use tiers::{Level, Tiers};
 
 #[cfg(test)]

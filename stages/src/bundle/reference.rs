@@ -1,12 +1,14 @@
 //! reference.json: the profile of the training rows, frozen so that later data can be compared with it.
 //!
-//! Numbers keep the edges of ten equally filled bins and the counts in them; categories keep their counts. Counts are
-//! of training rows only. `null` stands where a column has no values.
+//! Features that are numbers keep the edges of ten equally filled bins and the counts in them; categories keep their
+//! counts. Counts are of training rows only. `null` stands where a column has no values. What the watch on drift compares,
+//! the raw columns that scoring reads and the scores, is kept as [`super::sketch`] says.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::sketch::{InputProfile, NumberSketch};
 use crate::common::frame::Column;
 use crate::common::interval::quantile;
 
@@ -16,12 +18,18 @@ const BINS: usize = 10;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reference {
-    /// Version of this format: 1.
+    /// Version of this format: 2. Version 1 had no `inputs` and no `scores`.
     pub schema_version: u32,
     /// Training rows.
     pub n: usize,
     /// One profile per feature.
     pub features: BTreeMap<String, Profile>,
+    /// The raw columns that scoring reads; absent when the bundle was made without the validated table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inputs: Option<BTreeMap<String, InputProfile>>,
+    /// The cross-fitted calibrated probabilities; absent when the bundle was made without them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scores: Option<NumberSketch>,
 }
 
 /// The profile of one feature.
@@ -121,7 +129,7 @@ mod tests {
     fn values_beyond_training_are_told() {
         let age = Profile::new(&Column::Number(vec![20.0, 40.0, f64::NAN]));
         let features = BTreeMap::from([("age".to_owned(), age)]);
-        let reference = Reference { schema_version: 1, n: 3, features };
+        let reference = Reference { schema_version: 2, n: 3, features, inputs: None, scores: None };
         assert!(reference.range("age").is_some_and(|[low, high]| low <= 20.0 && high < 41.0));
         assert_eq!(reference.range("weight"), None);
     }

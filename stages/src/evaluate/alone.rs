@@ -1,5 +1,5 @@
 //! An evaluation of outcomes and predictions without files and baselines: the door through which measurements reach the
-//! code of `evaluate`. Nothing in a pipeline may call it.
+//! code of `evaluate`, and by which `drift` measures predictions whose outcome has come in.
 
 use std::collections::BTreeMap;
 

@@ -1,0 +1,89 @@
+//! Outcomes that have come in, brought to the predictions they belong to.
+//!
+//! Invariants: an outcome that two rows of the labels tell differently belongs to nobody; a prediction without an outcome
+//! stays unknown; if no identifier of the labels is found in a log, the key is another one and that is an error, so the
+//! key decides between one result and none, never between two results.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::current::{Current, join_keys};
+use super::document::CurrentKind;
+use crate::bundle::Bundle;
+use crate::common::pseudonym::{PseudonymKey, SHORTEST, VARIABLE};
+use crate::common::schema::ColumnType;
+use crate::common::table::Table;
+use crate::common::texts::Texts;
+use crate::ingest::read_for_scoring;
+use crate::{StageError, StageFile};
+
+/// The outcome of each prediction; `None` where it is not known. `key` is asked for only where pseudonyms are joined.
+pub(super) fn join(
+    file: &StageFile,
+    bundle: &Bundle,
+    current: &Current,
+    key: impl FnOnce() -> Result<PseudonymKey, StageError>,
+) -> Result<Vec<Option<bool>>, StageError> {
+    let schema = bundle.schema();
+    let needs = |what: &str| {
+        StageError::input(&file.name, format!("cannot be joined: the schema names no {what} column"))
+            .with_hint("name it in `schema.id`, or leave the role `labels` out")
+    };
+    let target = schema.target.column.clone();
+    let mut wanted = vec![target.clone()];
+    match (&bundle.features().history, current.kind) {
+        (Some(history), CurrentKind::Table) => wanted.extend([history.entity.clone(), history.time.clone()]),
+        (_, CurrentKind::Table) => wanted.push(schema.id.clone().ok_or_else(|| needs("id"))?),
+        (_, CurrentKind::Log) => wanted.push(subject(bundle).ok_or_else(|| needs("patient"))?),
+    }
+    let table = read_for_scoring(file, schema, &wanted, &[], &bundle.intake().format)?;
+    let outcomes = table.floats(&target)?;
+    let keys = match current.kind {
+        CurrentKind::Table => join_keys(&table, bundle)?,
+        CurrentKind::Log => pseudonyms(&table, bundle, &key()?)?,
+    };
+    let mut known: BTreeMap<&str, Option<bool>> = BTreeMap::new();
+    for (key, outcome) in keys.iter().zip(&outcomes) {
+        if let Some(key) = key.filter(|_| outcome.is_finite()) {
+            let event = *outcome > 0.5;
+            known.entry(key).and_modify(|other| *other = other.filter(|other| *other == event)).or_insert(Some(event));
+        }
+    }
+    let found: Vec<Option<bool>> =
+        current.keys.iter().map(|key| known.get(key.as_deref()?).copied().flatten()).collect();
+    let is_other_key = current.kind == CurrentKind::Log && !known.is_empty() && found.iter().all(Option::is_none);
+    if is_other_key && current.keys.iter().any(Option::is_some) {
+        let message = format!("none of its {} patients is in the log of predictions", known.len());
+        return Err(StageError::input(&file.name, message)
+            .with_hint(format!("set {VARIABLE} to the key that the service had when it wrote the log")));
+    }
+    Ok(found)
+}
+
+/// The column whose pseudonym the log has.
+fn subject(bundle: &Bundle) -> Option<String> {
+    let entity = bundle.features().history.as_ref().map(|history| history.entity.clone());
+    entity.or_else(|| bundle.schema().id.clone())
+}
+
+/// The key of the log, from the environment: the one thing that a stage reads there, so that no secret becomes a
+/// parameter, an input or part of a key.
+pub(super) fn key() -> Result<PseudonymKey, StageError> {
+    let help = format!("set {VARIABLE} to the key of the log: at least {SHORTEST} bytes");
+    let absent = || StageError::failed("outcomes are joined to a log by keyed digests, and there is no key");
+    let secret = std::env::var_os(VARIABLE).ok_or_else(|| absent().with_hint(help.clone()))?;
+    PseudonymKey::new(secret.as_encoded_bytes())
+        .ok_or_else(|| StageError::failed(format!("{VARIABLE} holds no usable key")).with_hint(help))
+}
+
+/// The identifiers of the labels as the log has them.
+fn pseudonyms(table: &Table, bundle: &Bundle, key: &PseudonymKey) -> Result<Texts, StageError> {
+    let name = subject(bundle).unwrap_or_default();
+    let is_number = bundle.schema().columns.get(&name).is_some_and(|column| column.kind == ColumnType::Integer);
+    let of = |id: &str| {
+        let number = id.parse::<i64>().ok().filter(|_| is_number);
+        key.pseudonym(&number.map_or_else(|| Value::from(id), Value::from))
+    };
+    Ok(table.labels(&name)?.iter().map(|id| id.map(of)).collect())
+}
