@@ -31,9 +31,13 @@ def stage(options, at, uses, inputs, outputs, params, name="request"):
     request = {"uses": uses, "inputs": bind(inputs), "outputs": bind(outputs), "params": params, "threads": 1}
     spec = at / f"{name}.{uses}.json"
     spec.write_text(json.dumps({"request": request, "memory": None}))
-    run = subprocess.run([options.binary, "__stage", spec], stdin=subprocess.PIPE, capture_output=True)
-    if run.returncode:
-        raise SystemExit(f"{uses}: {run.stdout.decode()} {run.stderr.decode()}")
+    # A stage ends when its parent does, which it knows by its standard input.
+    run = subprocess.Popen([options.binary, "__stage", spec], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    told = run.stdout.read().decode()
+    if run.wait():
+        raise SystemExit(f"{uses}: {told}")
+    run.stdin.close()
+    run.stdout.close()
 
 
 def cohort(options, at, name, seed, generate):

@@ -1,5 +1,7 @@
 //! The watch on a model, on the real program: what the service logged, the outcomes that came in, and what follows.
 
+use std::fmt::Write as _;
+
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -38,7 +40,7 @@ fn patients(project: &Project, rows: usize, older: i64) -> (Vec<Value>, String) 
             "days_in_trial": number("days_in_trial"), "visits_completed": number("visits_completed"),
             "last_visit_day": number("last_visit_day"), "adverse_events": number("adverse_events"),
         }));
-        outcomes += &format!("{},{}\n", cell("patient_id"), cell("dropout"));
+        writeln!(outcomes, "{},{}", cell("patient_id"), cell("dropout")).unwrap();
     }
     (records, outcomes)
 }

@@ -17,6 +17,7 @@ use super::reference::{Profile, Reference};
 use super::score::Bundle;
 use super::sketch::{InputProfile, NumberSketch};
 use super::tiers::Tiers;
+use crate::calibrate::CalibratorFile;
 use crate::common::canonical_json;
 use crate::common::privacy::{self, Privacy};
 use crate::common::schema::Schema;
@@ -69,10 +70,7 @@ impl Stage for Assemble {
                     "clean",
                     "the validated table, for the profile of the raw columns that `drift` compares",
                 ),
-                Role::optional(
-                    "calibrated",
-                    "cross-fitted probabilities (or oof.parquet, of a number), for the profile of scores",
-                ),
+                Role::optional("oof", "out-of-fold predictions, for the profile of the scores"),
             ]
         }
     }
@@ -240,7 +238,7 @@ fn reference(context: &StageContext, privacy: Privacy) -> Result<(Reference, Fin
     let features = spec.features.iter().map(profile).collect::<Result<_, StageError>>()?;
     let inputs = context.input_opt("clean").map(|file| inputs(file, &spec, (&ids, &rows), privacy)).transpose()?;
     let fingerprint = Fingerprint::new(rows.iter().map(|&row| ids[row]));
-    let scores = context.input_opt("calibrated").map(|file| scores(file, (&ids, &rows), privacy)).transpose()?;
+    let scores = context.input_opt("oof").map(|file| scores(context, file, (&ids, &rows), privacy)).transpose()?;
     Ok((Reference { schema_version: 2, n: rows.len(), features, inputs, scores }, fingerprint))
 }
 
@@ -262,21 +260,28 @@ fn inputs(
     spec.inputs.iter().map(profile).collect()
 }
 
-/// The profile of the cross-fitted probabilities of the training rows, or of their out-of-fold predictions of a number.
+/// The profile of the scores: what the final calibrator makes of the out-of-fold predictions of the training rows, or
+/// those predictions where a number is predicted. Cross-fitted probabilities would not do: each fold's isotonic steps lie
+/// elsewhere, so new scores of the very same patients would seem to have moved.
 fn scores(
-    calibrated: &StageFile,
+    context: &StageContext,
+    out_of_fold: &StageFile,
     (ids, rows): (&[i64], &[usize]),
     privacy: Privacy,
 ) -> Result<NumberSketch, StageError> {
-    let table = Table::read(calibrated)?;
+    let table = Table::read(out_of_fold)?;
     let training: BTreeSet<i64> = rows.iter().map(|&row| ids[row]).collect();
     // In time-ordered folds the earliest rows are never predicted.
     if !table.ints_full("row_id")?.iter().all(|id| training.contains(id)) {
         let text = "is about other rows than the split's training part";
-        return Err(StageError::input(&calibrated.name, text).with_hint("run calibrate again on this split"));
+        return Err(StageError::input(&out_of_fold.name, text).with_hint("run train again on this split"));
     }
-    let column = if table.has("prediction") { "prediction" } else { "p" };
-    Ok(NumberSketch::new(&table.floats(column)?, privacy))
+    let Some(file) = context.input_opt("calibrator") else {
+        return Ok(NumberSketch::new(&table.floats("prediction")?, privacy));
+    };
+    let CalibratorFile { calibrator, .. } = canonical_json::read(&file.path, &file.name)?;
+    let scores: Vec<f64> = table.floats("p_raw")?.into_iter().map(|p_raw| calibrator.apply(p_raw)).collect();
+    Ok(NumberSketch::new(&scores, privacy))
 }
 
 fn inside(directory: &StageFile, name: &str) -> StageFile {

@@ -27,7 +27,7 @@ pub struct Reference {
     /// The raw columns that scoring reads; absent when the bundle was made without the validated table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inputs: Option<BTreeMap<String, InputProfile>>,
-    /// The cross-fitted calibrated probabilities; absent when the bundle was made without them.
+    /// The calibrated out-of-fold predictions; absent when the bundle was made without them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scores: Option<NumberSketch>,
 }

@@ -16,7 +16,7 @@ use crate::common::schema::{ColumnSchema, ColumnType, Schema};
 use crate::common::table::Table;
 use crate::common::target::Task;
 use crate::common::texts::Texts;
-use crate::ingest::read_for_scoring;
+use crate::ingest::{read_for_scoring, read_typed};
 use crate::{StageError, StageFile};
 
 /// What is compared with the reference.
@@ -42,8 +42,7 @@ impl Current {
     /// Reads a table and scores it.
     pub fn of_table(file: &StageFile, bundle: &Bundle, window: Option<&Window>) -> Result<Self, StageError> {
         let others: Vec<String> = window.iter().map(|window| window.column.clone()).collect();
-        let schema = schema_with(bundle.schema(), &others);
-        let table = read_for_scoring(file, &schema, bundle.inputs(), &others, &bundle.intake().format)?;
+        let table = read(file, bundle, &others)?;
         let frame = inputs_of(&table, bundle)?;
         // The past of a row is made before rows are left out.
         let frame = bundle.with_past(frame).map_err(|error| StageError::input(&file.name, error.to_string()))?;
@@ -65,8 +64,20 @@ impl Current {
 
 /// The rows of a table in the raw columns that features are made of.
 pub(super) fn read_reference(file: &StageFile, bundle: &Bundle) -> Result<Frame, StageError> {
-    let table = read_for_scoring(file, bundle.schema(), bundle.inputs(), &[], &bundle.intake().format)?;
-    inputs_of(&table, bundle)
+    inputs_of(&read(file, bundle, &[])?, bundle)
+}
+
+/// A table with the columns that scoring reads, the id and `others`.
+fn read(file: &StageFile, bundle: &Bundle, others: &[String]) -> Result<Table, StageError> {
+    let schema = schema_with(bundle.schema(), others);
+    let format = &bundle.intake().format;
+    let mut names: Vec<&str> = bundle.inputs().iter().chain(&schema.id).chain(others).map(String::as_str).collect();
+    names.sort_unstable();
+    names.dedup();
+    match read_typed(file, &schema, &names, format) {
+        Some(table) => Ok(table),
+        None => read_for_scoring(file, &schema, bundle.inputs(), others, format),
+    }
 }
 
 /// The schema with further columns, read as text, so that they are not dropped.

@@ -252,7 +252,7 @@ pub struct ScoreDrift {
     pub verdict: Verdict,
     /// Why, in words.
     pub reasons: Vec<String>,
-    /// The calibrated probabilities beside the cross-fitted ones of the training rows.
+    /// The calibrated probabilities beside those of the training rows when they were left out.
     pub distribution: Distribution,
     /// Mean score minus that of the reference.
     pub mean_difference: Option<f64>,

@@ -186,9 +186,7 @@ fn report(context: &StageContext, bundle: &Bundle, params: &DriftParams) -> Resu
     }
     let mut scores = scores(bundle, &current, privacy);
     if scores.is_none() {
-        notes.push(
-            "the bundle holds no profile of scores: bind `calibrated` under the deps of the stage `bundle`".to_owned(),
-        );
+        notes.push("the bundle holds no profile of scores: bind `oof` under the deps of the stage `bundle`".to_owned());
     }
     let tests = judge::adjust(&mut columns, scores.as_mut());
     for column in &mut columns {
@@ -331,7 +329,7 @@ fn blank(name: &str) -> ColumnDrift {
     }
 }
 
-/// The scores beside the cross-fitted ones of the training rows.
+/// The scores beside those of the training rows when they were left out.
 fn scores(bundle: &Bundle, current: &Current, privacy: Privacy) -> Option<ScoreDrift> {
     let sketch = bundle.reference().scores.as_ref().filter(|sketch| sketch.is_sound())?;
     let distribution = compare::number(&NumberReference::Sketch(sketch), &current.scores, privacy);

@@ -11,6 +11,7 @@ use super::*;
 use crate::bundle::tests::{assemble, bundle_as};
 use crate::common::pseudonym::PseudonymKey;
 use crate::common::rng::Stream;
+use crate::common::table::Table;
 use crate::train::test_study::{ROWS, TRAIN, outcomes, raw, run, schema, write_clean};
 use crate::{StageFile, common::texts::Texts};
 
@@ -26,7 +27,7 @@ pub(crate) fn study() -> tempfile::TempDir {
     let mut schema = schema();
     schema["id"] = json!("patient");
     schema["columns"]["patient"] = json!({"type": "text"});
-    bundle_as(at, &schema, &[("clean", "clean.parquet"), ("calibrated", "calibrated.parquet")]).expect("a bundle");
+    bundle_as(at, &schema, &[("clean", "clean.parquet"), ("oof", "oof.parquet")]).expect("a bundle");
     directory
 }
 
@@ -248,6 +249,36 @@ fn a_log_says_what_its_table_says_and_outcomes_find_it_by_the_key_alone() {
     let other = || Ok(PseudonymKey::new(b"another key of a log").expect("a key"));
     let error = labels::join(&file("labels.csv"), &bundle, &current, other).expect_err("another key");
     assert!(error.to_string().contains("none of its 480 patients"), "{error}");
+}
+
+#[test]
+fn a_table_of_the_right_types_says_what_its_text_says() {
+    let directory = study();
+    let at = directory.path();
+    write_table(at, "current.csv", 0..ROWS, |_, _| {});
+    let text = drift(at, &[], json!({"seed": 1}), 1).expect("compared");
+    let typed = |columns: &[&str], marker: &str| {
+        let mut table = Table::with_rows(ROWS);
+        table.push_texts("patient", (0..ROWS).map(|row| Some(format!("P-{row}")))).expect("a column");
+        for (name, column) in raw().columns().filter(|(name, _)| columns.contains(name)) {
+            let column = match column {
+                Column::Text(texts) => Column::Text(texts.iter().map(|text| text.or(Some(marker))).collect()),
+                number @ Column::Number(_) => number.clone(),
+            };
+            table.push_column(name, &column).expect("a column");
+        }
+        table.write(&at.join("current.parquet")).expect("written");
+        drift(at, &[("current", "current.parquet")], json!({"seed": 1}), 1)
+    };
+    // The marker of a gap in a text asks for every cell to be read as one.
+    for report in [typed(&["age", "lab", "sex", "site"], GAP), typed(&["age", "lab", "sex", "site"], "north")] {
+        let report = report.expect("compared");
+        let same = |name: &str| of(&report, name) == of(&text, name);
+        assert!(same("age") && same("lab") && same("sex"));
+        assert_eq!(same("site"), report.scores == text.scores);
+    }
+    assert!(typed(&["age", "lab", "sex"], GAP).is_ok(), "a column that may be missing may be absent");
+    assert!(typed(&["lab", "sex", "site"], GAP).expect_err("no age").to_string().contains("`age`"));
 }
 
 #[test]

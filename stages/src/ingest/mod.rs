@@ -20,7 +20,7 @@ mod tests;
 mod unread;
 
 pub use row_reader::RowReader;
-pub use scoring::read_for_scoring;
+pub use scoring::{read_for_scoring, read_typed};
 pub use unread::{COLUMN as UNREAD_COLUMN, UnreadCell, unread_cells};
 
 use std::path::Path;
