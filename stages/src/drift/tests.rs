@@ -83,7 +83,7 @@ fn the_training_rows_do_not_drift_and_bytes_do_not_depend_on_threads() {
     assert!(first[1].contains("No alarm") && first[1].contains("Performance is unknown"));
     assert!(first[1].len() < 300_000 && !first.concat().contains("NaN"));
     let digest = blake3::hash(first.concat().as_bytes()).to_hex();
-    assert_eq!(&digest[..16], "e3130d10fc9fd103", "the stage writes other bytes; raise its version, then this digest");
+    assert_eq!(&digest[..16], "81a50f614a3f2d1a", "the stage writes other bytes; raise its version, then this digest");
 }
 
 #[test]
