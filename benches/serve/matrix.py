@@ -9,7 +9,7 @@ import shap
 import xgboost
 
 work = sys.argv[1]
-rows = pandas.read_parquet(f"{work}/matrix.parquet").drop(columns=["margin", "p_raw"]).to_numpy(float)
+rows = pandas.read_parquet(f"{work}/matrix.parquet").drop(columns=["row_id", "margin", "p_raw"]).to_numpy(float)
 numpy.save(f"{work}/matrix.npy", rows)
 trees = xgboost.Booster({"nthread": 1}, model_file=f"{work}/trees.json")
 explainer = shap.TreeExplainer(trees)

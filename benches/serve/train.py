@@ -1,12 +1,15 @@
-"""Trains the LightGBM model of the peer on the patients of the study: 100 trees of 31 leaves on the columns that app.py makes."""
+"""Trains the LightGBM model of the peer on the patients of the study: as many trees as clinpipe serves, of 31 leaves, on the
+columns that app.py makes."""
 
+import json
 import sys
 
 import lightgbm
 import numpy
 import pandas
 
-table, out = sys.argv[1:]
+table, trees, out = sys.argv[1:]
+count = len(json.load(open(trees))["learner"]["gradient_booster"]["model"]["trees"])
 data = pandas.read_csv(table, na_values=["unknown"])
 groups, phases = ["Active", "Control", "Placebo"], ["Phase I", "Phase II", "Phase III"]
 matrix = numpy.column_stack([
@@ -21,4 +24,4 @@ matrix = numpy.column_stack([
     data.days_in_trial - data.last_visit_day,
 ]).astype(float)
 params = {"objective": "binary", "num_leaves": 31, "min_data_in_leaf": 5, "learning_rate": 0.05, "verbose": -1, "seed": 7}
-lightgbm.train(params, lightgbm.Dataset(matrix, data.dropout), 100).save_model(out)
+lightgbm.train(params, lightgbm.Dataset(matrix, data.dropout), count).save_model(out)

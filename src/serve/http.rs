@@ -127,25 +127,22 @@ pub(super) fn router(app: &App) -> Router {
         .with_state(app.clone())
 }
 
-/// The routes that ask for a key, where there are keys, each for the scope that it needs.
+/// The routes that ask for a key, where there are keys, each for the scope that it needs. A method that a route does not
+/// answer is told so without one.
 fn keyed(app: &App) -> Router<App> {
     let needs = |scope: Scope| from_fn_with_state((app.clone(), scope), auth::require);
-    let predict = Router::new()
-        .route("/predict", post(predict::predict))
-        .route("/predict/legacy", post(predict::predict))
-        .route("/predict/batch", post(batch::batch))
-        .route_layer(needs(Scope::Predict));
-    let explain = Router::new().route("/explain", post(explain::explain)).route_layer(needs(Scope::Explain));
-    let read = Router::new()
-        .route("/model/info", get(about::model_info))
-        .route("/model/card", get(about::model_card))
-        .route("/stats", get(about::stats))
-        .route("/config", get(about::config))
-        .route_layer(needs(Scope::Read));
-    let routes = predict.merge(explain).merge(read);
+    let read = needs(Scope::Read);
+    let routes = Router::new()
+        .route("/predict", post(predict::predict).route_layer(needs(Scope::Predict)))
+        .route("/predict/legacy", post(predict::predict).route_layer(needs(Scope::Predict)))
+        .route("/predict/batch", post(batch::batch).route_layer(needs(Scope::Predict)))
+        .route("/explain", post(explain::explain).route_layer(needs(Scope::Explain)))
+        .route("/model/info", get(about::model_info).route_layer(read.clone()))
+        .route("/model/card", get(about::model_card).route_layer(read.clone()))
+        .route("/stats", get(about::stats).route_layer(read.clone()))
+        .route("/config", get(about::config).route_layer(read));
     if !app.settings.debug {
         return routes;
     }
-    let debug = Router::new().route("/debug/preprocess", post(explain::preprocess));
-    routes.merge(debug.route_layer(needs(Scope::Debug)))
+    routes.route("/debug/preprocess", post(explain::preprocess).route_layer(needs(Scope::Debug)))
 }

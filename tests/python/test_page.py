@@ -11,6 +11,7 @@ import html5lib
 import pytest
 
 from browser import Browser
+from conftest import clinpipe
 from looks import CONTRAST, NAMELESS, WIDE
 from service import STUDIES, Service
 
@@ -49,7 +50,7 @@ def page(browser, services):
 
 def quiet(browser):
     """What went wrong, but for refusals of the service, which the browser reports as well."""
-    refusals = ("401", "404", "422")
+    refusals = ("401", "403", "404", "422")
     texts = [one.get("entry", {}).get("text", str(one)) for one in browser.complaints()]
     return [text for text in texts if not ("Failed to load resource" in text and any(code in text for code in refusals))]
 
@@ -318,6 +319,25 @@ def test_a_key_is_asked_for_and_kept_nowhere(browser, services):
     kept = browser.run("[localStorage.length, sessionStorage.length, document.cookie, location.href.includes('horse'), document.documentElement.outerHTML.includes('horse')]")
     assert kept == [0, 0, "", False, False]
     assert not any("horse" in line for line in service.log)
+
+
+def test_a_key_that_may_only_predict_gets_no_more(browser, services, tmp_path):
+    made = clinpipe("serve", "key", "new", "--name", "ward-7", "--scope", "predict")
+    keys = tmp_path / "keys.yaml"
+    keys.write_text(next(line for line in made.stderr.splitlines() if line.startswith("- ")) + "\n")
+    service = Service(services.study("dropout"), args=["--keys", str(keys)])
+    browser.screen(1200)
+    browser.visit(service.address + "/")
+    browser.until("!document.querySelector('#key-form').hidden && document.querySelector('#fields input')", "the question for the key")
+    browser.type("#key", made.stdout.strip())
+    browser.click("#key-form button")
+    browser.until("document.querySelector('#key-form').hidden", "the end of the question")
+    assert "scope read" in browser.run("document.querySelector('#subtitle').textContent")
+    browser.click("#example")
+    predict(browser)
+    assert browser.run("document.querySelector('#reasons').childElementCount") == 0
+    assert quiet(browser) == []
+    service.stop()
 
 
 def test_the_pages_are_valid_html(services):

@@ -75,6 +75,8 @@ const learn = async () => {
     draw();
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
+    // A key may be good for predictions and not for this.
+    if (error.status === 403) byId('key-form').hidden = true;
     byId('subtitle').textContent = error.status === 401 ? 'The service asks for a key.' : `Nothing is known of the model: ${error.message}.`;
   }
 };
