@@ -1,8 +1,9 @@
 """The service that clinpipe serve is measured against: FastAPI, pydantic and LightGBM with the same checks.
 
-An API key compared in constant time, every field of a record validated, the rule across columns, a token bucket per key,
-counters and histograms (prometheus_client), and a line of JSON for every prediction with keyed digests in place of the
-patient. Written for speed where a careful author would: one compiled validator, metric children looked up once, one open
+The host checked, an API key compared in constant time, every field of a record validated, the rule across columns, values
+beyond those of training remarked on, a token bucket per key, security headers, counters and histograms
+(prometheus_client), a line in uvicorn's access log, and a line of JSON for every prediction with keyed digests in place of
+the patient. Written for speed where a careful author would: one compiled validator, metric children looked up once, one open
 file. `/explain` gives SHAP values of the trees that clinpipe serves (`clinpipe export xgboost`).
 """
 
@@ -22,6 +23,7 @@ from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 KEY = hashlib.sha256(os.environ["API_KEY"].encode()).digest()
 LOG_KEY = os.environ["LOG_KEY"].encode()
@@ -77,7 +79,33 @@ children = {}
 session = uuid.uuid4().hex
 log = open(f"{WORK}/fastapi.jsonl", "a", buffering=1)
 explainer = None
+lowest, highest = numpy.loadtxt(f"{WORK}/bounds.txt")
 app = FastAPI()
+app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])
+HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"cache-control", b"no-store"),
+]
+
+
+class SecurityHeaders:
+    def __init__(self, app):
+        self.app = app
+
+    async def __call__(self, scope, receive, send):
+        async def decorated(message):
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *HEADERS]
+            await send(message)
+
+        await self.app(scope, receive, decorated if scope["type"] == "http" else send)
+
+
+app.add_middleware(SecurityHeaders)
 
 
 def child(metric, *labels):
@@ -142,7 +170,9 @@ def digest(label, text):
 @app.post("/predict", response_model=Answer, dependencies=[Depends(allowed)])
 async def predict(record: Record, request: Request, response: Response):
     started = time.perf_counter()
-    probability = float(booster.predict(features(record), num_threads=1)[0])
+    row = features(record)
+    probability = float(booster.predict(row, num_threads=1)[0])
+    warnings = numpy.flatnonzero((row[0] < lowest) | (row[0] > highest)).tolist()
     level, action = next((name, action) for bound, name, action in TIERS if probability >= bound)
     flagged = int(probability >= THRESHOLD)
     elapsed = time.perf_counter() - started
@@ -161,6 +191,7 @@ async def predict(record: Record, request: Request, response: Response):
         "prediction": flagged,
         "probability": probability,
         "risk_level": level,
+        "warnings": warnings,
         "latency_ms": round(elapsed * 1e3, 3),
     }
     log.write(json.dumps(line) + "\n")

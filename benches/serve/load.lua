@@ -1,21 +1,16 @@
--- Records of patients that differ from one another, with the key. The path is the first argument: wrk … -s load.lua URL -- /predict
-local phases = { "Phase I", "Phase II", "Phase III" }
-local groups = { "Active", "Control", "Placebo" }
-local path, number = "/predict", 0
+-- Records of patients of the study, with the key. The path is the first argument: wrk … -s load.lua URL -- /predict
+local path, number, records = "/predict", 0, {}
 
 function init(args)
   path = args[1] or path
-  math.randomseed(7)
+  for line in io.lines(os.getenv("BENCH_WORK") .. "/records.jsonl") do
+    records[#records + 1] = line
+  end
 end
 
 function request()
-  number = number + 1
-  local days = math.random(30, 365)
-  local body = string.format(
-    '{"patient_id": "P-%04d", "age": %d, "gender": "Female", "treatment_group": "%s", "trial_phase": "%s", "days_in_trial": %d, "visits_completed": %d, "last_visit_day": %d, "adverse_events": %d}',
-    number % 1000, math.random(20, 80), groups[number % 3 + 1], phases[number % 3 + 1], days,
-    math.random(1, 12), math.random(1, days), math.random(0, 6))
-  return wrk.format("POST", path, { ["content-type"] = "application/json", ["x-api-key"] = os.getenv("API_KEY") }, body)
+  number = number % #records + 1
+  return wrk.format("POST", path, { ["content-type"] = "application/json", ["x-api-key"] = os.getenv("API_KEY") }, records[number])
 end
 
 function done(summary, latency)

@@ -72,11 +72,11 @@ impl BundleModel {
         self.bundle.records().parse(record).map_err(invalid)
     }
 
-    fn scored(&self, parsed: ParsedRecord) -> Result<Scored, ScoringError> {
+    fn scored(&self, parsed: ParsedRecord, features: &Frame) -> Result<Scored, ScoringError> {
         let ParsedRecord { id, frame, warnings } = parsed;
         let outcome = match self.bundle.task() {
-            Task::Binary => Outcome::Event(self.event(first(self.bundle.predict(&frame))?)),
-            Task::Continuous => Outcome::Number(first(self.bundle.predict_numbers(&frame))?),
+            Task::Binary => Outcome::Event(self.event(first(self.bundle.predict_features(&frame, features))?)),
+            Task::Continuous => Outcome::Number(first(self.bundle.predict_numbers_features(features))?),
         };
         let number = match &outcome {
             Outcome::Event(event) => event.probability,
@@ -85,7 +85,7 @@ impl BundleModel {
         if !number.is_finite() {
             return Err(ScoringError::Internal("the bundle's prediction is not finite".to_owned()));
         }
-        let warnings = warnings.into_iter().map(problem).chain(self.unseen(&frame)).collect();
+        let warnings = warnings.into_iter().map(problem).chain(self.unseen(features)).collect();
         Ok(Scored { id, outcome, warnings })
     }
 
@@ -102,16 +102,17 @@ impl BundleModel {
     }
 
     /// Features beyond what training has seen: the schema allows the inputs, but the model extrapolates there.
-    fn unseen(&self, frame: &Frame) -> Vec<FieldProblem> {
-        let Ok(features) = self.bundle.features_of(frame) else { return Vec::new() };
+    fn unseen<'a>(&self, features: &'a Frame) -> impl Iterator<Item = FieldProblem> + use<'a, '_> {
         let outside = |(name, column): (&str, &Column)| {
             let value = *column.numbers()?.first()?;
             let [low, high] = self.bundle.reference().range(name)?;
-            let message = format!("{value} lies outside {low} to {high}, the range seen in training");
-            let kind = "out_of_training_range".to_owned();
-            (value < low || value > high).then(|| FieldProblem { field: name.to_owned(), message, kind })
+            (value < low || value > high).then(|| FieldProblem {
+                field: name.to_owned(),
+                message: format!("{value} lies outside {low} to {high}, the range seen in training"),
+                kind: "out_of_training_range",
+            })
         };
-        features.columns().filter_map(outside).collect()
+        features.columns().filter_map(outside)
     }
 }
 
@@ -125,14 +126,17 @@ impl Model for BundleModel {
     }
 
     fn score(&self, record: &Map<String, Value>) -> Result<Scored, ScoringError> {
-        self.scored(self.parse(record)?)
+        let parsed = self.parse(record)?;
+        let features = self.bundle.features_of(&parsed.frame).map_err(internal)?;
+        self.scored(parsed, &features)
     }
 
     fn explain(&self, record: &Map<String, Value>) -> Result<Explained, ScoringError> {
         let parsed = self.parse(record)?;
-        let explanations = self.bundle.explain(&parsed.frame).map_err(internal)?;
+        let features = self.bundle.features_of(&parsed.frame).map_err(internal)?;
+        let explanations = self.bundle.explain_features(features).map_err(internal)?;
         let members = explanations.members.iter().map(|one| member(one, &explanations.features)).collect();
-        Ok(Explained { scored: self.scored(parsed)?, members })
+        Ok(Explained { scored: self.scored(parsed, &explanations.features)?, members })
     }
 
     fn preprocess(&self, record: &Map<String, Value>) -> Result<Preprocessed, ScoringError> {
@@ -185,7 +189,7 @@ fn member(one: &Explanation, features: &Frame) -> MemberExplanation {
 }
 
 fn problem(error: FieldError) -> FieldProblem {
-    FieldProblem { field: error.field, message: error.message, kind: error.kind.to_owned() }
+    FieldProblem { field: error.field, message: error.message, kind: error.kind }
 }
 
 fn tier(level: &Level) -> ModelTier {

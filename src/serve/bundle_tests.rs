@@ -49,7 +49,7 @@ fn what_training_has_not_seen_is_remarked_on() {
     record.insert("age".to_owned(), json!(110));
     record.insert("adverse_events".to_owned(), Value::Null);
     let warnings = model().score(&record).expect("the schema allows it").warnings;
-    let found: Vec<_> = warnings.iter().map(|warning| (warning.field.as_str(), warning.kind.as_str())).collect();
+    let found: Vec<_> = warnings.iter().map(|warning| (warning.field.as_str(), warning.kind)).collect();
     assert_eq!(found, [("age", "out_of_training_range")]);
 }
 
@@ -61,7 +61,7 @@ fn rules_across_columns_refuse_or_remark() {
     assert!(warnings.iter().any(|w| w.kind == "rule" && w.message.contains("few visits")), "{warnings:?}");
     record.insert("last_visit_day".to_owned(), json!(101));
     let Err(ScoringError::Invalid(problems)) = model().score(&record) else { panic!("a visit after the last day") };
-    assert_eq!((problems.len(), problems[0].field.as_str(), problems[0].kind.as_str()), (1, "last_visit_day", "rule"));
+    assert_eq!((problems.len(), problems[0].field.as_str(), problems[0].kind), (1, "last_visit_day", "rule"));
     let names: Vec<Value> = model().request_schema()["x-rules"]
         .as_array()
         .expect("a list")

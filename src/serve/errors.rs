@@ -19,7 +19,7 @@ pub struct FieldProblem {
     pub message: String,
     /// A stable word for programs: `missing`, `type`, `range`, `level`, `unknown_field`, ….
     #[serde(rename = "type")]
-    pub kind: String,
+    pub kind: &'static str,
 }
 
 /// A request that gets no result.
@@ -109,8 +109,8 @@ impl ApiError {
     }
 
     /// 422 for a body that is no JSON object.
-    pub fn invalid_body(kind: &str, message: impl Into<String>) -> Self {
-        Self::invalid(vec![FieldProblem { field: String::new(), message: message.into(), kind: kind.to_owned() }])
+    pub fn invalid_body(kind: &'static str, message: impl Into<String>) -> Self {
+        Self::invalid(vec![FieldProblem { field: String::new(), message: message.into(), kind }])
     }
 
     /// 500; the cause is logged with the request id and not shown.

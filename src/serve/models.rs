@@ -197,11 +197,7 @@ impl Models {
         let named = |served: &Arc<Served>| format!("{} ({})", served.role.as_str(), served.info().version());
         let message =
             format!("is not in service; there is {}", all.iter().map(named).collect::<Vec<_>>().join(" and "));
-        Err(ApiError::invalid(vec![FieldProblem {
-            field: VERSION_HEADER.to_owned(),
-            message,
-            kind: "level".to_owned(),
-        }]))
+        Err(ApiError::invalid(vec![FieldProblem { field: VERSION_HEADER.to_owned(), message, kind: "level" }]))
     }
 
     /// The places that can be read again, and how their sources looked at the start.

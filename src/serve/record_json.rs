@@ -46,7 +46,7 @@ impl<'de> Visitor<'de> for RecordVisitor {
 pub(super) fn parse(body: &[u8]) -> Result<Map<String, Value>, Vec<FieldProblem>> {
     let record: Record = serde_json::from_slice(body).map_err(|error| {
         let message = format!("the body is not a JSON object: {error}");
-        vec![FieldProblem { field: String::new(), message, kind: "json".to_owned() }]
+        vec![FieldProblem { field: String::new(), message, kind: "json" }]
     })?;
     record.checked()
 }
@@ -56,7 +56,7 @@ impl Record {
         if self.repeated.is_empty() {
             return Ok(self.values);
         }
-        let problem = |field| FieldProblem { field, message: "is given twice".to_owned(), kind: "repeated".to_owned() };
+        let problem = |field| FieldProblem { field, message: "is given twice".to_owned(), kind: "repeated" };
         Err(self.repeated.into_iter().map(problem).collect())
     }
 }
@@ -77,7 +77,7 @@ struct ElementVisitor;
 impl ElementVisitor {
     fn no_record(what: &str) -> Element {
         let message = format!("a record must be an object of fields, not {what}");
-        Element(Err(vec![FieldProblem { field: String::new(), message, kind: "type".to_owned() }]))
+        Element(Err(vec![FieldProblem { field: String::new(), message, kind: "type" }]))
     }
 }
 
@@ -136,7 +136,7 @@ pub(super) fn parse_list(body: &[u8]) -> Result<Vec<Item>, Vec<FieldProblem>> {
     };
     let elements = elements.map_err(|error| {
         let message = format!("the body is neither a list of records nor an object with the list `records`: {error}");
-        vec![FieldProblem { field: String::new(), message, kind: "json".to_owned() }]
+        vec![FieldProblem { field: String::new(), message, kind: "json" }]
     })?;
     Ok(elements.into_iter().map(|Element(item)| item).collect())
 }
@@ -156,7 +156,7 @@ mod tests {
     fn a_repeated_name_is_refused() {
         let problems = parse(br#"{"age": 1, "sex": "f", "age": 2}"#).expect_err("age twice");
         assert_eq!(problems.len(), 1);
-        assert_eq!((problems[0].field.as_str(), problems[0].kind.as_str()), ("age", "repeated"));
+        assert_eq!((problems[0].field.as_str(), problems[0].kind), ("age", "repeated"));
     }
 
     #[test]
@@ -167,7 +167,7 @@ mod tests {
         ] {
             let items = parse_list(body.as_bytes()).expect("a list");
             let kinds: Vec<Option<&str>> =
-                items.iter().map(|item| item.as_ref().err().map(|problems| problems[0].kind.as_str())).collect();
+                items.iter().map(|item| item.as_ref().err().map(|problems| problems[0].kind)).collect();
             assert_eq!(kinds, [None, Some("type"), Some("repeated"), Some("type"), Some("type")]);
         }
         for body in ["", "{}", r#"{"records": {}}"#, r#"{"records": [], "more": 1}"#, "[{]", "[1e999]"] {

@@ -59,7 +59,7 @@ impl Fake {
 
 /// Records have the fields `id`, `risk` and `mode`; `outcome` is a column of the study that they do not have.
 fn table_form() -> TableForm {
-    let column = |kind: &str| json!({"type": kind, "nullable": true});
+    let column = |kind: &'static str| json!({"type": kind, "nullable": true});
     let schema = json!({
         "target": {"column": "outcome", "event": "drops out"},
         "columns": {"id": column("text"), "risk": column("number"), "mode": column("text"), "outcome": column("integer")},
@@ -88,10 +88,10 @@ impl Model for Fake {
             Some("panic") => panic!("on demand"),
             _ => {}
         }
-        let problem = |field: &str, message: &str, kind: &str| FieldProblem {
+        let problem = |field: &str, message: &str, kind: &'static str| FieldProblem {
             field: field.to_owned(),
             message: message.to_owned(),
-            kind: kind.to_owned(),
+            kind,
         };
         let Some(probability) = record.get("risk").and_then(Value::as_f64) else {
             return Err(ScoringError::Invalid(vec![

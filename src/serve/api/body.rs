@@ -85,6 +85,9 @@ pub(super) fn media_type(headers: &HeaderMap) -> Option<String> {
 
 /// Whether the body is declared as JSON: `application/json` or a type ending in `+json`, in UTF-8.
 pub(super) fn is_json(headers: &HeaderMap) -> bool {
+    if headers.get(header::CONTENT_TYPE).is_some_and(|value| value == "application/json") {
+        return true;
+    }
     let json =
         |media: String| media == "application/json" || (media.starts_with("application/") && media.ends_with("+json"));
     media_type(headers).is_some_and(json)

@@ -41,7 +41,7 @@ impl Shape {
 }
 
 fn refused(message: &str) -> ApiError {
-    let problem = FieldProblem { field: "answer".to_owned(), message: message.to_owned(), kind: "level".to_owned() };
+    let problem = FieldProblem { field: "answer".to_owned(), message: message.to_owned(), kind: "level" };
     ApiError::invalid(vec![problem])
 }
 

@@ -52,6 +52,7 @@ pub(super) struct Metrics {
     routes: RwLock<HashMap<String, Vec<Meter>>>,
     in_flight: Gauge,
     keys: RwLock<HashMap<Arc<str>, Counter>>,
+    warnings: RwLock<Vec<(&'static str, Counter)>>,
 }
 
 /// What the requests of one method on one route count.
@@ -97,7 +98,14 @@ impl Metrics {
             gauge!(IN_FLIGHT)
         });
         let handle = recorder.handle();
-        Ok(Self { recorder, handle, routes: RwLock::default(), in_flight, keys: RwLock::default() })
+        Ok(Self {
+            recorder,
+            handle,
+            routes: RwLock::default(),
+            in_flight,
+            keys: RwLock::default(),
+            warnings: RwLock::default(),
+        })
     }
 
     /// States that a model is served, and gives what its predictions count.
@@ -171,13 +179,19 @@ impl Metrics {
             }
         };
         meter.count(&self.recorder, flagged, level);
-        if !scored.warnings.is_empty() {
-            with_local_recorder(&self.recorder, || {
-                for warning in &scored.warnings {
-                    counter!(WARNINGS, "kind" => warning.kind.clone()).increment(1);
-                }
-            });
+        scored.warnings.iter().for_each(|warning| self.warning(warning.kind));
+    }
+
+    fn warning(&self, kind: &'static str) {
+        let warnings = self.warnings.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, counter)) = warnings.iter().find(|(known, _)| *known == kind) {
+            counter.increment(1);
+            return;
         }
+        drop(warnings);
+        let counter = with_local_recorder(&self.recorder, || counter!(WARNINGS, "kind" => kind));
+        counter.increment(1);
+        self.warnings.write().unwrap_or_else(PoisonError::into_inner).push((kind, counter));
     }
 
     /// Counts an answer to whoever holds the key of that name.

@@ -203,7 +203,7 @@ fn write(style: &Style, origin: &Origin, subject: Subject, kind: &'static str, r
 fn faults<'a>(problems: &'a [FieldProblem], known: impl Fn(&str) -> bool) -> Vec<Fault<'a>> {
     let fault = |problem: &'a FieldProblem| {
         let field = Some(problem.field.as_str()).filter(|name| known(name));
-        Fault { field, kind: &problem.kind }
+        Fault { field, kind: problem.kind }
     };
     problems.iter().map(fault).collect()
 }

@@ -8,7 +8,7 @@
 use super::manifest::BundleError;
 use super::score::{Bundle, Scorer};
 use crate::common::frame::Frame;
-use crate::common::shap::{self, Contributions, ShapError};
+use crate::common::shap::{self, Contributions, ShapError, TreeExplainer};
 use crate::common::target::Task;
 use crate::train::{LearnerName, Matrix, Model, ModelMember, Preprocessor};
 
@@ -102,12 +102,13 @@ impl Explanation {
         names: &[String],
         preprocessor: &Preprocessor,
         member: &ModelMember,
+        explainer: Option<&TreeExplainer>,
     ) -> Result<Self, BundleError> {
         let matrix = preprocessor.transform(features, None);
         let matrix = matrix.map_err(|error| BundleError::Features(error.to_string()))?;
         let wrong =
             |error: ShapError| BundleError::Format { member: "model.json".to_owned(), message: error.to_string() };
-        let columns = contributions(member, &matrix).map_err(wrong)?;
+        let columns = contributions(member, explainer, &matrix).map_err(wrong)?;
         let mut names = names.to_vec();
         let places = preprocessor.sources().into_iter().map(|source| place(&mut names, source)).collect::<Vec<_>>();
         let mut sums = vec![0.0; matrix.rows * names.len()];
@@ -135,7 +136,14 @@ fn place(names: &mut Vec<String>, source: &str) -> usize {
     })
 }
 
-fn contributions(member: &ModelMember, matrix: &Matrix) -> Result<Contributions, ShapError> {
+fn contributions(
+    member: &ModelMember,
+    explainer: Option<&TreeExplainer>,
+    matrix: &Matrix,
+) -> Result<Contributions, ShapError> {
+    if let Some(explainer) = explainer {
+        return explainer.contributions(&matrix.values, matrix.cols);
+    }
     match &member.model {
         Model::Constant { value } => {
             let nothing = vec![0.0; matrix.cols];
@@ -149,14 +157,33 @@ fn contributions(member: &ModelMember, matrix: &Matrix) -> Result<Contributions,
     }
 }
 
+/// The most nodes of a member that is kept prepared for explaining: some megabytes.
+const KEPT_NODES: usize = 20_000;
+
+/// The prepared trees of each member that is small enough to be kept so.
+pub(super) type Explainers = Vec<Option<TreeExplainer>>;
+
+fn explainer((_, member): &(Preprocessor, ModelMember)) -> Option<TreeExplainer> {
+    let (Model::Forest(trees) | Model::Gbdt(trees)) = &member.model else { return None };
+    let nodes: usize = trees.trees.iter().map(|tree| tree.nodes().len()).sum();
+    (nodes <= KEPT_NODES).then(|| TreeExplainer::new(trees))
+}
+
 impl Bundle {
     /// Explains every row; what the table must hold is what [`Bundle::predict`] needs.
     pub fn explain(&self, raw: &Frame) -> Result<Explanations, BundleError> {
-        let features = self.features_of(raw)?;
+        self.explain_features(self.features_of(raw)?)
+    }
+
+    /// Explains rows whose features are known, as [`Bundle::features_of`] gives them.
+    pub fn explain_features(&self, features: Frame) -> Result<Explanations, BundleError> {
         let names: Vec<String> = self.features().features.iter().map(|feature| feature.name.clone()).collect();
         let Scorer { task, members } = &self.scorer;
-        let explain = |(preprocessor, member): &_| Explanation::new(*task, &features, &names, preprocessor, member);
-        let members = members.iter().map(explain).collect::<Result<_, _>>()?;
+        let explainers = self.explainers.get_or_init(|| members.iter().map(explainer).collect());
+        let explain = |((preprocessor, member), explainer): (&(Preprocessor, ModelMember), &Option<TreeExplainer>)| {
+            Explanation::new(*task, &features, &names, preprocessor, member, explainer.as_ref())
+        };
+        let members = members.iter().zip(explainers).map(explain).collect::<Result<_, _>>()?;
         Ok(Explanations { features, members })
     }
 }

@@ -100,11 +100,7 @@ impl RecordSchema {
         if row.get(&spec.entity).is_some_and(|entity| Some(entity) != values.get(&spec.entity)) {
             fault(&spec.entity, "is another patient than the record's");
         }
-        let mut compared = Frame::with_rows(1);
-        for (name, column) in row.columns().filter(|(name, _)| self.compared.contains(*name)) {
-            compared.insert(name, column.clone());
-        }
-        let broken = self.rules.broken(&compared, Level::Error).into_iter().map(|(error, _)| error);
+        let broken = self.rules.broken(&row, Level::Error).into_iter().map(|(error, _)| error);
         // What training saw together concerns the row that is scored.
         faults.extend(broken.filter(|error| error.kind == "rule"));
         (faults, row)

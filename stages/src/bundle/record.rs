@@ -63,6 +63,8 @@ pub struct ParsedRecord {
 pub struct RecordSchema {
     id: Option<String>,
     pub(super) fields: BTreeMap<String, Field>,
+    /// Fields that are checked and then left aside, because the model does not need them.
+    aside: BTreeSet<String>,
     pub(super) rules: Rules,
     /// The columns that the rules compare, and those that say units.
     pub(super) compared: BTreeSet<String>,
@@ -75,8 +77,6 @@ pub struct RecordSchema {
 pub(super) struct Field {
     kind: ColumnType,
     nullable: bool,
-    /// Whether the model needs the column; others are checked and then left aside.
-    input: bool,
     /// Whether the model cannot do without it: an input, or the unit of one.
     needed: bool,
     range: Option<[f64; 2]>,
@@ -111,7 +111,8 @@ impl RecordSchema {
         let rules = Rules::new(schema, rules)?;
         let mut compared = rules.columns();
         compared.extend(said);
-        Ok(Self { id: schema.id.clone(), fields, rules, compared, units, past: None })
+        let aside = fields.keys().filter(|name| !inputs.contains(*name)).cloned().collect();
+        Ok(Self { id: schema.id.clone(), fields, aside, rules, compared, units, past: None })
     }
 
     /// Adds the combinations that training saw; their columns must be inputs.
@@ -153,28 +154,20 @@ impl RecordSchema {
     /// # Errors
     /// All problems, in the order of the fields' names; then unknown fields, then broken rules.
     pub fn parse(&self, record: &Map<String, Value>) -> Result<ParsedRecord, Vec<FieldError>> {
-        let (mut frame, mut compared) = (Frame::with_rows(1), Frame::with_rows(1));
         let (mut errors, values) = self.read(record, &|_| true);
-        for (name, field) in &self.fields {
-            let Some(column) = values.get(name) else { continue };
-            if self.compared.contains(name) {
-                compared.insert(name.as_str(), column.clone());
-            }
-            if field.input {
-                frame.insert(name.as_str(), column.clone());
-            }
-        }
         errors.extend(record.keys().filter(|name| !self.knows(name)).map(|name| self.unknown(name)));
         let past = self.read_past(record, &values, &mut errors);
-        let broken = |level| self.rules.broken(&compared, level).into_iter().map(|(error, _)| error);
+        let broken = |level| self.rules.broken(&values, level).into_iter().map(|(error, _)| error);
         errors.extend(broken(Level::Error));
         if !errors.is_empty() {
             return Err(errors);
         }
+        let warnings = broken(Level::Warning).collect();
+        let mut frame = values;
+        frame.retain(|name| !self.aside.contains(name));
         for (name, column) in past {
             frame.insert(name, column);
         }
-        let warnings = broken(Level::Warning).collect();
         let id = self.id.as_ref().and_then(|id| record.get(id)).filter(|id| !id.is_null()).cloned();
         Ok(ParsedRecord { id, frame, warnings })
     }
@@ -206,7 +199,7 @@ impl RecordSchema {
     /// The fields of a record in the schema's units, and what is wrong with the others in the order of names. Only fields
     /// that are `asked` for must be there.
     pub(super) fn read(&self, record: &Map<String, Value>, asked: &dyn Fn(&str) -> bool) -> (Vec<FieldError>, Frame) {
-        let (mut errors, mut values) = (Vec::new(), Frame::with_rows(1));
+        let (mut errors, mut values) = (Vec::new(), Frame::with_capacity(1, self.fields.len()));
         let fault = |name: &String, (kind, message)| FieldError { field: name.clone(), message, kind };
         for (name, field) in &self.fields {
             if !record.contains_key(name) && !asked(name) {
@@ -259,7 +252,6 @@ impl Field {
         Ok(Self {
             kind: column.kind,
             nullable: column.nullable,
-            input,
             needed: input,
             range: column.range,
             numbers: column.levels.iter().filter_map(Value::as_f64).collect(),

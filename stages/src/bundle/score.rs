@@ -1,10 +1,12 @@
 //! A loaded bundle: the one path from raw columns to a calibrated probability, a flag and a risk level.
 
 use std::path::Path;
+use std::sync::OnceLock;
 
 use serde_json::{Map, Value};
 
 use super::decision::{Decision, Overrides, Prediction};
+use super::explain::Explainers;
 use super::intake::Intake;
 use super::manifest::{BundleError, BundleManifest, Files};
 use super::profile::AnswerProfile;
@@ -32,13 +34,24 @@ pub struct Bundle {
     spec: FeatureSpec,
     /// The raw columns that scoring reads.
     inputs: Vec<String>,
+    /// The kind of each, and whether it may be absent.
+    kinds: Vec<InputKind>,
     pub(super) scorer: Scorer,
+    /// Made when something is first explained.
+    pub(super) explainers: OnceLock<Explainers>,
     /// How probabilities are judged; nothing when the outcome is a number.
     decision: Option<Decision>,
     linear: Scorer,
     constant: f64,
     profile: Option<AnswerProfile>,
     reference: Reference,
+}
+
+/// What a raw column must hold.
+#[derive(Debug, Clone, Copy)]
+struct InputKind {
+    number: bool,
+    nullable: bool,
 }
 
 /// A fitted model and the step before it, as whoever hands it over or explains it needs them.
@@ -156,7 +169,14 @@ impl Bundle {
             let tiers = decision.as_ref().and_then(|decision| decision.tiers.as_ref());
             profile.check(scorer.task, tiers).map_err(|error| format("profile.json", error.to_string()))?;
         }
+        let kind = |name: &String| {
+            let column = schema.columns.get(name);
+            let number = column.is_some_and(|column| matches!(column.kind, ColumnType::Integer | ColumnType::Number));
+            InputKind { number, nullable: column.is_some_and(|column| column.nullable) }
+        };
         Ok(Self {
+            kinds: inputs.iter().map(kind).collect(),
+            explainers: OnceLock::new(),
             profile,
             reference: files.json("reference.json")?,
             constant: constant.value,
@@ -276,21 +296,30 @@ impl Bundle {
     /// # Errors
     /// When the outcome is a number, too: see [`Bundle::predict_numbers`].
     pub fn predict(&self, raw: &Frame) -> Result<Vec<Prediction>, BundleError> {
+        self.predict_features(raw, &self.features_of(raw)?)
+    }
+
+    /// Scores rows whose features are known, as [`Bundle::features_of`] gives them for `raw`.
+    pub fn predict_features(&self, raw: &Frame, features: &Frame) -> Result<Vec<Prediction>, BundleError> {
         let wrong = BundleError::Outcome { found: self.task(), wanted: Task::Binary };
         let decision = self.decision.as_ref().ok_or(wrong)?;
-        let features = self.features_of(raw)?;
-        let rows = self.scorer.predict(&features)?.into_iter().zip(decision.strata_of(raw));
+        let rows = self.scorer.predict(features)?.into_iter().zip(decision.strata_of(raw));
         Ok(rows.map(|(p_raw, stratum)| decision.judge(p_raw, stratum)).collect())
     }
 
     /// The expected outcome of every row, when it is a number, within the bounds that the schema gives. Columns as for
     /// [`Bundle::predict`].
     pub fn predict_numbers(&self, raw: &Frame) -> Result<Vec<f64>, BundleError> {
+        self.predict_numbers_features(&self.features_of(raw)?)
+    }
+
+    /// The expected outcome of rows whose features are known.
+    pub fn predict_numbers_features(&self, features: &Frame) -> Result<Vec<f64>, BundleError> {
         if self.task() != Task::Continuous {
             return Err(BundleError::Outcome { found: self.task(), wanted: Task::Continuous });
         }
         let [low, high] = self.schema.target.range.unwrap_or([f64::NEG_INFINITY, f64::INFINITY]);
-        let predicted = self.scorer.predict(&self.features_of(raw)?)?;
+        let predicted = self.scorer.predict(features)?;
         Ok(predicted.into_iter().map(|value| value.clamp(low, high)).collect())
     }
 
@@ -332,9 +361,7 @@ impl Bundle {
     /// The table with absent nullable columns filled in as missing; nothing when none is absent.
     fn completed(&self, raw: &Frame) -> Result<Option<Frame>, BundleError> {
         let mut completed: Option<Frame> = None;
-        for name in &self.inputs {
-            let Some(column) = self.schema.columns.get(name) else { continue };
-            let number = matches!(column.kind, ColumnType::Integer | ColumnType::Number);
+        for (name, &InputKind { number, nullable }) in self.inputs.iter().zip(&self.kinds) {
             match raw.get(name) {
                 Some(Column::Text(_)) if number => {
                     return Err(BundleError::WrongType { column: name.clone(), wanted: "numbers" });
@@ -343,7 +370,7 @@ impl Bundle {
                     return Err(BundleError::WrongType { column: name.clone(), wanted: "texts" });
                 }
                 Some(_) => {}
-                None if !column.nullable => return Err(BundleError::MissingColumn(name.clone())),
+                None if !nullable => return Err(BundleError::MissingColumn(name.clone())),
                 None if number => {
                     let missing = Column::Number(vec![f64::NAN; raw.rows()]);
                     completed.get_or_insert_with(|| raw.clone()).insert(name, missing);

@@ -3,8 +3,6 @@
 //! Features, preprocessing and models see this type only, in training as in serving. Missing numbers are NaN; texts
 //! know their own gaps.
 
-use std::collections::BTreeMap;
-
 use super::texts::Texts;
 
 /// One column of a [`Frame`].
@@ -60,13 +58,19 @@ impl Column {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Frame {
     rows: usize,
-    columns: BTreeMap<String, Column>,
+    /// In name order: a list, because one row is read and made far more often than a wide table, and costs half a map.
+    columns: Vec<(String, Column)>,
 }
 
 impl Frame {
     /// An empty table that will hold `rows` rows.
     pub fn with_rows(rows: usize) -> Self {
-        Self { rows, columns: BTreeMap::new() }
+        Self { rows, columns: Vec::new() }
+    }
+
+    /// An empty table with room for so many columns.
+    pub fn with_capacity(rows: usize, columns: usize) -> Self {
+        Self { rows, columns: Vec::with_capacity(columns) }
     }
 
     /// Number of rows.
@@ -80,12 +84,30 @@ impl Frame {
     /// When the column has another number of rows: a defect of the caller, never of data.
     pub fn insert(&mut self, name: impl Into<String>, column: Column) {
         assert_eq!(column.len(), self.rows, "a column must have as many rows as its frame");
-        self.columns.insert(name.into(), column);
+        let name = name.into();
+        match self.place(&name) {
+            Ok(at) => self.columns[at].1 = column,
+            Err(at) => self.columns.insert(at, (name, column)),
+        }
     }
 
     /// A column by name.
     pub fn get(&self, name: &str) -> Option<&Column> {
-        self.columns.get(name)
+        self.place(name).ok().map(|at| &self.columns[at].1)
+    }
+
+    /// Keeps the columns whose names are wanted.
+    pub fn retain(&mut self, wanted: impl Fn(&str) -> bool) {
+        self.columns.retain(|(name, _)| wanted(name));
+    }
+
+    /// The place of a column, else the one where it belongs.
+    fn place(&self, name: &str) -> Result<usize, usize> {
+        // Columns mostly arrive in name order.
+        match self.columns.last() {
+            Some((last, _)) if last.as_str() < name => Err(self.columns.len()),
+            _ => self.columns.binary_search_by(|(known, _)| known.as_str().cmp(name)),
+        }
     }
 
     /// All columns in name order.

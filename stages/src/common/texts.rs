@@ -68,6 +68,9 @@ impl Texts {
     /// Every text replaced by what `change` makes of it; what it makes nothing of is missing.
     #[must_use]
     pub fn map<S: AsRef<str>>(&self, change: impl Fn(&str) -> Option<S>) -> Self {
+        if self.levels.iter().all(|level| change(level).is_some_and(|new| new.as_ref() == &**level)) {
+            return self.clone();
+        }
         let levels: Self = self.levels.iter().map(|level| change(level)).collect();
         let code = |&code: &u32| levels.codes.get(code as usize).copied().unwrap_or(MISSING);
         Self { codes: self.codes.iter().map(code).collect(), levels: levels.levels }

@@ -110,7 +110,7 @@ impl FeatureSpec {
     /// The features of every row of a raw table, under their names. Columns that it does not need are ignored. A row's
     /// past is what the table holds of it, unless the table has the columns made of the past already.
     pub fn apply(&self, raw: &Frame) -> Result<Frame, FeatureError> {
-        let mut derived = Frame::with_rows(raw.rows());
+        let mut derived = Frame::with_capacity(raw.rows(), self.derive.len());
         if let Some(history) = self.history.as_ref().filter(|history| !history.is_in(raw)) {
             for (name, column) in history.of_panel(raw, &(0..raw.rows()).collect::<Vec<_>>())? {
                 derived.insert(name, column);
@@ -120,7 +120,7 @@ impl FeatureSpec {
             let column = step.compute(|name| derived.get(name).or_else(|| raw.get(name)), raw.rows())?;
             derived.insert(step.name(), column);
         }
-        let mut features = Frame::with_rows(raw.rows());
+        let mut features = Frame::with_capacity(raw.rows(), self.features.len());
         for feature in &self.features {
             let column = derived.get(&feature.name).or_else(|| raw.get(&feature.name));
             let column = column.ok_or_else(|| FeatureError::MissingColumn {

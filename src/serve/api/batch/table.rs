@@ -66,6 +66,6 @@ pub(super) fn with_past(table: &TableForm, records: Vec<Map<String, Value>>) -> 
 }
 
 /// A problem of a table as a whole.
-pub(super) fn problem(field: &str, message: impl Into<String>, kind: &str) -> FieldProblem {
-    FieldProblem { field: field.to_owned(), message: message.into(), kind: kind.to_owned() }
+pub(super) fn problem(field: &str, message: impl Into<String>, kind: &'static str) -> FieldProblem {
+    FieldProblem { field: field.to_owned(), message: message.into(), kind }
 }

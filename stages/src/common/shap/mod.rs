@@ -20,6 +20,7 @@ use rayon::prelude::*;
 
 pub use self::linear::linear;
 use self::outline::Outline;
+use self::walk::Walk;
 use super::tree::TreeEnsemble;
 
 /// Fewest and most rows of a task: each task prepares every tree once, which costs as much as about ten rows.
@@ -64,19 +65,72 @@ pub enum ShapError {
     },
 }
 
+/// Trees of which every row's explanation starts, prepared once for as many calls as come.
+#[derive(Debug)]
+pub struct TreeExplainer {
+    base: f64,
+    trees: Vec<(Outline, Box<dyn Walk>)>,
+}
+
+impl TreeExplainer {
+    /// Prepares an ensemble, which takes about a kilobyte a node.
+    pub fn new(ensemble: &TreeEnsemble) -> Self {
+        let (base, outlines) = outlines(ensemble);
+        let prepared = |outline: Outline| {
+            let walk = outline.prepare();
+            (outline, walk)
+        };
+        Self { base, trees: outlines.into_iter().map(prepared).collect() }
+    }
+
+    /// What [`trees`] gives, to the bit.
+    pub fn contributions(&self, values: &[f64], columns: usize) -> Result<Contributions, ShapError> {
+        fits(self.trees.iter().map(|(outline, _)| outline), columns)?;
+        Ok(shared(self.base, values, columns, |rows, sums| {
+            for (outline, walk) in &self.trees {
+                walk.add(outline, rows, columns, sums);
+            }
+        }))
+    }
+}
+
 /// The contributions to the margins of row-major encoded `values` with `columns` columns, on rayon's current threads.
+/// A tree is prepared, used for many rows and let go, so that forests of any size fit.
 pub fn trees(ensemble: &TreeEnsemble, values: &[f64], columns: usize) -> Result<Contributions, ShapError> {
+    let (base, outlines) = outlines(ensemble);
+    fits(outlines.iter(), columns)?;
+    Ok(shared(base, values, columns, |rows, sums| {
+        for outline in &outlines {
+            outline.prepare().add(outline, rows, columns, sums);
+        }
+    }))
+}
+
+/// The mean margin over the training rows, and the trees without it.
+fn outlines(ensemble: &TreeEnsemble) -> (f64, Vec<Outline>) {
     let outlines: Vec<Outline> = ensemble.trees.iter().map(Outline::new).collect();
-    if let Some(column) = outlines.iter().filter_map(Outline::last_column).max().filter(|&column| column >= columns) {
-        return Err(ShapError::Column { column, columns });
+    (outlines.iter().fold(ensemble.base, |sum, outline| sum + outline.expected), outlines)
+}
+
+fn fits<'a>(outlines: impl Iterator<Item = &'a Outline>, columns: usize) -> Result<(), ShapError> {
+    match outlines.filter_map(Outline::last_column).max().filter(|&column| column >= columns) {
+        Some(column) => Err(ShapError::Column { column, columns }),
+        None => Ok(()),
     }
-    let base = outlines.iter().fold(ensemble.base, |sum, outline| sum + outline.expected);
+}
+
+/// Shares the rows among the threads; `add` adds to the sums of a task's rows.
+fn shared(base: f64, values: &[f64], columns: usize, add: impl Fn(&[f64], &mut [f64]) + Sync) -> Contributions {
     let mut all = vec![0.0; values.len()];
-    if let Some(rows) = values.len().checked_div(columns) {
-        let rows = (rows / (4 * rayon::current_num_threads())).clamp(TASK_ROWS.0, TASK_ROWS.1);
-        all.par_chunks_mut(rows * columns)
-            .zip(values.par_chunks(rows * columns))
-            .for_each(|(sums, rows)| outlines.iter().for_each(|outline| outline.add(rows, columns, sums)));
+    match values.len().checked_div(columns) {
+        // A request must not wait for another thread.
+        Some(rows) if rows <= TASK_ROWS.0 => add(values, &mut all),
+        Some(rows) => {
+            let rows = (rows / (4 * rayon::current_num_threads())).clamp(TASK_ROWS.0, TASK_ROWS.1);
+            let tasks = all.par_chunks_mut(rows * columns).zip(values.par_chunks(rows * columns));
+            tasks.for_each(|(sums, rows)| add(rows, sums));
+        }
+        None => {}
     }
-    Ok(Contributions { base, columns, values: all })
+    Contributions { base, columns, values: all }
 }

@@ -9,13 +9,14 @@
 //! a polynomial of degree m − 1 that ⌈m / 2⌉ Gauss–Legendre points integrate exactly. Every factor is positive, so
 //! nothing cancels and no subset is enumerated.
 
-use super::walk;
+use super::walk::{Prepared, Walk};
 use crate::common::tree::{NodeKind, Test, Tree};
 
 /// A tree without its children's indices.
-pub(super) struct Outline<'a> {
+#[derive(Debug)]
+pub(super) struct Outline {
     /// The questions, in the order in which edges first need them.
-    pub splits: Vec<Split<'a>>,
+    pub splits: Vec<Split>,
     /// Every node but the root as the edge that leads to it; parents first, subtrees together.
     pub edges: Vec<Edge>,
     /// The mean leaf over the training rows.
@@ -27,13 +28,15 @@ pub(super) struct Outline<'a> {
 }
 
 /// A question that a row answers.
-pub(super) struct Split<'a> {
+#[derive(Debug)]
+pub(super) struct Split {
     pub column: usize,
-    pub test: &'a Test,
+    pub test: Test,
     pub default_left: bool,
 }
 
 /// One edge of the tree.
+#[derive(Debug)]
 pub(super) struct Edge {
     /// Index of the question, and the answer that takes this edge.
     pub split: usize,
@@ -69,8 +72,8 @@ struct Step {
     distinct: usize,
 }
 
-impl<'a> Outline<'a> {
-    pub fn new(tree: &'a Tree) -> Self {
+impl Outline {
+    pub fn new(tree: &Tree) -> Self {
         let mut outline = Self { splits: Vec::new(), edges: Vec::new(), expected: 0.0, distinct: 0, depth: 0 };
         let (mut pending, mut path) = (Vec::new(), Vec::new());
         match outline.descend(tree, 0, 0, 1.0, &mut pending) {
@@ -85,23 +88,23 @@ impl<'a> Outline<'a> {
         self.splits.iter().map(|split| split.column).max()
     }
 
-    /// Adds the tree's contributions of row-major rows to `sums`, which has their shape.
-    pub fn add(&self, rows: &[f64], columns: usize, sums: &mut [f64]) {
+    /// What every row needs of the tree, worked out once.
+    pub fn prepare(&self) -> Box<dyn Walk> {
         match self.distinct.div_ceil(2) {
-            0..=2 => walk::add::<2>(self, rows, columns, sums),
-            3..=4 => walk::add::<4>(self, rows, columns, sums),
-            5..=6 => walk::add::<6>(self, rows, columns, sums),
-            7..=8 => walk::add::<8>(self, rows, columns, sums),
-            9..=12 => walk::add::<12>(self, rows, columns, sums),
-            13..=16 => walk::add::<16>(self, rows, columns, sums),
-            17..=64 => walk::add::<64>(self, rows, columns, sums),
+            0..=2 => Box::new(Prepared::<2>::new(self)),
+            3..=4 => Box::new(Prepared::<4>::new(self)),
+            5..=6 => Box::new(Prepared::<6>::new(self)),
+            7..=8 => Box::new(Prepared::<8>::new(self)),
+            9..=12 => Box::new(Prepared::<12>::new(self)),
+            13..=16 => Box::new(Prepared::<16>::new(self)),
+            17..=64 => Box::new(Prepared::<64>::new(self)),
             // Beyond 512 features on one path the rule is exact to rounding for several thousand more: the coefficients
             // it leaves out fall like exp(−(2K)² / m).
-            _ => walk::add::<256>(self, rows, columns, sums),
+            _ => Box::new(Prepared::<256>::new(self)),
         }
     }
 
-    fn follow(&mut self, tree: &'a Tree, pending: &mut Vec<Pending>, path: &mut Vec<Step>) {
+    fn follow(&mut self, tree: &Tree, pending: &mut Vec<Pending>, path: &mut Vec<Step>) {
         while let Some(Pending { node, depth, split, left, column, share, reach }) = pending.pop() {
             path.truncate(depth - 1);
             let twin = path.iter().rposition(|step| step.column == column).map_or(0, |at| at + 1);
@@ -119,7 +122,7 @@ impl<'a> Outline<'a> {
     /// The value of a leaf, or the children of a branch to be visited.
     fn descend(
         &mut self,
-        tree: &'a Tree,
+        tree: &Tree,
         node: usize,
         depth: usize,
         reach: f64,
@@ -135,7 +138,7 @@ impl<'a> Outline<'a> {
                 // A split that no training row reached divides evenly: any shares would do, as they never count.
                 let shares = covers.map(|cover| if both > 0.0 { cover / both } else { 0.5 });
                 let split = self.splits.len();
-                self.splits.push(Split { column, test, default_left: *default_left });
+                self.splits.push(Split { column, test: test.clone(), default_left: *default_left });
                 let child = |node: u32, left: bool, share: f64| Pending {
                     node: node as usize,
                     depth: depth + 1,

@@ -9,11 +9,25 @@
 //! Invariants: sums run in the order of the edges and points; nothing is divided by 0, because an edge that no training
 //! row takes (z = 0) has a positive factor when the row takes it, and ends the path otherwise.
 
+use std::fmt::Debug;
+
 use super::outline::{Edge, Outline};
 use super::quadrature::Rule;
 
+/// Adds a tree's contributions of row-major rows to `sums`, which has their shape. `outline` is the one it was prepared of.
+pub(super) trait Walk: Debug + Send + Sync {
+    fn add(&self, outline: &Outline, rows: &[f64], columns: usize, sums: &mut [f64]);
+}
+
+/// What a walk needs of every edge, whichever the row.
+#[derive(Debug)]
+pub(super) struct Prepared<const K: usize> {
+    weights: [f64; K],
+    states: Vec<[State<K>; 3]>,
+}
+
 /// What an edge does when the row passed all of its feature's tests above (or not) and here (or not).
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 struct State<const K: usize> {
     /// The factor on the product of the path; for a leaf, times its value.
     carry: [f64; K],
@@ -32,41 +46,47 @@ struct Level<'a, const K: usize> {
     open: bool,
 }
 
-/// Adds a tree's contributions of row-major rows to `sums`, which has their shape.
-pub(super) fn add<const K: usize>(outline: &Outline, rows: &[f64], columns: usize, sums: &mut [f64]) {
-    let rule = Rule::<K>::new();
-    let states: Vec<[State<K>; 3]> = outline.edges.iter().map(|edge| states(edge, &rule)).collect();
-    let nothing = [0.0; K];
-    let root = Level { product: rule.weights, below: nothing, earn: &nothing, column: 0, open: true };
-    let mut levels = vec![root; outline.depth + 1];
-    let mut went_left = vec![false; outline.splits.len()];
-    for (row, sums) in rows.chunks_exact(columns).zip(sums.chunks_exact_mut(columns)) {
-        for (went, split) in went_left.iter_mut().zip(&outline.splits) {
-            *went = split.test.sends_left(row[split.column], split.default_left);
-        }
-        let mut depth = 0;
-        for (edge, states) in outline.edges.iter().zip(&states) {
-            while depth >= edge.depth {
-                close(&mut levels, depth, sums);
-                depth -= 1;
+impl<const K: usize> Prepared<K> {
+    pub fn new(outline: &Outline) -> Self {
+        let rule = Rule::<K>::new();
+        Self { weights: rule.weights, states: outline.edges.iter().map(|edge| states(edge, &rule)).collect() }
+    }
+}
+
+impl<const K: usize> Walk for Prepared<K> {
+    fn add(&self, outline: &Outline, rows: &[f64], columns: usize, sums: &mut [f64]) {
+        let nothing = [0.0; K];
+        let root = Level { product: self.weights, below: nothing, earn: &nothing, column: 0, open: true };
+        let mut levels = vec![root; outline.depth + 1];
+        let mut went_left = vec![false; outline.splits.len()];
+        for (row, sums) in rows.chunks_exact(columns).zip(sums.chunks_exact_mut(columns)) {
+            for (went, split) in went_left.iter_mut().zip(&outline.splits) {
+                *went = split.test.sends_left(row[split.column], split.default_left);
             }
-            let was_open = levels[edge.twin].open;
-            let open = was_open && went_left[edge.split] == edge.left;
-            let state = &states[usize::from(was_open) + usize::from(open)];
-            let above = &mut levels[depth];
-            if edge.leaf.is_some() {
-                for at in 0..K {
-                    above.below[at] += above.product[at] * state.carry[at];
+            let mut depth = 0;
+            for (edge, states) in outline.edges.iter().zip(&self.states) {
+                while depth >= edge.depth {
+                    close(&mut levels, depth, sums);
+                    depth -= 1;
                 }
-                sums[edge.column] += dot(&above.product, &state.earn);
-            } else {
-                let product = std::array::from_fn(|at| above.product[at] * state.carry[at]);
-                depth += 1;
-                levels[depth] = Level { product, below: nothing, earn: &state.earn, column: edge.column, open };
+                let was_open = levels[edge.twin].open;
+                let open = was_open && went_left[edge.split] == edge.left;
+                let state = &states[usize::from(was_open) + usize::from(open)];
+                let above = &mut levels[depth];
+                if edge.leaf.is_some() {
+                    for at in 0..K {
+                        above.below[at] += above.product[at] * state.carry[at];
+                    }
+                    sums[edge.column] += dot(&above.product, &state.earn);
+                } else {
+                    let product = std::array::from_fn(|at| above.product[at] * state.carry[at]);
+                    depth += 1;
+                    levels[depth] = Level { product, below: nothing, earn: &state.earn, column: edge.column, open };
+                }
             }
-        }
-        for depth in (1..=depth).rev() {
-            close(&mut levels, depth, sums);
+            for depth in (1..=depth).rev() {
+                close(&mut levels, depth, sums);
+            }
         }
     }
 }
