@@ -232,10 +232,11 @@ async fn greet(stream: TcpStream, peer: SocketAddr, router: Router, app: &App, p
     stream.set_write_timeout(Some(app.settings.request_timeout));
     let stream = Box::pin(stream);
     match &app.settings.tls {
-        None => converse(stream, peer, router, app, place).await,
+        // Apart, so that a connection that has said nothing yet holds no room for a conversation.
+        None => Box::pin(converse(stream, peer, router, app, place)).await,
         Some(tls) => {
             if let Ok(Ok(stream)) = timeout(app.settings.header_timeout, tls.acceptor().accept(stream)).await {
-                converse(stream, peer, router, app, place).await;
+                Box::pin(converse(stream, peer, router, app, place)).await;
             }
         }
     }

@@ -154,3 +154,22 @@ fn a_study_is_served_and_a_damaged_bundle_is_refused() {
     let run = project.run(&["-C", "study", "serve", "--port", "0"]).exits(4);
     assert!(run.stderr.contains("model.json"), "{}", run.stderr);
 }
+
+#[test]
+fn services_of_one_bundle_answer_alike() {
+    let project = Project::init("dropout");
+    project.run(&["-C", "study", "repro", "bundle", "-q"]).succeeds();
+    let services = [Service::start(&project, &[]), Service::start(&project, &[])];
+    let ask = |service: &Service| {
+        let (status, mut answer) = service.post("/predict?answer=full", &patient());
+        assert_eq!(status, 200, "{answer}");
+        answer.as_object_mut().unwrap().remove("timestamp");
+        answer
+    };
+    let [first, second] = services.each_ref().map(ask);
+    assert_eq!(first, second);
+    let [one, other] = services;
+    assert_eq!(one.stop(), Some(0));
+    assert_eq!(ask(&other), second);
+    assert_eq!(other.stop(), Some(0));
+}
