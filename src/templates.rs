@@ -25,7 +25,7 @@ macro_rules! study {
 }
 
 const DROPOUT: &[(&str, &str)] = study!(
-    "../": "pipeline.yaml", "params.yaml", "monitor.yaml", "variants/README.md", "variants/drift.yaml",
+    "../": "pipeline.yaml", "params.yaml", "monitor.yaml", "variants/README.md", "variants/drift.yaml", "variants/retrain.sh",
     "variants/trial.yaml", "data/README.md", "lockfiles/pipeline.lock",
 );
 

@@ -12,6 +12,7 @@ use super::commit::CommitArgs;
 use super::compare::CompareArgs;
 use super::completions::CompletionsArgs;
 use super::dag::DagArgs;
+use super::decision::DecisionArgs;
 use super::export::ExportCommand;
 use super::freeze::FreezeArgs;
 use super::lineage::LineageArgs;
@@ -128,6 +129,8 @@ pub enum Command {
     Audit(AuditCommand),
     /// Tell which reported numbers cannot be true together.
     CheckClaims(CheckClaimsArgs),
+    /// Say what `decide` has decided about a model in use.
+    Decision(DecisionArgs),
     /// Follow an artifact back to the raw data.
     Lineage(LineageArgs),
     /// Draw the plots of the workspace, or of several revisions together.

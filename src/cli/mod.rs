@@ -9,6 +9,7 @@ mod commit;
 mod compare;
 mod completions;
 mod dag;
+mod decision;
 mod error;
 mod evaluations;
 mod exit;
@@ -116,6 +117,7 @@ fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<u8> {
         Command::Registry(command) => registry::run(&global, &command, output)?,
         Command::Audit(command) => audit::run(&global, &command, output)?,
         Command::CheckClaims(args) => check_claims::run(&args, output)?,
+        Command::Decision(args) => decision::run(&global, &args, output)?,
         Command::Lineage(args) => lineage::run(&global, &args, output)?,
         Command::Plots(command) => plots::run(&global, &command, output)?,
         Command::Schema(args) => schema::run(&args, output)?,

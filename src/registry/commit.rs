@@ -17,6 +17,8 @@ use super::version::{self, BUNDLE, Evidence, Version};
 use crate::key::Digest;
 use crate::util::atomic_write;
 
+/// The measures that are kept beside a bundle.
+const MEASURES: &str = "metrics.json";
 /// What names of unfinished work begin with.
 const UNFINISHED: &str = ".new-";
 
@@ -96,9 +98,11 @@ impl<'a> Held<'a> {
     fn point(&self, state: &State) -> io::Result<()> {
         let dir = &self.registry.dir;
         for role in [CHAMPION, CHALLENGER, ARCHIVED] {
-            match symlink(Path::new(CURRENT).join(role), dir.join(role)) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-                _ => {}
+            for alias in [role.to_owned(), measures_of(role)] {
+                match symlink(Path::new(CURRENT).join(&alias), dir.join(&alias)) {
+                    Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                    _ => {}
+                }
             }
         }
         let staged = dir.join(format!("{UNFINISHED}current"));
@@ -131,6 +135,11 @@ fn put(staged: &Path, dir: &Path, is_there: bool) -> io::Result<()> {
     fs::rename(staged, dir)
 }
 
+/// The alias of the measures of whatever has a role; it leads nowhere when they were not kept.
+fn measures_of(role: &str) -> String {
+    format!("{role}.{MEASURES}")
+}
+
 /// Writes a state's directory, synced.
 fn write_state(state: &State, dir: &Path) -> io::Result<()> {
     fs::create_dir_all(dir)?;
@@ -139,6 +148,7 @@ fn write_state(state: &State, dir: &Path) -> io::Result<()> {
     for (role, version) in roles {
         if let Some(version) = version {
             symlink(format!("../../versions/{version}/{BUNDLE}"), dir.join(role))?;
+            symlink(format!("../../versions/{version}/{MEASURES}"), dir.join(measures_of(role)))?;
         }
     }
     atomic_write::write(&dir.join(DOCUMENT), state.text()?.as_bytes())

@@ -31,6 +31,8 @@ fn the_alias_leads_to_the_bundle_and_moves_with_the_state() {
     assert_eq!(leads(&champion), leads(&registry.version_dir(digest("a")).join(BUNDLE)));
     promote(&registry, Some("a"), "b").expect("promoted");
     assert_eq!(leads(&champion), leads(&registry.version_dir(digest("b")).join(BUNDLE)));
+    fs::write(registry.version_dir(digest("b")).join("metrics.json"), "{}").expect("written");
+    assert_eq!(fs::read_to_string(registry.dir.join("champion.metrics.json")).expect("leads to its measures"), "{}");
     assert_eq!(
         leads(&root.path().join(registry.alias(ARCHIVED))),
         leads(&registry.version_dir(digest("a")).join(BUNDLE))

@@ -112,7 +112,7 @@ fn other_outcomes_of_the_same_patients_can_be_the_target() {
 fn later_patients_change_from_the_month_on_that_the_file_says() {
     let project = Project::init("dropout");
     let run = |args: &[&str]| project.run(&[&["-C", "study"], args].concat()).succeeds();
-    run(&["repro", "-q", "--file", "monitor.yaml"]);
+    run(&["repro", "-q", "--file", "monitor.yaml", "current"]);
     run(&["repro", "-q", "bundle"]);
     // The study and what comes after it are apart.
     assert!(run(&["status", "bundle"]).stdout.contains("up to date"));

@@ -1,0 +1,61 @@
+//! The pipeline that watches the champion: from the patients of a month to a decision, and from that to a challenger.
+
+use crate::project::{Project, Run};
+
+/// The shipped study with costs at which its gate passes, and its model as the champion.
+fn watched() -> Project {
+    let project = Project::init("dropout");
+    let params = project.read("study/params.yaml");
+    let (before, rest) = params.split_once("  cost: {").unwrap();
+    let (_, after) = rest.split_once('}').unwrap();
+    let cost = "false_positive: 800, false_negative: 5000, true_positive: 800, true_negative: 0, effect: 0.33";
+    project.write("study/params.yaml", &format!("{before}  cost: {{{cost}}}{after}"));
+    project.run(&["-C", "study", "repro", "-q", "--set", "train.models=[logistic]"]).succeeds();
+    let set = "train.models=[logistic]";
+    project.run(&["-C", "study", "promote", "--reason", "the first model", "--set", set]).succeeds();
+    project
+}
+
+/// One look at a month. Its last stage calls clinpipe by name.
+fn look(project: &Project, month: u32, settings: &[&str]) -> Run {
+    let binary = std::path::Path::new(env!("CARGO_BIN_EXE_clinpipe")).parent().unwrap();
+    let path = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap());
+    let month = format!("variants/drift.yaml:look.month={month}");
+    let settings = [&["-C", "study", "repro", "-q", "--file", "monitor.yaml", "--set", &month], settings].concat();
+    project.command(&settings).env("PATH", path).output().unwrap().into()
+}
+
+#[test]
+fn a_quiet_month_changes_nothing_and_a_drifted_one_makes_a_challenger() {
+    let project = watched();
+    look(&project, 2, &[]).succeeds();
+    let told = project.run(&["-C", "study", "decision", "--check"]).succeeds().stdout;
+    assert!(told.starts_with("RETRAIN_REQUIRED=false\ndecision  none: "), "{told}");
+    assert_eq!(project.read("study/artifacts/retraining.txt"), "none\n");
+    // By the older policy drift in the inputs is enough.
+    look(&project, 9, &["--set", "variants/drift.yaml:decide.policy=seed"]).succeeds();
+    let told = project.run(&["-C", "study", "decision", "--check"]).exits(1).stdout;
+    assert!(told.starts_with("RETRAIN_REQUIRED=true\ndecision  retrain: "), "{told}");
+    assert!(told.contains("fired     "), "{told}");
+    let rows = |file: &str| project.read(file).lines().count();
+    assert_eq!(rows("study/data/dropout.csv"), rows("study/data/synthetic.csv") + 9 * 500);
+    let listed = project.run(&["-C", "study", "registry", "list"]).succeeds().stdout;
+    let role = |role: &str| listed.lines().find(|line| line.contains(role)).map(|line| line[9..21].to_owned());
+    assert!(
+        role("champion").is_some() && role("challenger").is_some() && role("champion") != role("challenger"),
+        "{listed}"
+    );
+    // A look at the same month finds nothing left to do.
+    let again = look(&project, 9, &["--set", "variants/drift.yaml:decide.policy=seed", "--dry-run", "--check"]);
+    again.succeeds();
+}
+
+#[test]
+fn a_file_that_is_no_decision_is_told() {
+    let project = Project::init("dropout");
+    let run = project.run(&["-C", "study", "decision"]).exits(2);
+    assert!(run.stderr.contains("monitor.yaml decide"), "{}", run.stderr);
+    project.write("study/artifacts/decision.json", "{\"decision\": \"sell\"}");
+    let run = project.run(&["-C", "study", "decision"]).exits(2);
+    assert!(run.stderr.contains("is no decision"), "{}", run.stderr);
+}
