@@ -15,7 +15,7 @@ use clinpipe_stages::featurize::HISTORY_FIELD;
 use clinpipe_stages::ingest::RowReader;
 use serde_json::{Map, Value, json};
 
-use super::errors::FieldProblem;
+use super::errors::{FieldProblem, cap};
 use super::model::{
     Contribution, DecisionInfo, Encoded, Event, Explained, MemberExplanation, Model, ModelInfo, ModelTier, Outcome,
     Preprocessed, Scored, ScoringError, TableForm,
@@ -68,7 +68,11 @@ impl BundleModel {
     }
 
     fn parse(&self, record: &Map<String, Value>) -> Result<ParsedRecord, ScoringError> {
-        let invalid = |errors: Vec<FieldError>| ScoringError::Invalid(errors.into_iter().map(problem).collect());
+        let invalid = |errors: Vec<FieldError>| {
+            let mut problems = errors.into_iter().map(problem).collect();
+            cap(&mut problems);
+            ScoringError::Invalid(problems)
+        };
         self.bundle.records().parse(record).map_err(invalid)
     }
 
@@ -257,10 +261,10 @@ fn table_form(bundle: &Bundle) -> TableForm {
 fn decision(bundle: &Bundle, overrides: &Overrides) -> Option<DecisionInfo> {
     let threshold = bundle.threshold()?.value;
     let digest = bundle.manifest().members.get("threshold.json").map_or("", |member| member.blake3.as_str());
-    let threshold_version = match overrides.threshold {
-        Some(value) => format!("override:{value}"),
-        None => digest.chars().take(12).collect(),
-    };
+    let own: String = digest.chars().take(12).collect();
+    let levels = overrides.levels.iter().map(|(level, bound)| format!("{level}={bound}"));
+    let changed: Vec<String> = overrides.threshold.map(|value| value.to_string()).into_iter().chain(levels).collect();
+    let threshold_version = if changed.is_empty() { own } else { format!("override:{}", changed.join(",")) };
     let tiers = bundle.tiers().map(|tiers| tiers.levels.iter().map(tier).zip(tiers.bounds(threshold)).collect());
     Some(DecisionInfo { threshold, threshold_version, tiers: tiers.unwrap_or_default() })
 }

@@ -22,6 +22,19 @@ pub struct FieldProblem {
     pub kind: &'static str,
 }
 
+/// The most problems of a record that are told.
+const MOST_TOLD: usize = 100;
+
+/// Leaves out what is beyond the first hundred problems of a record, and says how many these are: a small request must
+/// not make a large answer.
+pub(super) fn cap(problems: &mut Vec<FieldProblem>) {
+    let more = problems.len().saturating_sub(MOST_TOLD);
+    if more > 0 {
+        problems.truncate(MOST_TOLD);
+        problems.push(FieldProblem { field: String::new(), message: format!("{more} further problems"), kind: "more" });
+    }
+}
+
 /// A request that gets no result.
 #[derive(Debug, Clone)]
 pub(super) struct ApiError {
@@ -56,6 +69,12 @@ impl ApiError {
     /// 400 for a name that the service does not have.
     pub fn bad_host(message: &str) -> Self {
         Self { code: "invalid_host", closes: true, ..Self::new(StatusCode::BAD_REQUEST, message) }
+    }
+
+    /// 400 for a body in a coding that is not `chunked` alone.
+    pub fn bad_coding() -> Self {
+        let message = "a body is sent with a content-length, or with `transfer-encoding: chunked` and no other coding";
+        Self { closes: true, ..Self::new(StatusCode::BAD_REQUEST, message) }
     }
 
     /// 429: the caller has spent its budget for that many seconds.
@@ -101,8 +120,9 @@ impl ApiError {
     }
 
     /// 422 with all that is wrong.
-    pub fn invalid(errors: Vec<FieldProblem>) -> Self {
+    pub fn invalid(mut errors: Vec<FieldProblem>) -> Self {
         let count = errors.len();
+        cap(&mut errors);
         let noun = if count == 1 { "problem" } else { "problems" };
         let error = Self::new(StatusCode::UNPROCESSABLE_ENTITY, format!("the request has {count} {noun}"));
         Self { errors, ..error }

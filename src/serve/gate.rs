@@ -74,7 +74,7 @@ pub(super) fn cors(origins: &Origins) -> Option<CorsLayer> {
     let layer = CorsLayer::new()
         .allow_origin(origins)
         .allow_methods([Method::GET, Method::POST])
-        .allow_headers([CONTENT_TYPE, key, id.clone(), name("traceparent")])
+        .allow_headers([CONTENT_TYPE, key, id.clone(), name("traceparent"), name("x-model-version")])
         .expose_headers([id, RETRY_AFTER, name("x-model-version"), name("x-threshold-version")])
         .max_age(std::time::Duration::from_mins(10));
     Some(layer)

@@ -150,7 +150,10 @@ async fn allowed_pages_may_read_answers_and_errors_and_others_may_not() {
     let (status, _, response) = ask(&app, preflight("https://ward.example")).await;
     let headers = response.headers();
     assert_eq!((status, allowed(headers)), (StatusCode::OK, Some("https://ward.example".parse().expect("a value"))));
-    assert_eq!(headers["access-control-allow-headers"], "content-type,x-api-key,x-request-id,traceparent");
+    assert_eq!(
+        headers["access-control-allow-headers"],
+        "content-type,x-api-key,x-request-id,traceparent,x-model-version"
+    );
     assert!(headers["access-control-allow-methods"].to_str().is_ok_and(|methods| methods.contains("POST")));
     let (_, _, response) = ask(&app, preflight("https://evil.example")).await;
     assert_eq!(allowed(response.headers()), None);

@@ -48,7 +48,7 @@ pub(super) struct AppState {
     pub clock: fn() -> String,
     pub started: Instant,
     /// Work that takes longer than a prediction, bounded to as much as there are processors.
-    workers: Semaphore,
+    workers: Arc<Semaphore>,
     pub keys: KeyRing,
     pub limiter: Limiter,
     pub connections: Arc<Connections>,
@@ -82,7 +82,7 @@ pub(super) fn app(lineup: Lineup, settings: Settings, logs: Logs, shutdown: Shut
         shutdown,
         request_ids,
         started: Instant::now(),
-        workers: Semaphore::new(workers.min(Semaphore::MAX_PERMITS)),
+        workers: Arc::new(Semaphore::new(workers.min(Semaphore::MAX_PERMITS))),
     }))
 }
 
@@ -95,8 +95,14 @@ impl AppState {
 
     /// Does work apart from the threads that answer requests. A panic in it ends the request, as one in a handler does.
     pub async fn work<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
-        let _permit = self.workers.acquire().await.map_err(|error| ApiError::internal(error.to_string()))?;
-        tokio::task::spawn_blocking(work).await.map_err(|_panic| ApiError::internal("a worker panicked"))
+        let permit = self.workers.clone().acquire_owned().await;
+        let permit = permit.map_err(|error| ApiError::internal(error.to_string()))?;
+        // The work goes on when its client has left or its time is up, and so does its claim.
+        let claimed = move || {
+            let _permit = permit;
+            work()
+        };
+        tokio::task::spawn_blocking(claimed).await.map_err(|_panic| ApiError::internal("a worker panicked"))
     }
 }
 

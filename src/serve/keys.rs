@@ -183,7 +183,7 @@ impl KeySet {
 }
 
 fn read(entry: Value) -> Result<Key, String> {
-    let entry: Entry = serde_path_to_error::deserialize(entry).map_err(|error| error.to_string())?;
+    let entry: Entry = serde_path_to_error::deserialize(entry).map_err(|error| misread(&error.path().to_string()))?;
     let Entry { name, hash, scopes } = entry;
     check_name(&name)?;
     if scopes.is_empty() {
@@ -196,12 +196,21 @@ fn read(entry: Value) -> Result<Key, String> {
     Ok(Key { name: name.into(), digest, scopes: scopes.into_iter().collect() })
 }
 
+/// Why an entry cannot be read, without anything that stands in it: a key put at the wrong place must not reach a log.
+fn misread(path: &str) -> String {
+    let place = ["name", "hash", "scopes"].into_iter().find(|field| path.starts_with(field));
+    let place = place.map_or_else(|| "it".to_owned(), |field| format!("its `{field}`"));
+    format!(
+        "{place} is not as it must be: an entry is {{name: TEXT, hash: TEXT, scopes: [predict, explain, read, debug]}}"
+    )
+}
+
 fn check_name(name: &str) -> Result<(), String> {
     let harmless = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     if (1..=64).contains(&name.len()) && name.chars().all(harmless) {
         return Ok(());
     }
-    Err(format!("the name `{}` is not 1 to 64 letters, digits, `-`, `_` and `.`", name.escape_debug()))
+    Err("its name is not 1 to 64 letters, digits, `-`, `_` and `.`".to_owned())
 }
 
 /// A fresh key and its entry for the file.
@@ -281,6 +290,8 @@ mod tests {
         assert!(NewKey::new("a b", &[Scope::Read]).is_err());
     }
 
+    const SECRET: &str = "clinpipe_0123456789abcdefSECRET";
+
     #[test]
     fn a_file_with_a_fault_is_refused_as_a_whole() {
         let hash = format!("blake3:{}", "ab".repeat(32));
@@ -297,10 +308,16 @@ mod tests {
             (good.replace("blake3:", "sha256:"), "64 hex"),
             (good.replace("abab", "zz"), "64 hex"),
             (good.replace("name: a", "name: \"a\\nb\""), "name"),
-            (good.replace("name: a", "nmae: a"), "nmae"),
+            (good.replace("name: a", "nmae: a"), "an entry is"),
+            (format!("- {SECRET}\n"), "an entry is"),
+            (good.replace("[read]", SECRET), "its `scopes`"),
+            (good.replace("[read]", &format!("[{SECRET}]")), "its `scopes`"),
+            (good.replace("name", SECRET), "an entry is"),
+            (good.replace("name: a", &format!("name: {SECRET}/")), "its name"),
         ] {
             let fault = KeySet::parse(&text, "k").expect_err("refused").to_string();
             assert!(fault.contains(word), "{text}: {fault}");
+            assert!(!fault.contains(SECRET), "a key at the wrong place is not told: {fault}");
         }
     }
 }

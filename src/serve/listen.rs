@@ -28,6 +28,7 @@ use super::http::{self, App, Logs};
 use super::log::Level;
 use super::models::Lineup;
 use super::reload::{self, Calls};
+use super::unfinished::Unfinished;
 use super::{Phase, Settings, SettingsError, Shutdown, watch};
 
 /// Connections that may wait in the kernel when the drain begins, and are still served.
@@ -213,16 +214,14 @@ fn place(stream: &TcpStream, app: &App) -> Option<Admitted> {
 /// Serves one connection until its client leaves, falls silent, has to make room, or the drain has answered its last
 /// request.
 async fn connection(stream: TcpStream, peer: SocketAddr, router: Router, app: App, place: Admitted) {
-    tokio::select! {
+    let (app, place) = (&app, &place);
+    // The first byte, then TLS where it is spoken, then HTTP.
+    let speaks = tokio::select! {
         biased;
-        () = place.leave() => {}
-        () = greet(stream, peer, router, &app, &place) => {}
-    }
-}
-
-/// Waits for the first byte, agrees on TLS where it is spoken, and goes on to HTTP.
-async fn greet(stream: TcpStream, peer: SocketAddr, router: Router, app: &App, place: &Admitted) {
-    if !speaks(&stream, app).await {
+        () = place.leave() => false,
+        speaks = speaks(&stream, app) => speaks,
+    };
+    if !speaks {
         return;
     }
     // Answers are small and complete: sending at once saves the client a delayed acknowledgement.
@@ -235,7 +234,12 @@ async fn greet(stream: TcpStream, peer: SocketAddr, router: Router, app: &App, p
         // Apart, so that a connection that has said nothing yet holds no room for a conversation.
         None => Box::pin(converse(stream, peer, router, app, place)).await,
         Some(tls) => {
-            if let Ok(Ok(stream)) = timeout(app.settings.header_timeout, tls.acceptor().accept(stream)).await {
+            let accepted = tokio::select! {
+                biased;
+                () = place.leave() => return,
+                accepted = timeout(app.settings.header_timeout, tls.acceptor().accept(stream)) => accepted,
+            };
+            if let Ok(Ok(stream)) = accepted {
                 Box::pin(converse(stream, peer, router, app, place)).await;
             }
         }
@@ -255,11 +259,7 @@ async fn converse(
         let busy = place.busy();
         request.extensions_mut().insert(Peer(peer.ip()));
         let answer = router.call(request);
-        async move {
-            let answer = answer.await;
-            drop(busy);
-            answer
-        }
+        async move { answer.await.map(|answer| answer.map(|body| Unfinished::new(body, busy))) }
     });
     let mut builder = http1::Builder::new();
     builder
@@ -272,6 +272,12 @@ async fn converse(
     tokio::select! {
         biased;
         _ended = &mut connection => return,
+        () = place.leave() => {
+            // The last of an answer may still be on its way.
+            connection.as_mut().graceful_shutdown();
+            let _late = timeout(LAST_WORD, connection).await;
+            return;
+        }
         () = app.shutdown.reached(Phase::Draining) => {}
     }
     // Whatever is on its way gets its answer, which tells the client to send no more.

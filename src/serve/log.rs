@@ -9,13 +9,15 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{Builder, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde_json::Value;
 
 use super::lines::{Lines, Taken};
 
+/// How long the last lines of an ending service wait for a reader.
+const LAST_LINES: Duration = Duration::from_secs(1);
 /// Bytes that may wait for the writer: some thousands of lines.
 const QUEUE: usize = 1 << 20;
 
@@ -121,12 +123,15 @@ impl AccessLog {
         }
     }
 
-    /// Ends the log: waits until every accepted line is written.
+    /// Ends the log: waits until every accepted line is written, or until it is plain that nobody reads them.
     pub fn finish(self, writer: LogWriter) {
         if let Some(lines) = self.lines {
             lines.close();
         }
-        let _panicked = writer.0.join();
+        let begun = Instant::now();
+        while !writer.0.is_finished() && begun.elapsed() < LAST_LINES {
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 }
 

@@ -46,6 +46,7 @@ pub(crate) mod test_bundle;
 mod tests;
 mod tls;
 mod trace;
+mod unfinished;
 mod watch;
 
 pub use bundle_model::{BundleModel, Papers};
@@ -58,7 +59,7 @@ pub use model::{
     Contribution, DecisionInfo, Encoded, Event, Explained, MemberExplanation, Model, ModelInfo, ModelTier, Outcome,
     Preprocessed, Scored, ScoringError, TableForm,
 };
-pub use models::{Lineup, Loaded, Seat, Source};
+pub use models::{Lineup, Loaded, Seat, Source, same_question};
 pub use records::{LogKey, PredictionLog, RecordWriter, Recording, Rotation, WhenFull};
 pub use schema::request_schema;
 pub use settings::{

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::http::{HeaderMap, HeaderValue};
+use clinpipe_stages::common::pseudonym::spelled;
 use serde_json::{Map, Value, json};
 
 use super::errors::{ApiError, FieldProblem};
@@ -207,6 +208,15 @@ impl Models {
         places.filter_map(|(role, place)| Some((role, place.source.clone()?, place.stamp.clone()))).collect()
     }
 
+    /// The model at a place.
+    pub fn at(&self, role: Role) -> Option<Arc<Served>> {
+        let place = match role {
+            Role::Champion => &self.champion,
+            Role::Challenger => &self.trial.as_ref()?.place,
+        };
+        Some(place.served.read().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
     /// Puts a model at a place and returns its predecessor's digest.
     pub fn replace(&self, role: Role, model: Arc<dyn Model>, metrics: &Metrics) -> Option<String> {
         let place = match role {
@@ -233,11 +243,25 @@ impl Models {
     }
 }
 
+/// Whether a model answers the same question as another one, so that it may take its place or stand beside it.
+///
+/// # Errors
+/// What it predicts instead.
+pub fn same_question(served: &ModelInfo, next: &ModelInfo) -> Result<(), String> {
+    if (&served.outcome, served.decision.is_some()) == (&next.outcome, next.decision.is_some()) {
+        return Ok(());
+    }
+    Err(format!(
+        "the bundle predicts `{}`, the service `{}`; that needs a service of its own",
+        next.outcome, served.outcome
+    ))
+}
+
 /// Where a patient lies among all. Keyed with the challenger, so that each trial draws its own patients; no secret is
 /// needed, since nothing of it leaves the service.
 fn point_of(id: &Value, challenger: &ModelInfo) -> u64 {
     let key = blake3::derive_key("clinpipe 2026 share of a challenger", challenger.bundle.as_bytes());
-    let hash = blake3::keyed_hash(&key, id.to_string().as_bytes());
+    let hash = blake3::keyed_hash(&key, spelled(id).as_bytes());
     let (first, _) = hash.as_bytes().split_first_chunk().unwrap_or((&[0; 8], &[]));
     u64::from_le_bytes(*first)
 }

@@ -83,10 +83,13 @@ pub(super) async fn observe(State(app): State<App>, mut request: Request, next: 
     let call = Arc::new(Call { id, trace, started, route });
     let method = method_label(request.method());
     let encoded = request.headers().contains_key(header::TRANSFER_ENCODING);
+    let foreign = encoded && !is_chunked(request.headers());
     request.extensions_mut().insert(call.clone());
 
     let in_flight = app.metrics.in_flight();
-    let response = if let Some(refusal) = gate::refusal(&app.settings, &request) {
+    let response = if foreign {
+        ApiError::bad_coding().into_response()
+    } else if let Some(refusal) = gate::refusal(&app.settings, &request) {
         refusal.into_response()
     } else {
         let answer = tokio::time::timeout(app.settings.request_timeout, next.run(request)).await;
@@ -166,6 +169,13 @@ struct Line<'a> {
     error: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cause: Option<&'a str>,
+}
+
+/// Whether the body is sent in chunks and in no other coding.
+fn is_chunked(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let one = codings.next().is_some_and(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
+    one && codings.next().is_none()
 }
 
 /// The caller's own request id, when it is short and harmless.

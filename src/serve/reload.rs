@@ -13,7 +13,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::http::App;
 use super::log::Level;
-use super::models::{Loaded, Role, Source};
+use super::models::{Loaded, Role, Source, same_question};
 
 /// What calls for a reload.
 pub(super) struct Calls {
@@ -86,6 +86,10 @@ impl Watch {
         let (stamp, loaded) = read.unwrap_or_else(|_panic| (None, Err("reading the bundle panicked".to_owned())));
         self.loaded.clone_from(&stamp);
         self.seen = stamp;
+        let loaded = loaded.and_then(|loaded| {
+            let served = app.models.at(self.role);
+            served.map_or(Ok(()), |served| same_question(served.info(), loaded.model.info())).map(|()| loaded)
+        });
         match loaded {
             Ok(Loaded { model, remark }) => {
                 let bundle = model.info().bundle.clone();

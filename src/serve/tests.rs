@@ -58,7 +58,7 @@ impl Fake {
 }
 
 /// Records have the fields `id`, `risk` and `mode`; `outcome` is a column of the study that they do not have.
-fn table_form() -> TableForm {
+pub(super) fn table_form() -> TableForm {
     let column = |kind: &'static str| json!({"type": kind, "nullable": true});
     let schema = json!({
         "target": {"column": "outcome", "event": "drops out"},
@@ -277,7 +277,11 @@ async fn the_key_guards_post_and_nothing_else() {
     for path in ["/livez", "/health", "/schema", "/metrics"] {
         assert_eq!(ask(&app, get(path)).await.0, StatusCode::OK, "{path}");
     }
-    assert_eq!(ask(&app, get("/predict")).await.0, StatusCode::UNAUTHORIZED, "the key comes before the method");
+    assert_eq!(
+        ask(&app, get("/predict")).await.0,
+        StatusCode::METHOD_NOT_ALLOWED,
+        "which methods there are is no secret"
+    );
 }
 
 #[tokio::test]

@@ -368,3 +368,43 @@ fn prometheus_finds_nothing_to_remark_on_the_metrics() {
     assert!(verdict.status.success(), "{}\n{metrics}", String::from_utf8_lossy(&verdict.stderr));
     assert!(verdict.stderr.is_empty(), "{}", String::from_utf8_lossy(&verdict.stderr));
 }
+
+#[test]
+fn a_record_that_somebody_deletes_is_begun_anew_and_told() {
+    let project = study("{predictions: {file: kept/p.jsonl, when_full: refuse}}");
+    fs::create_dir(project.path("study/kept")).unwrap();
+    let service = Service::start(&project, &[]);
+    let ask = || predict(TcpStream::connect(&service.address).unwrap()).0;
+    assert_eq!(ask(), 200);
+    fs::remove_file(project.path("study/kept/p.jsonl")).unwrap();
+    wait("another file", || project.exists("study/kept/p.jsonl"));
+    assert_eq!(ask(), 200);
+    wait("its line", || lines(&project, "study/kept/p.jsonl").len() == 1);
+    assert_eq!(service.events("predictions_file_gone").len(), 1);
+    // Nothing is predicted off the record: without the directory there is no file to write to.
+    fs::remove_dir_all(project.path("study/kept")).unwrap();
+    wait("a refusal", || ask() == 503);
+    fs::create_dir(project.path("study/kept")).unwrap();
+    wait("an answer", || ask() == 200);
+    assert_eq!(service.stop(), Some(0));
+}
+
+#[test]
+fn a_log_that_nobody_reads_does_not_keep_the_service_alive() {
+    let project = study("{predictions: {file: p.jsonl}}");
+    let mut command = project.command(&["-C", "study", "-q", "serve", "--port", "0"]);
+    let mut service = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut log = std::io::BufReader::new(service.stderr.take().unwrap());
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut log, &mut line).unwrap();
+    let started: Value = serde_json::from_str(&line).unwrap();
+    let address = started["address"].as_str().unwrap().trim_start_matches("http://");
+    // More lines than the pipe has room for.
+    for _ in 0..800 {
+        assert_eq!(predict(TcpStream::connect(address).unwrap()).0, 200);
+    }
+    rustix::process::kill_process(rustix::process::Pid::from_child(&service), Signal::TERM).unwrap();
+    assert_eq!(service.wait().unwrap().code(), Some(0));
+    assert_eq!(lines(&project, "study/p.jsonl").len(), 800);
+    drop(log);
+}

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::Access;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use self::audited::{ServiceAudit, Taken};
 use self::logs::{Writers, log_key, open_logs};
@@ -28,7 +28,7 @@ use super::project::Opened;
 use crate::config::{self, Project};
 use crate::graph::Selection;
 use crate::plan::{Plan, PlanOptions};
-use crate::serve::{self, Lineup, Logs, Model, Seat, Settings};
+use crate::serve::{self, Level, Lineup, Logs, Model, Seat, Settings, same_question};
 use crate::stage::SERVICE;
 use crate::util::RelPath;
 
@@ -119,6 +119,9 @@ pub fn run(global: &Global, args: &ServeArgs, output: &Output) -> anyhow::Result
     let challenger = match canary {
         Some((source, share)) => {
             let model = source.read()?;
+            same_question(served.info(), model.info()).map_err(|cause| {
+                UsageError::new(format!("the challenger: {cause}"), "name a bundle of the same study")
+            })?;
             Some((source, model, share))
         }
         None => None,
@@ -156,6 +159,11 @@ fn answer(
     audit: Option<&Arc<ServiceAudit>>,
 ) -> Result<(), serve::ServeError> {
     let Models { champion: (champion, served), challenger } = models;
+    let log = logs.service.clone();
+    // The payload may hold anything; the place is enough to find the defect.
+    std::panic::set_hook(Box::new(move |panic| {
+        log.line(Level::Error, "panic", &json!({"place": panic.location().map(ToString::to_string)}));
+    }));
     let path = champion.path();
     if let Some(audit) = audit {
         let one = |source: &BundleSource, model: &Arc<dyn Model>| {

@@ -6,6 +6,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::Rotation;
@@ -27,7 +28,7 @@ pub(super) struct LogFile {
 impl LogFile {
     /// Opens or makes the file, takes it for this process alone and cuts off half a line at its end.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+        let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o640).open(path)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(io::Error::other("another service writes to it")),
@@ -60,6 +61,13 @@ impl LogFile {
             self.unsynced = false;
         }
         Ok(())
+    }
+
+    /// Whether the path still leads to this file: it may have been moved away or deleted.
+    pub fn is_in_place(&self) -> bool {
+        let file = |found: fs::Metadata| (found.dev(), found.ino());
+        let (there, open) = (fs::metadata(&self.path).map(file), self.file.metadata().map(file));
+        matches!((there, open), (Ok(there), Ok(open)) if there == open)
     }
 
     /// Whether the next lines, so many bytes at a time `now`, belong into a new file.

@@ -92,7 +92,7 @@ enum Predicted {
 }
 
 /// A field and what was wrong with it, without its value.
-#[derive(Serialize)]
+#[derive(PartialEq, Serialize)]
 struct Fault<'a> {
     /// None for a name that is none of the study's.
     field: Option<&'a str>,
@@ -205,7 +205,10 @@ fn faults<'a>(problems: &'a [FieldProblem], known: impl Fn(&str) -> bool) -> Vec
         let field = Some(problem.field.as_str()).filter(|name| known(name));
         Fault { field, kind: problem.kind }
     };
-    problems.iter().map(fault).collect()
+    let mut faults: Vec<Fault> = problems.iter().map(fault).collect();
+    // A client can write any number of fields that are none.
+    faults.dedup();
+    faults
 }
 
 /// Names of the study, and places in its records such as `history.2.age`.

@@ -1,7 +1,7 @@
 //! The thread that writes the log of predictions.
 //!
-//! Invariants: lines are written in one call for all that wait, and synced to the disk at most [`SYNC`] later; lines that
-//! cannot be written are kept and tried again, so that a disk that gets room loses none.
+//! Invariants: lines are written in one call for all that wait, and synced to the disk at most [`SYNC`] later, when it is
+//! also seen whether the file is still there; lines that cannot be written are kept and tried again, so that a disk that gets room loses none.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -65,8 +65,13 @@ impl Writer {
     }
 
     fn sync(&mut self) {
-        let synced = self.file.as_mut().map_or(Ok(()), LogFile::sync);
+        let mut synced = self.file.as_mut().map_or(Ok(()), LogFile::sync);
         self.synced = Instant::now();
+        if self.file.as_ref().is_some_and(|file| !file.is_in_place()) {
+            self.log.line(Level::Warning, "predictions_file_gone", &json!({}));
+            self.file = None;
+            synced = LogFile::open(&self.path).map(|file| self.file = Some(file));
+        }
         self.told(synced);
     }
 

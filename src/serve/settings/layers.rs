@@ -212,7 +212,7 @@ fn value_of(variables: &BTreeMap<String, String>, name: &str, kind: Kind) -> Res
     let fault = |what: &str| SettingsError::Value(name.to_owned(), format!("`{text}` is not {what}"));
     Ok(match kind {
         // The habit of asking for all processors.
-        Kind::Integer if text == "-1" => None,
+        Kind::Integer if text == "-1" && (name == "N_JOBS" || name.ends_with("THREADS")) => None,
         Kind::Text | Kind::Path => Some(Value::from(text)),
         Kind::Integer => Some(Value::from(text.parse::<u64>().map_err(|_| fault("a whole number"))?)),
         Kind::Number | Kind::Bounds => {

@@ -336,8 +336,8 @@ fn reload_poll(seconds: f64) -> Result<Duration, SettingsError> {
 }
 
 fn rate(params: &ServeParams) -> Result<Option<Rate>, SettingsError> {
-    if params.rate_burst == Some(0) {
-        return Err(SettingsError::Range("rate_burst", "at least 1"));
+    if params.rate_burst == Some(0) || params.rate_burst.is_some() && params.rate_limit.is_none() {
+        return Err(SettingsError::Range("rate_burst", "at least 1, and beside a rate_limit"));
     }
     match params.rate_limit {
         None | Some(0.0) => Ok(None),

@@ -238,9 +238,9 @@ pub fn sample() -> String {
          # docs/serving.md has the same list with the keys of the settings file.\n\n\
          # The one API key; `clinpipe serve key new --name NAME` makes one. Keep this file from others.\n",
     );
-    let _written = writeln!(text, "#{KEY_VARIABLE}=replace-by-a-key-of-your-own");
+    let _written = writeln!(text, "#{KEY_VARIABLE}=<YOUR KEY>");
     text.push_str("\n# The key of the pseudonyms in the log of predictions.\n");
-    let _written = writeln!(text, "#{LOG_KEY_VARIABLE}=replace-by-another-key-of-your-own");
+    let _written = writeln!(text, "#{LOG_KEY_VARIABLE}=<ANOTHER>");
     for setting in TABLE {
         let level = if setting.kind == Kind::Bounds { "HIGH" } else { "" };
         let about = setting.about.replace('`', "");

@@ -23,6 +23,9 @@ impl RecordSchema {
     /// Lets records bring their patients' earlier rows.
     #[must_use]
     pub fn with_past(mut self, history: Option<HistorySpec>) -> Self {
+        if let (None, Some(spec)) = (&self.id, &history) {
+            self.id = Some(spec.entity.clone());
+        }
         self.past = history.map(|spec| {
             let mut needed: Vec<String> = spec.sources().into_iter().map(str::to_owned).collect();
             needed.push(spec.time.clone());

@@ -61,7 +61,8 @@ pub struct ParsedRecord {
 /// The fields that a record may and must have.
 #[derive(Debug)]
 pub struct RecordSchema {
-    id: Option<String>,
+    /// The column that names a row to its users: the schema's, else that of the patient.
+    pub(super) id: Option<String>,
     pub(super) fields: BTreeMap<String, Field>,
     /// Fields that are checked and then left aside, because the model does not need them.
     aside: BTreeSet<String>,
@@ -229,7 +230,8 @@ impl RecordSchema {
     }
 
     pub(super) fn unknown(&self, name: &str) -> FieldError {
-        let known = self.fields.keys().map(|field| (strsim::jaro_winkler(field, name), field));
+        let known =
+            self.fields.keys().map(|field| (strsim::jaro_winkler(&field.to_lowercase(), &name.to_lowercase()), field));
         let nearest = known.max_by(|left, right| left.0.total_cmp(&right.0)).filter(|(score, _)| *score > 0.8);
         let message = match nearest {
             Some((_, field)) => format!("is not a field of this study; did you mean `{field}`?"),

@@ -29,13 +29,24 @@ impl PseudonymKey {
 
     /// The pseudonym of an identifier as a request has it: a number is another identifier than its text.
     pub fn pseudonym(&self, id: &Value) -> String {
-        digits(&blake3::keyed_hash(&self.0, id.to_string().as_bytes()))
+        digits(&blake3::keyed_hash(&self.0, spelled(id).as_bytes()))
     }
 }
 
 impl fmt::Debug for PseudonymKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("PseudonymKey(..)")
+    }
+}
+
+/// An identifier as JSON in one spelling: `7`, `7.0` and `7e0` are one patient, and so are `0` and `-0`.
+pub fn spelled(id: &Value) -> String {
+    match id.as_f64() {
+        // Below 2^53 every whole number is the same number as an integer.
+        Some(number) if libm::trunc(number) == number && number.abs() < 9_007_199_254_740_992.0 => {
+            format!("{}", number as i64)
+        }
+        _ => id.to_string(),
     }
 }
 
@@ -57,6 +68,13 @@ mod tests {
         assert_eq!(one, key(" 0123456789abcdef\n").pseudonym(&json!("P-7")), "the end of a key file does not count");
         assert_ne!(one, key("0123456789abcdeX").pseudonym(&json!("P-7")));
         assert_ne!(key("0123456789abcdef").pseudonym(&json!(7)), key("0123456789abcdef").pseudonym(&json!("7")));
+        for same in [json!(7), json!(7.0), json!(7e0)] {
+            assert_eq!(spelled(&same), "7");
+        }
+        assert_eq!(
+            (spelled(&json!(-0.0)), spelled(&json!("7")), spelled(&json!(7.5))),
+            ("0".into(), "\"7\"".into(), "7.5".into())
+        );
         assert!(one.len() == DIGITS && PseudonymKey::new(b"short").is_none());
         assert_eq!(format!("{:?}", key("0123456789abcdef")), "PseudonymKey(..)");
     }

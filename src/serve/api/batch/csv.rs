@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::outcome::{Cells, columns};
-use super::table::{Header, problem, with_past};
+use super::table::{Header, Row, items, problem};
 use super::{Answered, TableForm};
 use crate::serve::errors::{ApiError, FieldProblem};
 use crate::serve::record_json::Item;
@@ -16,7 +16,7 @@ pub(super) fn read(table: &TableForm, body: &[u8], most: usize) -> Result<Vec<It
     let header = Header::new(table, lines.headers().map_err(unread)?.iter())?;
     let width = lines.headers().map_err(unread)?.len();
     let mut reader = table.reader.clone();
-    let (mut records, mut faults) = (Vec::new(), Vec::new());
+    let mut rows = Vec::new();
     for line in lines.records().take(most.saturating_add(1)) {
         let line = line.map_err(unread)?;
         let fault = (line.len() != width).then(|| {
@@ -25,11 +25,9 @@ pub(super) fn read(table: &TableForm, body: &[u8], most: usize) -> Result<Vec<It
         });
         let cell = |(at, cell): (usize, &str)| header.name(at).map_or(Value::Null, |name| reader.value(name, cell));
         let record = if fault.is_some() { Map::new() } else { header.record(line.iter().enumerate().map(cell)) };
-        records.push(record);
-        faults.push(fault);
+        rows.push(Row { record, fault });
     }
-    let records = with_past(table, records).into_iter().zip(faults);
-    Ok(records.map(|(record, fault)| fault.map_or(Ok(record), Err)).collect())
+    items(table, rows)
 }
 
 pub(super) fn write(answered: &Answered) -> Result<Vec<u8>, ApiError> {

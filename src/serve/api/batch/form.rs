@@ -29,7 +29,11 @@ impl Form {
             ApiError::unsupported(format!("the body must be sent as one of the content types {names}"))
         })?;
         let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let mut asked = accepted.split(',').map(|part| part.split(';').next().unwrap_or_default().trim());
+        let mut asked = accepted.split(',').filter_map(|part| {
+            let (media, rest) = part.split_once(';').unwrap_or((part, ""));
+            let refused = rest.split(';').any(|one| matches!(one.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000"));
+            (!refused).then_some(media.trim())
+        });
         Ok((given, asked.find_map(named).unwrap_or(given)))
     }
 
