@@ -130,17 +130,22 @@ impl Journal {
         &self.path
     }
 
-    /// Removes the journal if it continues another lock file than the one that is there. Whoever is going to append calls
-    /// this first.
-    pub fn clear_if_outdated(&self) -> Result<(), StoreError> {
+    /// How it begins, which tells it from another one under the same name; empty when there is none.
+    pub(super) fn first_line(&self) -> Result<Vec<u8>, StoreError> {
         let fail = |error| StoreError::io("read", &self.path, error);
         let mut first = Vec::new();
         match File::open(&self.path) {
-            Ok(file) => drop(BufReader::new(file).read_until(b'\n', &mut first).map_err(fail)?),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Ok(file) => drop(BufReader::with_capacity(256, file).read_until(b'\n', &mut first).map_err(fail)?),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(fail(error)),
         }
-        match serde_json::from_slice(&first) {
+        Ok(first)
+    }
+
+    /// Removes the journal if it continues another lock file than the one that is there. Whoever is going to append calls
+    /// this first.
+    pub fn clear_if_outdated(&self) -> Result<(), StoreError> {
+        match serde_json::from_slice(&self.first_line()?) {
             Ok(Beginning { lock }) if lock != self.lock_digest()? => self.clear(),
             _ => Ok(()),
         }

@@ -23,6 +23,8 @@ pub struct LockNews {
 struct Seen {
     lock: Option<Identity>,
     journal: Option<Identity>,
+    /// The journal's first line: a new journal may get the inode of the one before it.
+    begun: Vec<u8>,
     /// Bytes of the journal that have been read.
     offset: u64,
 }
@@ -43,7 +45,8 @@ impl LockNews {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let base = file.parent();
         loop {
-            let now = Seen { lock: identity(lock_path), journal: identity(journal.path()), offset: 0 };
+            let (lock, begun) = (identity(lock_path), journal.first_line()?);
+            let now = Seen { lock, journal: identity(journal.path()), begun, offset: 0 };
             let (mut lock, offset) = match seen.get(file) {
                 Some(known) if known.lock == now.lock && known.is_continued_by(&now) => (Lock::default(), known.offset),
                 _ => (Lock::read(lock_path, &base)?, 0),
@@ -61,11 +64,12 @@ impl LockNews {
 impl Seen {
     /// Whether the journal has at most grown.
     fn is_continued_by(&self, now: &Self) -> bool {
+        let same = self.begun == now.begun;
         match (&self.journal, &now.journal) {
             (None, _) => self.offset == 0,
             (Some(_), None) => false,
             (Some(before), Some(now)) => {
-                (before.device, before.inode) == (now.device, now.inode) && now.size >= self.offset
+                (before.device, before.inode) == (now.device, now.inode) && now.size >= self.offset && same
             }
         }
     }
@@ -114,6 +118,32 @@ mod tests {
         assert!(names().is_empty(), "nothing is new");
         journal.append("d", &record("d")).expect("written");
         assert_eq!(names(), ["d"]);
+    }
+
+    #[test]
+    fn a_new_journal_in_the_place_of_the_old_one_is_read_from_its_beginning() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let store = Store::new(dir.path());
+        let lock_path = dir.path().join("lockfiles/dvc.lock");
+        let journal = store.journal("dvc", lock_path.clone());
+        let file = RelPath::parse("dvc.yaml").expect("inside");
+        let news = LockNews::default();
+        let names = || -> Vec<String> {
+            let lock = news.read(&file, &lock_path, &journal).expect("readable");
+            lock.stages.into_keys().map(|name| name.0).collect()
+        };
+        journal.append("a", &record("a")).expect("written");
+        let mut lock = Lock::default();
+        journal.replay(&mut lock, &RelPath::default()).expect("readable");
+        lock.write(&store.tmp(), &lock_path).expect("written");
+        // A run that ends has written the lock and not yet removed the journal.
+        assert_eq!(names(), ["a"]);
+        // The next journal has the inode of the removed one, as file systems give it, and is already longer.
+        fs::write(journal.path(), "").expect("emptied");
+        for name in ["b", "c", "d"] {
+            journal.append(name, &record(name)).expect("written");
+        }
+        assert_eq!(names(), ["a", "b", "c", "d"]);
     }
 
     #[test]
