@@ -187,9 +187,9 @@ def test_pods_have_no_rights_and_the_service_its_probes():
     job = kinds["CronJob", "clinpipe-monitor"]["spec"]["jobTemplate"]["spec"]
     for pod in [service["template"]["spec"], job["template"]["spec"]]:
         assert pod["securityContext"]["runAsNonRoot"] and not pod["automountServiceAccountToken"]
-        (container,) = pod["containers"]
-        assert container["securityContext"] == {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
-        assert {"cpu", "memory"} == container["resources"]["limits"].keys() == container["resources"]["requests"].keys()
+        for container in pod["containers"] + pod.get("initContainers", []):
+            assert container["securityContext"] == {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
+            assert {"cpu", "memory"} == container["resources"]["limits"].keys() == container["resources"]["requests"].keys()
         claims = {volume["persistentVolumeClaim"]["claimName"] for volume in pod["volumes"] if "persistentVolumeClaim" in volume}
         assert all(("PersistentVolumeClaim", claim) in kinds for claim in claims)
     (container,) = service["template"]["spec"]["containers"]
