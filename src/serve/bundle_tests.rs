@@ -54,6 +54,15 @@ fn what_training_has_not_seen_is_remarked_on() {
 }
 
 #[test]
+fn of_very_many_problems_the_first_are_told_and_the_others_counted_once() {
+    let mut record = record();
+    record.extend((0..150).map(|at| (format!("field_{at}"), Value::Null)));
+    let Err(ScoringError::Invalid(problems)) = model().score(&record) else { panic!("unknown fields") };
+    let last = problems.last().expect("problems");
+    assert_eq!((problems.len(), last.message.as_str(), last.kind), (101, "50 further problems", "more"));
+}
+
+#[test]
 fn rules_across_columns_refuse_or_remark() {
     let mut record = record();
     record.insert("visits_completed".to_owned(), json!(99));

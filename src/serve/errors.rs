@@ -25,13 +25,16 @@ pub struct FieldProblem {
 /// The most problems of a record that are told.
 const MOST_TOLD: usize = 100;
 
+/// The kind of what stands for the others.
+const MORE: &str = "more";
+
 /// Leaves out what is beyond the first hundred problems of a record, and says how many these are: a small request must
-/// not make a large answer.
+/// not make a large answer. Whoever finds problems calls it once.
 pub(super) fn cap(problems: &mut Vec<FieldProblem>) {
     let more = problems.len().saturating_sub(MOST_TOLD);
     if more > 0 {
         problems.truncate(MOST_TOLD);
-        problems.push(FieldProblem { field: String::new(), message: format!("{more} further problems"), kind: "more" });
+        problems.push(FieldProblem { field: String::new(), message: format!("{more} further problems"), kind: MORE });
     }
 }
 
@@ -120,11 +123,13 @@ impl ApiError {
     }
 
     /// 422 with all that is wrong.
-    pub fn invalid(mut errors: Vec<FieldProblem>) -> Self {
-        let count = errors.len();
-        cap(&mut errors);
-        let noun = if count == 1 { "problem" } else { "problems" };
-        let error = Self::new(StatusCode::UNPROCESSABLE_ENTITY, format!("the request has {count} {noun}"));
+    pub fn invalid(errors: Vec<FieldProblem>) -> Self {
+        let count = match errors.as_slice() {
+            [_] => "1 problem".to_owned(),
+            [.., last] if last.kind == MORE => format!("more than {MOST_TOLD} problems"),
+            errors => format!("{} problems", errors.len()),
+        };
+        let error = Self::new(StatusCode::UNPROCESSABLE_ENTITY, format!("the request has {count}"));
         Self { errors, ..error }
     }
 

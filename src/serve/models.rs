@@ -208,21 +208,21 @@ impl Models {
         places.filter_map(|(role, place)| Some((role, place.source.clone()?, place.stamp.clone()))).collect()
     }
 
+    fn place(&self, role: Role) -> Option<&Place> {
+        match role {
+            Role::Champion => Some(&self.champion),
+            Role::Challenger => self.trial.as_ref().map(|trial| &trial.place),
+        }
+    }
+
     /// The model at a place.
     pub fn at(&self, role: Role) -> Option<Arc<Served>> {
-        let place = match role {
-            Role::Champion => &self.champion,
-            Role::Challenger => &self.trial.as_ref()?.place,
-        };
-        Some(place.served.read().unwrap_or_else(PoisonError::into_inner).clone())
+        Some(self.place(role)?.served.read().unwrap_or_else(PoisonError::into_inner).clone())
     }
 
     /// Puts a model at a place and returns its predecessor's digest.
     pub fn replace(&self, role: Role, model: Arc<dyn Model>, metrics: &Metrics) -> Option<String> {
-        let place = match role {
-            Role::Champion => &self.champion,
-            Role::Challenger => &self.trial.as_ref()?.place,
-        };
+        let place = self.place(role)?;
         let next = Served::new(role, model, metrics);
         let before =
             std::mem::replace(&mut *place.served.write().unwrap_or_else(PoisonError::into_inner), next.clone());

@@ -7,7 +7,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::errors::FieldProblem;
+use super::errors::{FieldProblem, cap};
 
 struct Record {
     values: Map<String, Value>,
@@ -57,7 +57,9 @@ impl Record {
             return Ok(self.values);
         }
         let problem = |field| FieldProblem { field, message: "is given twice".to_owned(), kind: "repeated" };
-        Err(self.repeated.into_iter().map(problem).collect())
+        let mut problems = self.repeated.into_iter().map(problem).collect();
+        cap(&mut problems);
+        Err(problems)
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use clinpipe_stages::common::pseudonym::{PseudonymKey, digits};
+use clinpipe_stages::common::pseudonym::{PseudonymKey, digits, whole};
 use serde_json::{Map, Value};
 
 /// The key of a log; cannot be printed.
@@ -71,12 +71,9 @@ fn canonical(value: &Value, text: &mut Vec<u8>) {
             }
             text.push(b']');
         }
-        Value::Number(number) => match number.as_f64() {
-            // Below 2^53 every whole number is the same number as an integer.
-            Some(float) if float.fract() == 0.0 && float.abs() < 9_007_199_254_740_992.0 => {
-                plain(&(float as i64), text);
-            }
-            _ => plain(number, text),
+        Value::Number(number) => match whole(value) {
+            Some(integer) => plain(&integer, text),
+            None => plain(number, text),
         },
         other => plain(other, text),
     }

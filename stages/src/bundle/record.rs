@@ -106,7 +106,7 @@ impl RecordSchema {
                 || (*name != schema.target.column && column.available_at != AvailableAt::Post)
             {
                 let needed = input || said.contains(name);
-                fields.insert(name.clone(), Field { needed, ..Field::new(name, column, input)? });
+                fields.insert(name.clone(), Field::new(name, column, needed)?);
             }
         }
         let rules = Rules::new(schema, rules)?;
@@ -245,7 +245,7 @@ impl RecordSchema {
 type Fault = (&'static str, String);
 
 impl Field {
-    fn new(name: &str, column: &ColumnSchema, input: bool) -> Result<Self, ParamError> {
+    fn new(name: &str, column: &ColumnSchema, needed: bool) -> Result<Self, ParamError> {
         // A pattern must match the whole text.
         let whole = column.pattern.as_ref().map(|pattern| Regex::new(&format!("^(?:{pattern})$"))).transpose();
         let pattern = whole.map_err(|error| {
@@ -254,7 +254,7 @@ impl Field {
         Ok(Self {
             kind: column.kind,
             nullable: column.nullable,
-            needed: input,
+            needed,
             range: column.range,
             numbers: column.levels.iter().filter_map(Value::as_f64).collect(),
             texts: column.levels.iter().filter_map(Value::as_str).map(str::to_owned).collect(),

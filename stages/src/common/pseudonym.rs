@@ -41,13 +41,14 @@ impl fmt::Debug for PseudonymKey {
 
 /// An identifier as JSON in one spelling: `7`, `7.0` and `7e0` are one patient, and so are `0` and `-0`.
 pub fn spelled(id: &Value) -> String {
-    match id.as_f64() {
-        // Below 2^53 every whole number is the same number as an integer.
-        Some(number) if libm::trunc(number) == number && number.abs() < 9_007_199_254_740_992.0 => {
-            format!("{}", number as i64)
-        }
-        _ => id.to_string(),
-    }
+    whole(id).map_or_else(|| id.to_string(), |number| number.to_string())
+}
+
+/// The integer that a number is, however it is written; nothing for other values.
+pub fn whole(value: &Value) -> Option<i64> {
+    // Below 2^53 every whole number is the same number as an integer.
+    let is_exact = |number: &f64| libm::trunc(*number) == *number && number.abs() < 9_007_199_254_740_992.0;
+    value.as_f64().filter(is_exact).map(|number| number as i64)
 }
 
 /// A digest as the log spells it.

@@ -6,7 +6,7 @@ use clinpipe_stages::common::pseudonym::spelled;
 use clinpipe_stages::featurize::HISTORY_FIELD;
 use serde_json::{Map, Value};
 
-use crate::serve::errors::FieldProblem;
+use crate::serve::errors::{FieldProblem, cap};
 use crate::serve::model::TableForm;
 use crate::serve::record_json::Item;
 
@@ -30,6 +30,7 @@ impl Header {
             }
             columns.push(table.fields.contains(name).then(|| name.to_owned()));
         }
+        cap(&mut problems);
         if problems.is_empty() { Ok(Self(columns)) } else { Err(problems) }
     }
 
