@@ -35,7 +35,7 @@ const MOST: usize = 64 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
     /// The address cannot be asked.
-    #[error("{0} is no address to ask: {1}")]
+    #[error("`{0}` is no address to ask: {1}")]
     Address(String, &'static str),
     /// Nobody there.
     #[error("cannot reach {0}: {1}")]
@@ -94,8 +94,17 @@ impl HttpClient {
         let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else {
             return Err(unusable("write http://HOST:PORT or https://HOST"));
         };
-        if authority.as_str().contains('@') || uri.query().is_some() {
-            return Err(unusable("leave out what names a user, and what follows `?`"));
+        if let Some((_, server)) = authority.as_str().rsplit_once('@') {
+            // Without the password, which would end up in logs.
+            let shown = format!("{scheme}://…@{server}");
+            return Err(HttpError::Address(shown, "leave out what names a user"));
+        }
+        if uri.query().is_some() {
+            return Err(unusable("leave out what follows `?`"));
+        }
+        let port = authority.port_u16().filter(|port| *port > 0);
+        if port.is_none() && authority.as_str() != authority.host() {
+            return Err(unusable("a port is a number from 1 to 65535"));
         }
         let host = authority.host().trim_matches(['[', ']']).to_owned();
         let (tls, usual) = match scheme {
@@ -108,7 +117,7 @@ impl HttpClient {
         Ok(Self {
             runtime,
             host,
-            port: authority.port_u16().unwrap_or(usual),
+            port: port.unwrap_or(usual),
             prefix: uri.path().trim_end_matches('/').to_owned(),
             authority: HeaderValue::from_str(authority.as_str()).map_err(|_| unusable("the host has odd letters"))?,
             tls,
@@ -275,9 +284,23 @@ mod tests {
 
     #[test]
     fn addresses_that_cannot_be_asked_are_refused() {
-        for address in ["", "localhost:5000", "ftp://a", "http://", "http://u:p@a", "http://a?b=1", "file:///m"] {
+        for address in [
+            "",
+            "localhost:5000",
+            "ftp://a",
+            "http://",
+            "http://u:p@a",
+            "http://a?b=1",
+            "file:///m",
+            "http://a:70000",
+            "http://a:",
+            "http://a:0",
+            "http://[::1]:x",
+        ] {
             assert!(matches!(HttpClient::new(address, None, LIMIT), Err(HttpError::Address(..))), "{address}");
         }
+        let told = HttpClient::new("http://u:secret@a", None, LIMIT).err().expect("refused").to_string();
+        assert!(told.contains("…@a") && !told.contains("secret"), "{told}");
         let missing = HttpClient::new("https://a", Some(Path::new("/nowhere.pem")), LIMIT);
         assert!(matches!(missing, Err(HttpError::Roots(..))));
         let client = HttpClient::new("http://[::1]:5000/x/", None, LIMIT).expect("a client");
