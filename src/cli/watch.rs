@@ -1,13 +1,15 @@
 //! The console of a run, and the table at its end.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use indicatif::ProgressDrawTarget;
+use serde_json::Value;
 
 use super::args::ReproArgs;
+use super::error::UsageError;
 use super::openlineage;
 use super::output::Output;
 use super::project::Opened;
@@ -20,6 +22,10 @@ use crate::console::{
 use crate::sched::RunReport;
 use crate::sched::events::{EventSink, Outcome};
 
+/// What names the format of an OpenLineage event.
+const SPECIFICATION: &str = "https://openlineage.io/spec/";
+/// A first line that is longer is no event of a run's beginning.
+const LONGEST_FIRST: u64 = 1 << 20;
 /// Columns when the width of stdout is not known.
 const DEFAULT_WIDTH: usize = 100;
 
@@ -27,8 +33,27 @@ const DEFAULT_WIDTH: usize = 100;
 #[derive(Default)]
 pub(super) struct Files(Vec<(PathBuf, Lines)>);
 
+/// What the lines of a file are.
+#[derive(Clone, Copy)]
+enum Kind {
+    Events,
+    OpenLineage,
+}
+
+impl Kind {
+    /// Whether the first line of such a file could be this one.
+    fn begins(self, line: &[u8]) -> bool {
+        let line: Value = serde_json::from_slice(line).unwrap_or_default();
+        match self {
+            Self::Events => line["event"] == "run_started",
+            Self::OpenLineage => line["schemaURL"].as_str().is_some_and(|url| url.starts_with(SPECIFICATION)),
+        }
+    }
+}
+
 impl Files {
-    fn open(&mut self, path: &Path) -> anyhow::Result<Lines> {
+    fn open(&mut self, path: &Path, kind: Kind) -> anyhow::Result<Lines> {
+        replaceable(path, kind)?;
         let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
         let lines = Lines::new(Box::new(file));
         self.0.push((path.to_owned(), lines.clone()));
@@ -43,6 +68,28 @@ impl Files {
             }
         }
     }
+}
+
+/// Refuses to write over anything but the lines of an earlier run: the name may be a slip, and the file a data set.
+fn replaceable(path: &Path, kind: Kind) -> anyhow::Result<()> {
+    if path.to_str().is_some_and(|path| path.contains("://")) {
+        let help = "name a file; OpenLineage's clients send its lines to a server";
+        return Err(UsageError::new(format!("{} is an address, no file", path.display()), help).into());
+    }
+    // Pipes and devices hold nothing that could be lost.
+    if !path.metadata().is_ok_and(|found| found.is_file() && found.len() > 0) {
+        return Ok(());
+    }
+    let mut line = Vec::new();
+    let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+    BufReader::new(file.take(LONGEST_FIRST))
+        .read_until(b'\n', &mut line)
+        .with_context(|| format!("cannot read {}", path.display()))?;
+    if kind.begins(&line) {
+        return Ok(());
+    }
+    let message = format!("{} exists and is not the events of an earlier run", path.display());
+    Err(UsageError::new(message, "name another file, or remove it first").into())
 }
 
 /// The console that fits the terminal and the options.
@@ -62,10 +109,10 @@ pub(super) fn console(output: &Output) -> Box<dyn EventSink + Send> {
 pub(super) fn sinks(opened: &Opened, args: &ReproArgs, output: &Output) -> anyhow::Result<(Fanout, Files)> {
     let (mut files, mut sinks) = (Files::default(), vec![console(output)]);
     if let Some(path) = &args.events {
-        sinks.push(Box::new(JsonConsole::new(files.open(path)?)));
+        sinks.push(Box::new(JsonConsole::new(files.open(path, Kind::Events)?)));
     }
     if let Some(path) = &args.openlineage {
-        sinks.push(Box::new(openlineage::console(opened, files.open(path)?)));
+        sinks.push(Box::new(openlineage::console(opened, files.open(path, Kind::OpenLineage)?)));
     }
     Ok((Fanout::new(sinks), files))
 }

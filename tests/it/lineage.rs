@@ -83,3 +83,23 @@ fn what_the_lock_does_not_know_is_a_mistake_of_the_call() {
     project.run(&["lineage", "abcdef0123"]).exits(2);
     project.run(&["lineage", "../model.txt", "--json"]).exits(2);
 }
+
+#[test]
+fn events_take_the_place_of_nothing_but_events() {
+    let project = project();
+    let raw = project.read("raw.csv");
+    project.write("visits.jsonl", "{\"event\": \"visit\"}\n");
+    for option in ["--events", "--openlineage"] {
+        for path in ["raw.csv", "pipeline.yaml", "visits.jsonl"] {
+            let run = project.run(&["repro", option, path]).exits(2);
+            assert!(run.stderr.contains("is not the events of an earlier run"), "{}", run.stderr);
+        }
+        assert!(project.run(&["repro", option, "http://127.0.0.1:5000"]).exits(2).stderr.contains("no file"));
+        for _ in 0..2 {
+            project.run(&["repro", option, "run.jsonl"]).succeeds();
+        }
+        assert!(project.read("run.jsonl").lines().count() >= 2);
+        project.remove("run.jsonl");
+    }
+    assert_eq!((project.read("raw.csv"), project.read("visits.jsonl")), (raw, "{\"event\": \"visit\"}\n".to_owned()));
+}
