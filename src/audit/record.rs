@@ -22,6 +22,8 @@ pub enum Action {
     Waiver,
     /// A model was evaluated on rows that it had not been evaluated on before.
     TestEvaluation,
+    /// A model was added to the registry, or got other papers there.
+    Registration,
     /// A model became the one that is used.
     Promotion,
     /// An earlier model became the one that is used again.
@@ -46,13 +48,14 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Run,
         Self::Commit,
         Self::Gate,
         Self::MetricsGate,
         Self::Waiver,
         Self::TestEvaluation,
+        Self::Registration,
         Self::Promotion,
         Self::Rollback,
         Self::ThresholdChange,
@@ -74,6 +77,7 @@ impl Action {
             Self::MetricsGate => "metrics_gate",
             Self::Waiver => "waiver",
             Self::TestEvaluation => "test_evaluation",
+            Self::Registration => "registration",
             Self::Promotion => "promotion",
             Self::Rollback => "rollback",
             Self::ThresholdChange => "threshold_change",

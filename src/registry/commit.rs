@@ -11,14 +11,13 @@ use std::path::Path;
 use clinpipe_stages::bundle::Bundle;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-use super::place::{ARCHIVED, CHALLENGER, CHAMPION, CURRENT, DOCUMENT, Registry, RegistryError, io_at};
+use super::aliases;
+use super::place::{CURRENT, DOCUMENT, Registry, RegistryError, STATES, io_at, state_name};
 use super::state::{Move, State};
 use super::version::{self, BUNDLE, Evidence, Version};
 use crate::key::Digest;
 use crate::util::atomic_write;
 
-/// The measures that are kept beside a bundle.
-const MEASURES: &str = "metrics.json";
 /// What names of unfinished work begin with.
 const UNFINISHED: &str = ".new-";
 
@@ -80,7 +79,7 @@ impl<'a> Held<'a> {
             return Err(RegistryError::Moved { now: named(champion), then: named(expected) });
         }
         let state = State::after(before.as_ref(), done)?;
-        let states = registry.dir.join("states");
+        let states = registry.dir.join(STATES);
         clear(&states)?;
         let staged = states.join(format!("{UNFINISHED}{:06}", state.seq));
         let place = registry.state_dir(state.seq);
@@ -97,20 +96,13 @@ impl<'a> Held<'a> {
     /// Lets `current` lead to a state, and the aliases through it.
     fn point(&self, state: &State) -> io::Result<()> {
         let dir = &self.registry.dir;
-        for role in [CHAMPION, CHALLENGER, ARCHIVED] {
-            for alias in [role.to_owned(), measures_of(role)] {
-                match symlink(Path::new(CURRENT).join(&alias), dir.join(&alias)) {
-                    Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-                    _ => {}
-                }
-            }
-        }
+        aliases::lead(state, dir)?;
         let staged = dir.join(format!("{UNFINISHED}current"));
         match fs::remove_file(&staged) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        symlink(format!("states/{:06}", state.seq), &staged)?;
+        symlink(state_name(state.seq), &staged)?;
         fs::rename(&staged, dir.join(CURRENT))?;
         atomic_write::sync_dir(dir)
     }
@@ -135,21 +127,9 @@ fn put(staged: &Path, dir: &Path, is_there: bool) -> io::Result<()> {
     fs::rename(staged, dir)
 }
 
-/// The alias of the measures of whatever has a role; it leads nowhere when they were not kept.
-fn measures_of(role: &str) -> String {
-    format!("{role}.{MEASURES}")
-}
-
 /// Writes a state's directory, synced.
 fn write_state(state: &State, dir: &Path) -> io::Result<()> {
     fs::create_dir_all(dir)?;
-    let roles =
-        [(CHAMPION, state.champion), (CHALLENGER, state.challenger), (ARCHIVED, state.archived.first().copied())];
-    for (role, version) in roles {
-        if let Some(version) = version {
-            symlink(format!("../../versions/{version}/{BUNDLE}"), dir.join(role))?;
-            symlink(format!("../../versions/{version}/{MEASURES}"), dir.join(measures_of(role)))?;
-        }
-    }
+    aliases::write(state, dir)?;
     atomic_write::write(&dir.join(DOCUMENT), state.text()?.as_bytes())
 }

@@ -9,6 +9,7 @@
 //! This room knows no pipeline, no clock and no environment, and it does not decide alone: who, when, why and the
 //! audit record come from its callers. It never prints.
 
+mod aliases;
 mod change;
 mod commit;
 mod compare;

@@ -12,6 +12,7 @@ use clinpipe_stages::bundle::{Bundle, BundleError};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
+use super::aliases;
 use super::commit::Held;
 use super::seen::{RowKey, SeenRows};
 use super::state::{SCHEMA_VERSION, State};
@@ -28,6 +29,8 @@ pub(super) const CHALLENGER: &str = "challenger";
 pub(super) const ARCHIVED: &str = "archived";
 /// The link to the present state.
 pub(super) const CURRENT: &str = "current";
+/// Where the states are.
+pub(super) const STATES: &str = "states";
 /// The document of a state.
 pub(super) const DOCUMENT: &str = "state.json";
 
@@ -139,12 +142,54 @@ impl Registry {
         self.dir.join("versions").join(bundle.to_string())
     }
 
-    /// The present state; none before the first promotion.
+    /// The present state, its aliases found to lead where it says; none before the first promotion.
     ///
     /// # Errors
-    /// When it is there and cannot be read.
+    /// When it cannot be read, an alias was changed, or `current` is gone.
     pub fn state(&self) -> Result<Option<State>, RegistryError> {
-        read_state(&self.dir.join(CURRENT).join(DOCUMENT))
+        let current = self.dir.join(CURRENT);
+        let damaged = |message: String| RegistryError::Damaged { path: current.clone(), message };
+        // Read once: another process may move it meanwhile.
+        let place = match fs::read_link(&current) {
+            Ok(place) => place,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return match self.last_numbered()? {
+                    // A process that was killed at its first promotion leaves the first state without `current`.
+                    None | Some(1) => Ok(None),
+                    Some(last) => Err(damaged(format!(
+                        "is gone, and nobody knows which state holds; `ln -sfn {} {}` takes the last",
+                        state_name(last),
+                        current.display()
+                    ))),
+                };
+            }
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                return Err(damaged("is no link to a state".to_owned()));
+            }
+            Err(error) => return Err(io_at("read", &current)(error)),
+        };
+        let dir = self.dir.join(&place);
+        let state = read_state(&dir.join(DOCUMENT))?;
+        if place != Path::new(&state_name(state.seq)) {
+            return Err(damaged(format!("leads to {}, which holds the state {}", place.display(), state.seq)));
+        }
+        aliases::check(&state, &dir, &self.dir)?;
+        Ok(Some(state))
+    }
+
+    /// The greatest number of a state's directory.
+    fn last_numbered(&self) -> Result<Option<u64>, RegistryError> {
+        let dir = self.dir.join(STATES);
+        let entries = match fs::read_dir(&dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            entries => entries.map_err(io_at("list", &dir))?,
+        };
+        let mut last = None;
+        for entry in entries {
+            let name = entry.map_err(io_at("list", &dir))?.file_name();
+            last = last.max(name.to_str().and_then(|name| name.parse().ok()));
+        }
+        Ok(last)
     }
 
     /// Every state, the first first, each found to name the one before.
@@ -157,7 +202,7 @@ impl Registry {
         for seq in 1..=last.seq {
             let path = self.state_dir(seq).join(DOCUMENT);
             let damaged = |message: &str| RegistryError::Damaged { path: path.clone(), message: message.to_owned() };
-            let state = read_state(&path)?.ok_or_else(|| damaged("is missing"))?;
+            let state = read_state(&path)?;
             let before = states.last().map(State::digest).transpose()?;
             if state.seq != seq || state.before != before {
                 return Err(damaged("does not follow the state before it: one of them was changed"));
@@ -257,7 +302,7 @@ impl Registry {
     /// # Errors
     /// When it cannot be taken.
     pub fn lock(&self) -> Result<Held<'_>, RegistryError> {
-        for dir in [self.dir.clone(), self.dir.join("versions"), self.dir.join("states")] {
+        for dir in [self.dir.clone(), self.dir.join("versions"), self.dir.join(STATES)] {
             fs::create_dir_all(&dir).map_err(io_at("write", &dir))?;
         }
         let path = self.dir.join("lock");
@@ -272,19 +317,21 @@ impl Registry {
     }
 
     pub(super) fn state_dir(&self, seq: u64) -> PathBuf {
-        self.dir.join("states").join(format!("{seq:06}"))
+        self.dir.join(state_name(seq))
     }
 }
 
-fn read_state(path: &Path) -> Result<Option<State>, RegistryError> {
-    let text = match fs::read(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        text => text.map_err(io_at("read", path))?,
-    };
+/// The directory of a state, below the registry's.
+pub(super) fn state_name(seq: u64) -> String {
+    format!("{STATES}/{seq:06}")
+}
+
+fn read_state(path: &Path) -> Result<State, RegistryError> {
+    let text = fs::read(path).map_err(io_at("read", path))?;
     let damaged = |message: String| RegistryError::Damaged { path: path.to_owned(), message };
     let state: State = serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
     if state.schema_version != SCHEMA_VERSION {
         return Err(damaged(format!("has the format {}", state.schema_version)));
     }
-    Ok(Some(state))
+    Ok(state)
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use super::place::{ARCHIVED, CHAMPION, DOCUMENT, Registry, RegistryError};
+use super::place::{ARCHIVED, CHAMPION, CURRENT, DOCUMENT, Registry, RegistryError};
 use super::state::tests::{digest, done};
 use super::state::{Act, State};
 use super::version::BUNDLE;
@@ -77,6 +77,48 @@ fn a_rewritten_history_is_found() {
     let text = fs::read_to_string(&path).expect("readable").replace("ana", "bob");
     fs::write(&path, text).expect("written");
     assert!(matches!(registry.history(), Err(RegistryError::Damaged { .. })));
+}
+
+#[test]
+fn without_the_link_only_a_first_promotion_that_was_killed_is_no_registry() {
+    let (_root, registry) = registry();
+    promote(&registry, None, "a").expect("promoted");
+    let current = registry.dir.join(CURRENT);
+    fs::remove_file(&current).expect("removed");
+    assert!(registry.state().expect("readable").is_none());
+    promote(&registry, None, "a").expect("promoted");
+    promote(&registry, Some("a"), "b").expect("promoted");
+    fs::remove_file(&current).expect("removed");
+    let told = registry.state().expect_err("two states").to_string();
+    assert!(told.contains("ln -sfn states/000002"), "{told}");
+    assert!(promote(&registry, None, "c").is_err() && registry.state_dir(1).join(DOCUMENT).exists());
+    fs::create_dir(&current).expect("made");
+    assert!(matches!(registry.state(), Err(RegistryError::Damaged { .. })));
+}
+
+#[test]
+fn an_alias_that_leads_elsewhere_is_found() {
+    let (_root, registry) = registry();
+    promote(&registry, None, "a").expect("promoted");
+    promote(&registry, Some("a"), "b").expect("promoted");
+    let own = registry.state_dir(2);
+    for (link, other) in [
+        (own.join("champion"), format!("../../versions/{}/bundle", digest("a"))),
+        (own.join("challenger"), format!("../../versions/{}/bundle", digest("a"))),
+        (registry.dir.join("champion"), format!("versions/{}/bundle", digest("a"))),
+    ] {
+        let before = fs::read_link(&link).ok();
+        let put = |target: &Path| symlink(target, &link).expect("linked");
+        fs::remove_file(&link).unwrap_or_default();
+        put(Path::new(&other));
+        let told = registry.state().expect_err("changed").to_string();
+        assert!(told.contains(&link.display().to_string()), "{told}");
+        fs::remove_file(&link).expect("removed");
+        if let Some(target) = &before {
+            put(target);
+        }
+        registry.state().expect("restored");
+    }
 }
 
 #[test]

@@ -118,6 +118,14 @@ impl Version {
         }
     }
 
+    /// BLAKE3 of its text, which vouches for its papers.
+    ///
+    /// # Errors
+    /// When it cannot be expressed in JSON.
+    pub fn digest(&self) -> serde_json::Result<Digest> {
+        Ok(Digest::of(json::canonical(self)?.as_bytes()))
+    }
+
     /// Reads the description in a version's directory and holds the papers against it.
     ///
     /// # Errors

@@ -53,5 +53,6 @@ mod stability;
 mod store_commands;
 mod strict;
 mod studies;
+mod tampering;
 mod together;
 mod tracking;

@@ -13,7 +13,7 @@ use crate::chance::Chance;
 use crate::project::{Project, Run, tell};
 use crate::service::Service;
 
-const REGISTRY: &str = "study/artifacts/registry/dropout";
+pub(crate) const REGISTRY: &str = "study/artifacts/registry/dropout";
 /// Wide limits: three hundred rows prove little of calibration.
 const WIDE: &str = "guards: {brier: 0.2, ici: 0.5, net_benefit: 0.5}\nresamples: 200\n";
 /// Whatever can be compared may be promoted.
@@ -52,7 +52,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// A study whose weak model is up to date and whose strong one is in the store; made once.
-fn studies() -> Project {
+pub(crate) fn studies() -> Project {
     static MADE: OnceLock<Project> = OnceLock::new();
     let made = MADE.get_or_init(|| {
         let project = Project::init("dropout");
@@ -73,17 +73,17 @@ fn studies() -> Project {
 }
 
 /// Brings the bundle of other parameters, from the store.
-fn bring(project: &Project, params: &str) {
+pub(crate) fn bring(project: &Project, params: &str) {
     project.write("study/params.yaml", &project.read(params));
     project.run(&["-C", "study", "repro", "gate", "-q"]).succeeds();
 }
 
-fn promote(project: &Project, args: &[&str]) -> Run {
+pub(crate) fn promote(project: &Project, args: &[&str]) -> Run {
     project.run(&[&["-C", "study", "promote", "--reason", "a test", "--json"], args].concat())
 }
 
 /// The rules that failed.
-fn failed(run: &Run) -> BTreeSet<String> {
+pub(crate) fn failed(run: &Run) -> BTreeSet<String> {
     let rules = run.json()["rules"].as_array().unwrap().clone();
     let failed = rules.iter().filter(|rule| rule["passed"] == false);
     failed.map(|rule| rule["rule"].as_str().unwrap().to_owned()).collect()
@@ -94,11 +94,11 @@ fn champion(project: &Project) -> String {
     listed["version"]["bundle"].as_str().unwrap().to_owned()
 }
 
-fn bundle(project: &Project) -> String {
+pub(crate) fn bundle(project: &Project) -> String {
     blake3::hash(project.read("study/artifacts/bundle/bundle.json").as_bytes()).to_hex().to_string()
 }
 
-fn records(project: &Project, action: &str) -> Vec<Value> {
+pub(crate) fn records(project: &Project, action: &str) -> Vec<Value> {
     let shown = project.run(&["-C", "study", "audit", "show", "--json", "--limit", "100000", "--action", action]);
     shown.succeeds().json()["records"].as_array().unwrap().clone()
 }

@@ -84,6 +84,9 @@ pub(super) fn key(command: &KeyCommand, output: &Output) -> anyhow::Result<Exit>
 
 /// Signs an object or the chain. A chain that does not hold together is not signed.
 pub(super) fn sign(opened: &Opened, args: &SignArgs, output: &Output) -> anyhow::Result<Exit> {
+    if args.reason.as_ref().is_some_and(|reason| reason.trim().is_empty()) {
+        return Err(UsageError::new("the reason is empty", "say with --reason why, or leave it out").into());
+    }
     let signer = Signer::read(&args.key).map_err(usage)?;
     let chain = chain(opened);
     let verdict = super::check(&chain, &[], None)?;

@@ -11,6 +11,7 @@ use clinpipe_stages::bundle::Bundle;
 use clinpipe_stages::evaluate::Evaluated;
 use serde_json::Value;
 
+use super::record;
 use crate::cli::error::UsageError;
 use crate::cli::project::Opened;
 use crate::cli::serve::load_bundle;
@@ -86,8 +87,13 @@ pub(super) fn register(opened: &Opened, registry: &Registry, dir: &Path) -> anyh
     let lock = workspace.current_lock()?;
     let up_to_date = stages.up_to_date(opened, &lock)?;
     let evidence = stages.evidence(opened, registry, &lock, &bundle)?;
-    let digest = registry.lock()?.add(dir, &bundle, &evidence)?;
-    Ok((digest, vec![up_to_date]))
+    let held = registry.lock()?;
+    let digest = held.add(dir, &bundle, &evidence)?;
+    // What the chain does not tell of, the condition `registered` refuses.
+    let recorded = record::registered(opened, registry, &registry.version(digest)?);
+    drop(held);
+    let failed = recorded.err().map(|error| Ruling::new("registered", false, error.to_string()));
+    Ok((digest, [up_to_date].into_iter().chain(failed).collect()))
 }
 
 /// The stages of a pipeline that a bundle comes from and goes to.

@@ -23,7 +23,7 @@ use super::recording::chain;
 use crate::audit::TestRows;
 use crate::key::Digest;
 use crate::metrics::Table;
-use crate::registry::{Registry, State, Version};
+use crate::registry::{Registry, RegistryError, State, Version};
 
 /// `registry`.
 #[derive(Debug, Subcommand)]
@@ -118,10 +118,14 @@ fn headline(metrics: &Value) -> Option<(&'static str, Value)> {
 }
 
 fn listed(opened: &Opened, registry: &Registry) -> anyhow::Result<Vec<Listed>> {
-    let state = registry.state()?;
+    let history = record::history(opened, registry)?;
     let ledger = chain(opened).state().unwrap_or_default().ledger;
     let one = |digest: Digest| {
-        let (version, damaged) = match registry.version(digest) {
+        let (version, damaged) = match registry.version(digest).and_then(|version| {
+            // A version whose bundle was changed cannot be served.
+            registry.load(digest)?;
+            Ok(version)
+        }) {
             Ok(version) => (Some(version), None),
             Err(error) => (None, Some(error.to_string())),
         };
@@ -133,7 +137,7 @@ fn listed(opened: &Opened, registry: &Registry) -> anyhow::Result<Vec<Listed>> {
         });
         Listed {
             version: digest,
-            roles: roles(state.as_ref(), digest),
+            roles: roles(history.last(), digest),
             learner: version.as_ref().map(|version| version.learner.clone()).unwrap_or_default(),
             data: version.as_ref().map(|version| version.data.source.clone()).unwrap_or_default(),
             trained_on: version.as_ref().map_or(0, |version| version.trained_on),
@@ -162,7 +166,13 @@ fn list(opened: &Opened, args: &ListArgs, output: &Output) -> anyhow::Result<Exi
             table.push([
                 name.clone(),
                 version.version.short(),
-                version.damaged.as_ref().map_or_else(|| version.roles.join(", "), |_| "damaged".to_owned()),
+                version
+                    .roles
+                    .iter()
+                    .copied()
+                    .chain(version.damaged.as_ref().map(|_| "damaged"))
+                    .collect::<Vec<_>>()
+                    .join(", "),
                 version.learner.clone(),
                 version.data.clone(),
                 version.trained_on.to_string(),
@@ -187,11 +197,14 @@ fn list(opened: &Opened, args: &ListArgs, output: &Output) -> anyhow::Result<Exi
 
 fn show(opened: &Opened, args: &ShowArgs, output: &Output) -> anyhow::Result<Exit> {
     let registry = registry(opened, args.model.as_deref())?;
+    let history = record::history(opened, &registry)?;
     let help = "`clinpipe registry list` shows what there is";
-    let digest = registry.find(&args.version).map_err(|error| UsageError::new(error.to_string(), help))?;
+    let digest = registry.find(&args.version).map_err(|error| match error {
+        RegistryError::NoVersion(_) => UsageError::new(error.to_string(), help).into(),
+        error => anyhow::Error::new(error),
+    })?;
     let version = registry.version(digest)?;
-    let (state, history) = (registry.state()?, registry.history()?);
-    let roles = roles(state.as_ref(), digest);
+    let roles = roles(history.last(), digest);
     // The bundle as well: a damaged one must not be shown as if it could be served.
     registry.load(digest)?;
     if args.json {

@@ -119,7 +119,7 @@ pub(in crate::cli) fn run(global: &Global, args: &PromoteArgs, output: &Output) 
         None => candidate::register(&opened, &registry, &args.bundle)?,
     };
     let candidate = Loaded::of(&registry, digest)?;
-    let champion = registry.state()?.and_then(|state| state.champion);
+    let champion = record::history(&opened, &registry)?.last().and_then(|state| state.champion);
     rulings.extend(expected(args.compared_with.as_deref(), champion));
     let champion = champion.map(|digest| Loaded::of(&registry, digest)).transpose()?;
     let judged = Judge { opened: &opened, registry: &registry, policy: &policy, plan: plan.as_ref(), args };
@@ -167,6 +167,7 @@ impl Judge<'_> {
     ) -> anyhow::Result<Decision> {
         let Self { opened, policy, args, .. } = *self;
         let author = self.author();
+        rules.push(rules::registered(opened, self.registry, candidate, champion)?);
         rules.push(rules::gate(candidate));
         rules.extend(People { author: &author, approver: args.approver.as_deref() }.ruling(policy.rules.four_eyes));
         let (audited, chain) = rules::audited(&chain(opened), &policy.rules, &opened.project.pipeline.root)?;
@@ -233,8 +234,7 @@ impl Judge<'_> {
         let object = registry.alias(args.to.as_str());
         if decision.holds() {
             let held = registry.lock()?;
-            let state = registry.state()?;
-            let recovered = record::recover(opened, registry, state.as_ref());
+            let recovered = record::recover(opened, registry, record::history(opened, registry)?.last());
             match held.commit(decision.champion_before, self.movement(&decision)) {
                 Ok(state) => {
                     let recorded = recovered.and_then(|_| record::moved(opened, registry, &state));

@@ -1,17 +1,21 @@
-//! What promotions, rollbacks and refusals leave in the audit chain.
+//! What registrations, promotions, rollbacks and refusals leave in the audit chain, and whether the registry still is
+//! what the chain tells.
 //!
-//! A state of the registry is put in place first and recorded then. A process that is killed in between leaves a state
-//! without a record; whoever next holds the registry's lock writes it.
+//! A version or a state of the registry is put in place first and recorded then. A process that is killed in between
+//! leaves it without a record; whoever next holds the registry's lock writes it.
 
 use serde_json::{Value, json};
 
 use super::candidate::Loaded;
-use crate::audit::{Action, AuditError, Entry, Evaluation, TestRows};
+use crate::audit::{Action, AuditError, Entry, Evaluation, Record, TestRows};
 use crate::cli::evaluations::model_of_bundle;
 use crate::cli::project::Opened;
 use crate::cli::recording::{chain, origin};
 use crate::key::Digest;
-use crate::registry::{Act, CHAMPION, Comparison, Registry, Ruling, State};
+use crate::registry::{Act, CHAMPION, Comparison, Registry, RegistryError, Ruling, State, Version};
+
+/// The key of the digest of version.json in the record of a registration.
+const VERSION: &str = "version";
 
 /// The record of a state.
 fn entry(registry: &Registry, state: &State) -> Result<Entry, AuditError> {
@@ -56,14 +60,49 @@ pub(super) fn moved(opened: &Opened, registry: &Registry, state: &State) -> Resu
     chain(opened).append(&origin(opened), entries).map(drop)
 }
 
+/// The states of a registry, the first first, found to be those that the audit chain tells of.
+///
+/// A chain that cannot be read vouches for nothing here: a promotion fails by its own condition `audit_chain`, and a
+/// rollback, which must work in the hour of need, says so when it cannot be recorded.
+///
+/// # Errors
+/// When a state was changed or is gone.
+pub(super) fn history(opened: &Opened, registry: &Registry) -> Result<Vec<State>, RegistryError> {
+    // The chain first: a state is put in place before it is recorded, so nothing recorded by now may be missing.
+    let records = chain(opened).records().unwrap_or_default();
+    let states = registry.history()?;
+    for record in records.iter().filter(|record| is_move(record) && is_of(record, registry)) {
+        let Some(seq) = record.details.get("seq").and_then(Value::as_u64) else { continue };
+        let damaged = |what: &str| RegistryError::Damaged {
+            path: registry.alias("states").into(),
+            message: format!(
+                "the audit chain tells of state {seq} (record {}), which {what}; restore the registry from a copy, or \
+                 begin another one with --model",
+                record.seq
+            ),
+        };
+        let state = states.get(seq.saturating_sub(1) as usize).ok_or_else(|| damaged("is gone"))?;
+        if record.details.get("state") != Some(&Value::from(state.digest()?.to_string())) {
+            return Err(damaged("is another one by now"));
+        }
+    }
+    Ok(states)
+}
+
+fn is_move(record: &Record) -> bool {
+    matches!(record.action, Action::Promotion | Action::Rollback)
+}
+
+fn is_of(record: &Record, registry: &Registry) -> bool {
+    record.object.strip_prefix(&registry.alias("")).is_some_and(|role| !role.contains('/'))
+}
+
 /// Records the present state if a killed process has left it without a record. The caller holds the registry's lock.
 pub(super) fn recover(opened: &Opened, registry: &Registry, state: Option<&State>) -> Result<bool, AuditError> {
     let Some(state) = state else { return Ok(false) };
     let digest = Value::from(state.digest()?.to_string());
     let chain = chain(opened);
-    let told = chain.records()?.iter().any(|record| {
-        matches!(record.action, Action::Promotion | Action::Rollback) && record.details.get("state") == Some(&digest)
-    });
+    let told = chain.records()?.iter().any(|record| is_move(record) && record.details.get("state") == Some(&digest));
     if told {
         return Ok(false);
     }
@@ -71,6 +110,31 @@ pub(super) fn recover(opened: &Opened, registry: &Registry, state: Option<&State
     entry.details.insert("recovered".to_owned(), json!({"actor": state.actor, "utc": state.utc}));
     chain.append(&origin(opened), vec![entry])?;
     Ok(true)
+}
+
+/// Records that a version with these papers is in the registry, unless that was the last that the chain tells of it. The
+/// caller holds the registry's lock.
+pub(super) fn registered(opened: &Opened, registry: &Registry, version: &Version) -> Result<(), AuditError> {
+    let digest = version.digest()?;
+    if papers(opened, registry, version.bundle)? == Some(digest) {
+        return Ok(());
+    }
+    let mut entry = Entry::new(Action::Registration, version_path(registry, version.bundle));
+    entry.after = Some(version.bundle);
+    entry.details.insert(VERSION.to_owned(), json!(digest.to_string()));
+    chain(opened).append(&origin(opened), vec![entry]).map(drop)
+}
+
+/// The digest of version.json, as the chain tells it last.
+pub(super) fn papers(opened: &Opened, registry: &Registry, bundle: Digest) -> Result<Option<Digest>, AuditError> {
+    let object = version_path(registry, bundle);
+    let records = chain(opened).records()?;
+    let last = records.iter().rev().find(|record| record.action == Action::Registration && record.object == object);
+    Ok(last.and_then(|record| record.details.get(VERSION)?.as_str()?.parse().ok()))
+}
+
+fn version_path(registry: &Registry, bundle: Digest) -> String {
+    registry.alias(&format!("versions/{bundle}"))
 }
 
 /// Records that something was asked for and refused.

@@ -44,9 +44,10 @@ pub(super) fn run(opened: &Opened, args: &RollbackArgs, output: &Output) -> anyh
     }
     let registry = registry(opened, args.model.as_deref())?;
     let held = registry.lock()?;
-    let state = registry.state()?;
-    let recovered = record::recover(opened, &registry, state.as_ref());
-    let target = match target(&registry, state.as_ref(), args.to.as_deref()) {
+    let history = record::history(opened, &registry)?;
+    let state = history.last();
+    let recovered = record::recover(opened, &registry, state);
+    let target = match target(&registry, state, args.to.as_deref()) {
         Ok(target) => target,
         Err(reason) => {
             let rules = [Ruling::new("earlier_champion", false, reason)];
@@ -64,7 +65,7 @@ pub(super) fn run(opened: &Opened, args: &RollbackArgs, output: &Output) -> anyh
         utc: origin.utc,
         details: json!({}),
     };
-    let now = held.commit(state.as_ref().and_then(|state| state.champion), done)?;
+    let now = held.commit(state.and_then(|state| state.champion), done)?;
     let recorded = recovered.and_then(|_| record::moved(opened, &registry, &now));
     if args.json {
         output.json(

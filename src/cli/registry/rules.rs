@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::candidate::Loaded;
+use super::record;
 use crate::audit::{Chain, Meaning, PublicKeys, Verdict, verify_signed};
 use crate::cli::error::UsageError;
 use crate::cli::project::Opened;
 use crate::config::{Source, fault_at, read_typed};
 use crate::key::Digest;
-use crate::registry::{ControlPlan, POLICIES, Policy, Ruling};
+use crate::registry::{ControlPlan, POLICIES, Policy, Registry, Ruling};
 use crate::util::RelPath;
 
 /// Where the policy is looked for when none is named.
@@ -84,6 +85,28 @@ pub(super) fn gate(candidate: &Loaded) -> Ruling {
         }
         _ => fail("there is no verdict: the pipeline needs a stage `gate` over these metrics".to_owned()),
     }
+}
+
+/// Whether the papers of candidate and champion are those that the audit chain vouches for. A chain that was begun anew
+/// may not know the champion; the candidate it has to know.
+pub(super) fn registered(
+    opened: &Opened,
+    registry: &Registry,
+    candidate: &Loaded,
+    champion: Option<&Loaded>,
+) -> anyhow::Result<Ruling> {
+    for side in [Some(candidate), champion].into_iter().flatten() {
+        let reason = match record::papers(opened, registry, side.digest)? {
+            Some(told) if told == side.version.digest()? => continue,
+            Some(_) => "are not those that the audit chain tells of; promote it from its pipeline, or restore them",
+            None if side.digest == candidate.digest => {
+                "have no record in the audit chain; promote it from its pipeline"
+            }
+            None => continue,
+        };
+        return Ok(Ruling::new("registered", false, format!("the papers of {} {reason}", side.digest.short())));
+    }
+    Ok(Ruling::new("registered", true, "the papers are those that the audit chain vouches for"))
 }
 
 /// Who does what.
