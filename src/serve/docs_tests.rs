@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use serde_json::json;
 
-use super::tests::{Fake, app_with, ask, get, post};
+use super::test_app::{Fake, app_with, ask, get, post};
 use super::{KeySet, Settings};
 
 #[tokio::test]

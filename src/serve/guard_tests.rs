@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use super::auth::Peer;
 use super::http::App;
 use super::settings::{Hosts, KeysFile, Origins, Rate};
-use super::tests::{Lines, app_logging, app_with, ask, get, post, read_all, start};
+use super::test_app::{Lines, app_logging, app_with, ask, get, post, read_all, start};
 use super::{AccessLog, KeySet, NewKey, Scope, Settings, listen};
 
 const RECORD: &str = r#"{"risk": 0.5}"#;

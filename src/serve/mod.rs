@@ -41,6 +41,8 @@ mod settings;
 mod shutdown;
 mod stats;
 #[cfg(test)]
+mod test_app;
+#[cfg(test)]
 pub(crate) mod test_bundle;
 #[cfg(test)]
 mod tests;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::http::{self, App};
 use super::reload;
-use super::tests::{Fake, Lines, ask, get, post};
+use super::test_app::{Fake, Lines, ask, get, post};
 use super::{
     AccessLog, Lineup, Loaded, LogKey, Logs, Model, PredictionLog, RecordWriter, Recording, Rotation, Seat, Settings,
     Shutdown, Source, WhenFull,

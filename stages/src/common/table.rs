@@ -6,8 +6,9 @@
 
 mod append;
 mod columns;
+mod pieces;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use polars::prelude::{
     Column as PolarsColumn, DataFrame, DataType, IdxSize, IntoSeries, NewChunkedArray, StringChunked,
@@ -20,6 +21,7 @@ use super::texts::Texts;
 use crate::{StageError, StageFile};
 
 pub use append::TableAppender;
+pub use pieces::{TablePieces, TableWriter};
 
 /// A table of equally long, uniquely named columns in a fixed order.
 #[derive(Debug, Clone)]
@@ -38,14 +40,6 @@ impl Table {
     pub fn read(file: &StageFile) -> Result<Self, StageError> {
         let frame = parquet_file::read(&file.path).map_err(|error| StageError::input(&file.name, error))?;
         Ok(Self { frame, name: file.name.clone() })
-    }
-
-    /// Reads some columns of a Parquet file that a stage wrote, piece by piece, so that a table need not fit into memory.
-    /// Columns come in the file's order, whatever that of `names`; those that are absent are left out.
-    pub fn pieces(file: &StageFile, names: &[&str]) -> Result<TablePieces, StageError> {
-        let pieces = parquet_file::Pieces::open(&file.path, |name| names.contains(&name));
-        let pieces = pieces.map_err(|error| StageError::input(&file.name, error))?;
-        Ok(TablePieces { pieces, name: file.name.clone() })
     }
 
     /// Writes the table as Parquet; equal tables give equal bytes.
@@ -228,73 +222,6 @@ impl Table {
     fn fault(&self, message: String) -> StageError {
         StageError::input(&self.name, message)
     }
-}
-
-/// The rows of a file in pieces of 131,072, the last one of what is left.
-pub struct TablePieces {
-    pieces: parquet_file::Pieces,
-    name: String,
-}
-
-impl TablePieces {
-    /// How many rows are still to come.
-    pub fn left(&self) -> usize {
-        self.pieces.left()
-    }
-}
-
-impl Iterator for TablePieces {
-    type Item = Result<Table, StageError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let piece = self.pieces.next()?;
-        let table = |frame| Table { frame, name: self.name.clone() };
-        Some(piece.map(table).map_err(|error| StageError::input(&self.name, error)))
-    }
-}
-
-/// A Parquet file that is written piece by piece. Pieces cut as [`TablePieces`] gives them make the bytes of
-/// [`Table::write`].
-pub struct TableWriter {
-    path: PathBuf,
-    writer: Option<parquet_file::Writer>,
-}
-
-impl TableWriter {
-    /// Rows of every piece but the last.
-    pub const PIECE: usize = parquet_file::ROW_GROUP;
-
-    /// A file that will hold the pieces.
-    pub fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), writer: None }
-    }
-
-    /// Adds a piece: the columns of `table`, then the named columns of `frame`. All pieces have the same columns, and all
-    /// but the last have 131,072 rows.
-    pub fn write(&mut self, table: &Table, frame: &Frame, names: &[&str]) -> Result<(), StageError> {
-        let column =
-            |name: &&str| frame.get(name).ok_or_else(|| StageError::failed(format!("`{name}` was not computed")));
-        let more = names.iter().map(column).collect::<Result<Vec<_>, _>>()?;
-        let fault = |error| StageError::output(&self.path, error);
-        let writer = match &mut self.writer {
-            Some(writer) => writer,
-            none => none.insert(create(&self.path, table, names, &more).map_err(fault)?),
-        };
-        writer.write(&table.frame, &more).map_err(fault)
-    }
-
-    /// Ends the file. One without a piece is no table.
-    pub fn finish(self) -> Result<(), StageError> {
-        let writer = self.writer.ok_or_else(|| StageError::failed("a table without rows is not written"))?;
-        writer.finish().map_err(|error| StageError::output(&self.path, error))
-    }
-}
-
-fn create(path: &Path, table: &Table, names: &[&str], more: &[&Column]) -> std::io::Result<parquet_file::Writer> {
-    let own = table.frame.columns().iter().map(parquet_file::field).collect::<Result<Vec<_>, _>>();
-    let mut fields = own.map_err(std::io::Error::other)?;
-    fields.extend(names.iter().zip(more).map(|(name, column)| parquet_file::new_field(name, column)));
-    parquet_file::Writer::create(path, fields)
 }
 
 #[cfg(test)]

@@ -7,10 +7,11 @@
 //! in every library. Children always follow their parent, so a walk ends; this is checked when a model is read.
 
 mod batch;
-
-use std::collections::BTreeMap;
+mod stored;
 
 use serde::{Deserialize, Serialize};
+
+use self::stored::TreeColumns;
 
 /// A sum of trees: margin = `base` + Σ leaf values.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -268,85 +269,6 @@ impl NodeKind {
         let Self::Branch { feature, test, left, right, default_left } = self else { return 0 };
         let value = row.get(*feature as usize).copied().unwrap_or(f64::NAN);
         (if test.sends_left(value, *default_left) { *left } else { *right }) as usize
-    }
-}
-
-/// The file form of a tree: one list per property, −1 for the children of a leaf.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TreeColumns {
-    feature: Vec<i64>,
-    threshold: Vec<f64>,
-    left: Vec<i64>,
-    right: Vec<i64>,
-    default_left: Vec<bool>,
-    value: Vec<f64>,
-    cover: Vec<u64>,
-    /// The category sets of the nodes that have one, as pairs of node and codes.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    categories: Vec<(usize, Vec<u32>)>,
-}
-
-impl From<Tree> for TreeColumns {
-    fn from(tree: Tree) -> Self {
-        let mut columns = Self::default();
-        for (index, node) in tree.nodes.into_iter().enumerate() {
-            let (feature, threshold, left, right, default_left, value) = match node.kind {
-                NodeKind::Leaf(value) => (-1, 0.0, -1, -1, false, value),
-                NodeKind::Branch { feature, test, left, right, default_left } => {
-                    let threshold = match test {
-                        Test::Below(threshold) => threshold,
-                        Test::In(codes) => {
-                            columns.categories.push((index, codes));
-                            0.0
-                        }
-                    };
-                    (i64::from(feature), threshold, i64::from(left), i64::from(right), default_left, 0.0)
-                }
-            };
-            columns.feature.push(feature);
-            columns.threshold.push(threshold);
-            columns.left.push(left);
-            columns.right.push(right);
-            columns.default_left.push(default_left);
-            columns.value.push(value);
-            columns.cover.push(node.cover);
-        }
-        columns
-    }
-}
-
-impl TryFrom<TreeColumns> for Tree {
-    type Error = TreeError;
-
-    fn try_from(columns: TreeColumns) -> Result<Self, TreeError> {
-        let count = columns.feature.len();
-        let lengths = [columns.threshold.len(), columns.left.len(), columns.right.len(), columns.default_left.len()];
-        if lengths.iter().chain([&columns.value.len(), &columns.cover.len()]).any(|&length| length != count) {
-            return Err(TreeError { node: count, what: "is not described by every list" });
-        }
-        let index = |value: i64, node| u32::try_from(value).map_err(|_| TreeError { node, what: "has a bad index" });
-        let mut categories: BTreeMap<usize, Vec<u32>> = columns.categories.into_iter().collect();
-        let nodes = (0..count).map(|node| {
-            let kind = if columns.feature[node] == -1 {
-                NodeKind::Leaf(columns.value[node])
-            } else {
-                let codes = categories.remove(&node);
-                NodeKind::Branch {
-                    feature: index(columns.feature[node], node)?,
-                    test: codes.map_or(Test::Below(columns.threshold[node]), Test::In),
-                    left: index(columns.left[node], node)?,
-                    right: index(columns.right[node], node)?,
-                    default_left: columns.default_left[node],
-                }
-            };
-            Ok(Node { cover: columns.cover[node], kind })
-        });
-        let nodes = nodes.collect::<Result<_, _>>()?;
-        match categories.keys().next() {
-            Some(&node) => Err(TreeError { node, what: "has codes but no branch to use them" }),
-            None => Self::new(nodes),
-        }
     }
 }
 

@@ -137,7 +137,7 @@ mod tests {
     use arrow_array::{BooleanArray, NullArray};
 
     use super::*;
-    use crate::serve::tests::table_form;
+    use crate::serve::test_app::table_form;
 
     fn stream(columns: Vec<(&str, ArrayRef)>) -> Vec<u8> {
         let batch =

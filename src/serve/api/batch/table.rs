@@ -116,7 +116,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::serve::tests::table_form;
+    use crate::serve::test_app::table_form;
 
     fn panel() -> TableForm {
         TableForm { panel: Some(("risk".to_owned(), "mode".to_owned())), ..table_form() }

@@ -16,6 +16,14 @@ impl Table {
         Ok(TablePieces { pieces, name: file.name.clone() })
     }
 
+    /// Reads some columns of a Parquet file that a stage wrote, piece by piece, so that a table need not fit into memory.
+    /// Columns come in the file's order, whatever that of `names`; those that are absent are left out.
+    pub fn pieces(file: &StageFile, names: &[&str]) -> Result<TablePieces, StageError> {
+        let pieces = parquet_file::Pieces::open(&file.path, |name| names.contains(&name));
+        let pieces = pieces.map_err(|error| StageError::input(&file.name, error))?;
+        Ok(TablePieces { pieces, name: file.name.clone() })
+    }
+
     /// Reads some columns of a Parquet file that a stage wrote, piece by piece; the file must have them all.
     pub fn column_pieces(file: &StageFile, names: &[&str]) -> Result<TablePieces, StageError> {
         let known = parquet_file::names(&file.path).map_err(|error| StageError::input(&file.name, error))?;
