@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use clinpipe_stages::ParamError;
 use clinpipe_stages::bundle::{
-    AnswerProfile, Bundle, BundleError, Explanation, FieldError, Level, Overrides, ParsedRecord, Prediction,
+    AnswerProfile, Bundle, BundleError, Explanation, FieldError, InputProfile, Level, Overrides, ParsedRecord,
+    Prediction,
 };
 use clinpipe_stages::common::frame::{Column, Frame};
 use clinpipe_stages::common::schema::ColumnType;
@@ -208,6 +209,7 @@ fn info(bundle: &Bundle, overrides: &Overrides, papers: Papers) -> ModelInfo {
         "training": {"data": manifest.data, "rows": manifest.training},
         "leakage": manifest.leakage,
         "seen": seen(bundle),
+        "typical": typical(bundle),
         "metrics": papers.metrics,
         "verdict": papers.verdict,
     });
@@ -245,6 +247,17 @@ fn withheld(bundle: &Bundle) -> BTreeSet<String> {
 fn seen(bundle: &Bundle) -> BTreeMap<&str, [f64; 2]> {
     let names = bundle.features().features.iter().map(|feature| feature.name.as_str());
     names.filter_map(|name| Some((name, bundle.reference().range(name)?))).collect()
+}
+
+/// What was ordinary in training, of the fields that scoring reads: the median of a number, the commonest level.
+fn typical(bundle: &Bundle) -> BTreeMap<&str, Value> {
+    let withheld = withheld(bundle);
+    let fields = bundle.reference().inputs.iter().flatten().filter(|(name, _)| !withheld.contains(*name));
+    let ordinary = |profile: &InputProfile| match profile {
+        InputProfile::Number(sketch) => sketch.median().map(Value::from),
+        InputProfile::Category(counts) => counts.commonest().map(Value::from),
+    };
+    fields.filter_map(|(name, profile)| Some((name.as_str(), ordinary(profile)?))).collect()
 }
 
 fn table_form(bundle: &Bundle) -> TableForm {

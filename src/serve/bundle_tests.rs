@@ -1,5 +1,7 @@
 //! The service over a real bundle: its answers are the bundle's, bit for bit, and a damaged bundle is refused.
 
+use std::collections::HashMap;
+
 use clinpipe_stages::bundle::{Bundle, BundleError, Overrides};
 use serde_json::{Map, Value, json};
 
@@ -51,6 +53,18 @@ fn what_training_has_not_seen_is_remarked_on() {
     let warnings = model().score(&record).expect("the schema allows it").warnings;
     let found: Vec<_> = warnings.iter().map(|warning| (warning.field.as_str(), warning.kind)).collect();
     assert_eq!(found, [("age", "out_of_training_range")]);
+}
+
+#[test]
+fn what_was_ordinary_in_training_is_told_and_nobodys_name() {
+    let model = model();
+    let typical = &model.info().details["typical"];
+    let mut table = csv::Reader::from_path(study().raw()).expect("the raw table");
+    let rows = table.deserialize().map(|row: Result<HashMap<String, String>, _>| row.expect("a row"));
+    let ages: Vec<f64> = rows.filter_map(|row| row["age"].parse().ok()).collect();
+    let place = ages.iter().filter(|age| Some(**age) <= typical["age"].as_f64()).count() as f64 / ages.len() as f64;
+    assert!((0.45..0.6).contains(&place), "{typical}");
+    assert!(typical["trial_phase"].is_string() && typical.get("patient_id").is_none(), "{typical}");
 }
 
 #[test]

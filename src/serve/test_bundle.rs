@@ -88,7 +88,7 @@ fn train(dir: &Path) {
     );
     let mut parts = features.to_vec();
     parts.extend([("models", "models/"), ("calibrator", "calibrator.json"), ("threshold", "threshold.json")]);
-    parts.push(("ingest", "ingest.json"));
+    parts.extend([("ingest", "ingest.json"), ("clean", "clean.parquet")]);
     run("bundle", &parts, &[("bundle", "bundle/")]);
 }
 

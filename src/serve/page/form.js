@@ -1,11 +1,11 @@
 // The form of one record, drawn from the schema, and the service's complaints shown where they belong.
 
 import { byId, el, human, show } from './dom.js';
-import { control, example, fieldsOf, hintOf, labelOf, nullable, setValue, typical, used, valueOf } from './record.js';
+import { control, example, fieldsOf, hintOf, known, labelOf, nullable, setValue, typical, used, valueOf } from './record.js';
 
 export class RecordForm {
-  constructor(schema, seen, submitted) {
-    this.fields = fieldsOf(schema, seen);
+  constructor(schema, training, submitted) {
+    this.fields = fieldsOf(schema, training);
     this.inputs = new Map();
     for (const field of this.fields) {
       byId(used(field) ? 'fields' : 'unused-fields').append(this.#draw(field));
@@ -47,9 +47,9 @@ export class RecordForm {
     return slider;
   }
 
-  // What training saw may become known only with a key.
-  tell(seen) {
-    for (const field of this.fields) field.seen ??= field.property['x-convert'] ? undefined : seen[field.name];
+  // What training was like may become known only with a key.
+  tell({ seen, ordinary }) {
+    for (const field of this.fields) Object.assign(field, known(field.property, seen[field.name], ordinary[field.name]));
   }
 
   record() {

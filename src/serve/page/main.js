@@ -10,7 +10,7 @@ import { reasons } from './waterfall.js';
 import { WhatIf } from './whatif.js';
 
 // What is known of the model; filled in when the service tells.
-const about = { outcome: '', levels: [], range: undefined, seen: {}, delimiter: ',', disclaimer: undefined };
+const about = { outcome: '', levels: [], range: undefined, training: { seen: {}, ordinary: {} }, delimiter: ',', disclaimer: undefined };
 let form;
 let whatIf;
 // The last answer, to draw it anew when the window changes.
@@ -60,7 +60,8 @@ const learn = async () => {
   try {
     const [info, config] = await Promise.all([get('model/info'), get('config')]);
     Object.assign(about, {
-      outcome: info.outcome, range: info.range ?? undefined, seen: info.seen ?? {}, delimiter: info.csv_delimiter, levels: config.risk_levels,
+      outcome: info.outcome, range: info.range ?? undefined, delimiter: info.csv_delimiter, levels: config.risk_levels,
+      training: { seen: info.seen ?? {}, ordinary: info.typical ?? {} },
       disclaimer: config.answer_profile.disclaimer,
     });
     about.event = info.threshold !== null;
@@ -71,7 +72,7 @@ const learn = async () => {
     banner(info);
     describe(info);
     byId('key-form').hidden = true;
-    form?.tell(about.seen);
+    form?.tell(about.training);
     draw();
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
@@ -104,7 +105,7 @@ const start = async () => {
     const schema = await get('schema');
     byId('subtitle').textContent = schema.description ?? '';
     await learn();
-    form = new RecordForm(schema, about.seen, predict);
+    form = new RecordForm(schema, about.training, predict);
     whatIf = new WhatIf(form.fields, about);
     new Batch(form.fields, about);
   } catch (error) {

@@ -8,8 +8,8 @@ const levels = property => property.enum?.filter(level => level !== null);
 export const nullable = property => kinds(property).includes('null');
 
 // The fields of a record but for `history`, which has inputs of its own.
-// `seen` are the bounds of what training saw, by name, where the service tells them.
-export const fieldsOf = (schema, seen = {}) => Object.entries(schema.properties)
+// `seen` are the bounds of what training saw and `ordinary` what was usual there, by name, where the service tells them.
+export const fieldsOf = (schema, { seen = {}, ordinary = {} } = {}) => Object.entries(schema.properties)
   .filter(([, property]) => !kinds(property).includes('array'))
   .map(([name, property]) => ({
     name,
@@ -22,8 +22,11 @@ export const fieldsOf = (schema, seen = {}) => Object.entries(schema.properties)
       ? [property.minimum, property.maximum] : undefined,
     unit: property['x-unit'],
     // Values in other units have other bounds.
-    seen: property['x-convert'] ? undefined : seen[name],
+    ...known(property, seen[name], ordinary[name]),
   }));
+
+// What is known of the column itself says nothing of values in other units.
+export const known = (property, seen, ordinary) => (property['x-convert'] ? {} : { seen, ordinary });
 
 // Bounds that only say "any whole number" are none for a form.
 const sensible = property => property.maximum - property.minimum < 1e12;
@@ -73,8 +76,10 @@ export const labelOf = field => {
   return [human(field.name), aside && el('span', null, ` (${aside})`)];
 };
 
-// An ordinary value: the middle of what training saw, else of what is allowed; the first level; a text of the pattern.
+// An ordinary value: that of training, else the middle of what training saw, else of what is allowed; the first level; a
+// text of the pattern.
 export const typical = field => {
+  if (field.ordinary !== undefined && fits(field)) return field.whole ? Math.round(field.ordinary) : field.ordinary;
   if (field.levels) return field.levels[0];
   if (!field.numeric) return textFor(field.property.pattern);
   // Without knowledge of the data a tenth of the way up: what is allowed reaches far beyond what is usual.
@@ -82,6 +87,8 @@ export const typical = field => {
   const middle = low + (high - low) * (field.seen ? 0.5 : 0.1);
   return field.whole ? Math.round(middle) : Number(middle.toFixed(1));
 };
+
+const fits = ({ levels: all, numeric: number, ordinary }) => (all ? all.includes(ordinary) : number === (typeof ordinary === 'number'));
 
 // A text of a plain pattern (letters, digits, classes, repetitions); nothing when the pattern is not plain.
 const textFor = pattern => {

@@ -68,6 +68,14 @@ pub struct CategoryCounts {
     pub rare: u64,
 }
 
+impl CategoryCounts {
+    /// The level of most rows, the first by name of several.
+    pub fn commonest(&self) -> Option<&str> {
+        let most = self.counts.iter().max_by_key(|(level, rows)| (**rows, std::cmp::Reverse(*level)));
+        most.map(|(level, _)| level.as_str())
+    }
+}
+
 impl InputProfile {
     /// The profile of a column.
     pub fn new(column: &Column, privacy: Privacy) -> Self {
@@ -142,6 +150,17 @@ impl NumberSketch {
         }
         sketch.edges = sketch.deciles();
         sketch
+    }
+
+    /// The upper end of the step in which half of the rows are reached: the median, as exactly as steps tell it.
+    pub fn median(&self) -> Option<f64> {
+        let mut below = 0;
+        let mut steps = self.upper.iter().zip(&self.rows);
+        let half = steps.find(|(_, rows)| {
+            below += **rows;
+            below * 2 >= self.n
+        });
+        half.map(|(upper, _)| *upper)
     }
 
     /// The upper ends of the steps in which the tenths end, but for the last step.
@@ -263,13 +282,14 @@ mod tests {
         let values: Vec<f64> = (0..400).map(|row| f64::from(row % 4)).chain([f64::NAN]).collect();
         let sketch = NumberSketch::new(&values, Privacy::default());
         assert_eq!((sketch.upper.as_slice(), sketch.resolution(), sketch.missing), (&[0.0, 1.0, 2.0, 3.0][..], 0.0, 1));
-        assert_eq!(sketch.edges, [0.0, 1.0, 2.0]);
+        assert_eq!((sketch.edges.as_slice(), sketch.median()), (&[0.0, 1.0, 2.0][..], Some(1.0)));
         let none = NumberSketch::new(&[f64::NAN], Privacy::default());
-        assert!(none.is_sound() && none.mean.is_none() && none.edges.is_empty());
+        assert!(none.is_sound() && none.mean.is_none() && none.median().is_none() && none.edges.is_empty());
         let texts: Texts = (0..33).map(|row| Some(if row < 30 { "often" } else { "seldom" })).chain([None]).collect();
         let InputProfile::Category(counts) = InputProfile::new(&Column::Text(texts), Privacy::default()) else {
             unreachable!()
         };
         assert_eq!((counts.n, counts.missing, counts.rare, counts.counts.len()), (33, 1, 3, 1));
+        assert_eq!((counts.commonest(), CategoryCounts::default().commonest()), (Some("often"), None));
     }
 }
