@@ -1,5 +1,7 @@
 //! The pipeline that watches the champion: from the patients of a month to a decision, and from that to a challenger.
 
+use serde_json::{Value, json};
+
 use crate::project::{Project, Run};
 
 /// The shipped study with costs at which its gate passes, and its model as the champion.
@@ -58,4 +60,48 @@ fn a_file_that_is_no_decision_is_told() {
     project.write("study/artifacts/decision.json", "{\"decision\": \"sell\"}");
     let run = project.run(&["-C", "study", "decision"]).exits(2);
     assert!(run.stderr.contains("is no decision"), "{}", run.stderr);
+}
+
+/// A decision with one rule, as `decide` writes it, after a change.
+fn decision(project: &Project, change: &[(&str, Value)]) {
+    let mut record = json!({
+        "schema_version": 1, "as_of": null, "bundle": "b0", "policy": "clinical", "decision": "none",
+        "retrain_required": false, "reason": "no rule fired", "performance": "unknown", "severity": "none",
+        "cooldown_until": null, "rules": [{
+            "name": "input_drift", "asks_for": "look", "value": 0.0, "limit": "no drifted column", "known": true,
+            "fired": false, "reason": "0 of 8 compared columns drift",
+        }],
+    });
+    for (pointer, value) in change {
+        *record.pointer_mut(pointer).unwrap() = value.clone();
+    }
+    project.write("study/artifacts/decision.json", &record.to_string());
+}
+
+#[test]
+fn only_a_recent_decision_that_knows_something_and_agrees_with_itself_is_healthy() {
+    let project = Project::init("dropout");
+    let check = |more: &[&str]| project.run(&[&["-C", "study", "decision", "--check"], more].concat());
+    decision(&project, &[]);
+    let told = check(&[]).succeeds().stdout;
+    assert!(told.contains("as of     a day that nobody gave"), "{told}");
+    let told = check(&["--max-age", "7"]).exits(1).stdout;
+    assert!(told.contains("in doubt  the day of the decision is not known"), "{told}");
+    decision(&project, &[("/as_of", json!("2020-02-01"))]);
+    let told = check(&[]).succeeds().stdout;
+    assert!(told.contains("\nas of     2020-02-01\n"), "{told}");
+    let told = check(&["--max-age", "7"]).exits(1).stdout;
+    assert!(told.contains("in doubt  decided ") && told.contains("at most 7 are allowed"), "{told}");
+    check(&["--max-age", "1000000"]).succeeds();
+    project.run(&["-C", "study", "decision", "--max-age", "7"]).exits(2);
+    decision(&project, &[("/rules/0/known", json!(false))]);
+    let told = check(&[]).exits(1).stdout;
+    assert!(told.contains("in doubt  no rule could be judged"), "{told}");
+    project.run(&["-C", "study", "decision"]).succeeds();
+    decision(&project, &[("/retrain_required", json!(true))]);
+    let run = project.run(&["-C", "study", "decision"]).exits(2);
+    assert!(run.stderr.contains("says `none` and `retrain_required: true`"), "{}", run.stderr);
+    decision(&project, &[("/rules/0/fired", json!(true))]);
+    let run = check(&[]).exits(2);
+    assert!(run.stderr.contains("the rule `input_drift` fired"), "{}", run.stderr);
 }

@@ -9,7 +9,7 @@ pub(crate) mod cholesky;
 pub mod columns;
 pub mod contingency;
 pub mod csv_file;
-pub(crate) mod day;
+pub mod day;
 pub mod decision;
 pub mod delong;
 pub mod divergence;

@@ -3,106 +3,24 @@
 //! Invariants: it changes and deploys nothing; every rule is in the record with what it saw; performance that is unknown
 //! is written as unknown, whatever is decided; a decision within the cool-down of an earlier one asks for a look.
 
-mod day;
+mod history;
 mod params;
 mod policy;
+mod record;
 #[cfg(test)]
 mod tests;
 
-use serde::{Deserialize, Serialize};
-
 pub use params::{ClinicalLimits, CooldownDays, DecideParams, PolicyName, SeedLimits};
+pub use record::{Choice, DecisionRecord, Rule};
 
-use self::day::Day;
+use self::history::History;
 use crate::common::canonical_json;
-use crate::drift::{DriftReport, PerformanceStatus, Severity};
-use crate::{ParamError, ParamSet, Role, Stage, StageContext, StageError, StageFile};
+use crate::common::day::{Day, EXPECTED};
+use crate::drift::{DriftReport, PerformanceStatus};
+use crate::{ParamError, ParamSet, Role, Stage, StageContext, StageError};
 
 /// The stage `decide`.
 pub struct Decide;
-
-/// What is to be done, the mildest first.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Choice {
-    /// Nothing.
-    #[default]
-    None,
-    /// Somebody looks.
-    Look,
-    /// The calibration is renewed; the model stays.
-    Recalibrate,
-    /// A model is trained anew, as a challenger.
-    Retrain,
-}
-
-impl Choice {
-    /// The name in decision.json.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Look => "look",
-            Self::Recalibrate => "recalibrate",
-            Self::Retrain => "retrain",
-        }
-    }
-}
-
-/// One rule and what became of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Rule {
-    /// Its name.
-    pub name: String,
-    /// What it asks for when it fires.
-    pub asks_for: Choice,
-    /// What it looked at; null when that is unknown.
-    pub value: Option<f64>,
-    /// What it was compared with.
-    pub limit: String,
-    /// Whether it could be judged.
-    pub known: bool,
-    /// Whether it fired.
-    pub fired: bool,
-    /// Why, in words.
-    pub reason: String,
-}
-
-/// decision.json, and, on one line each, the history of decisions.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DecisionRecord {
-    /// Version of this format: 1.
-    pub schema_version: u32,
-    /// The day of the decision; null when nobody said.
-    pub as_of: Option<String>,
-    /// BLAKE3 of the manifest of the bundle that it is about.
-    pub bundle: String,
-    /// The policy.
-    pub policy: PolicyName,
-    /// Every rule of the policy, in its order.
-    pub rules: Vec<Rule>,
-    /// What is to be done.
-    pub decision: Choice,
-    /// Whether that is to retrain.
-    pub retrain_required: bool,
-    /// Why, in a sentence.
-    pub reason: String,
-    /// Whether performance is known.
-    pub performance: PerformanceStatus,
-    /// How bad the alarm of the drift report was.
-    pub severity: Severity,
-    /// The first day on which another decision to retrain or recalibrate can be made; null without a day or such a
-    /// decision.
-    pub cooldown_until: Option<String>,
-}
-
-/// What is read of an earlier decision; records may gain fields.
-#[derive(Deserialize)]
-struct Earlier {
-    as_of: Option<String>,
-    decision: Choice,
-}
 
 impl Stage for Decide {
     fn name(&self) -> &'static str {
@@ -110,7 +28,7 @@ impl Stage for Decide {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn about(&self) -> &'static str {
@@ -142,36 +60,34 @@ impl Stage for Decide {
         let params = DecideParams::parse(context.params())?;
         let file = context.input("drift")?;
         let report: DriftReport = canonical_json::read(&file.path, &file.name)?;
-        let history = context.input_opt("history").map(earlier).transpose()?.unwrap_or_default();
-        let record = decide(&report, &params, &history)?;
+        let today = today(&params, &report, &file.name)?;
+        let history = context.input_opt("history").map(|file| History::read(file, today)).transpose()?;
+        let record = decide(&report, &params, today, &history.unwrap_or_default())?;
         canonical_json::write(context.output("decision")?, &record)
     }
 }
 
-/// The decisions of a file of records.
-fn earlier(file: &StageFile) -> Result<Vec<Earlier>, StageError> {
-    let text = std::fs::read_to_string(&file.path).map_err(|error| StageError::input(&file.name, error.to_string()))?;
-    let parse = |(at, line): (usize, &str)| {
-        serde_json::from_str(line).map_err(|error| {
-            StageError::input(&file.name, format!("line {} is no decision: {error}", at + 1))
-                .with_hint("write each decision.json on one line")
-        })
-    };
-    text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()).map(parse).collect()
+/// The day of the decision: that of the parameters, else that of the report.
+fn today(params: &DecideParams, report: &DriftReport, name: &str) -> Result<Option<Day>, StageError> {
+    let Some(text) = params.as_of.as_ref().or(report.as_of.as_ref()) else { return Ok(None) };
+    let fault = || StageError::input(name, format!("its `as_of` is `{text}`, which is no day"));
+    Day::parse(text).map(Some).ok_or_else(|| fault().with_hint(format!("correct `drift.as_of`; {EXPECTED}")))
 }
 
-fn decide(report: &DriftReport, params: &DecideParams, history: &[Earlier]) -> Result<DecisionRecord, StageError> {
+fn decide(
+    report: &DriftReport,
+    params: &DecideParams,
+    today: Option<Day>,
+    history: &History,
+) -> Result<DecisionRecord, StageError> {
     let rules = match params.policy {
         PolicyName::Clinical => policy::clinical(report, &params.clinical),
         PolicyName::Seed => policy::seed(report, &params.seed),
     };
     let (mut decision, mut reason) = chosen(&rules, params.policy);
-    let as_of = params.as_of.clone().or_else(|| report.as_of.clone());
-    let today = as_of.as_deref().map(day).transpose()?;
-    let until = cooldown(history, params)?;
-    let acts = |choice: Choice| choice >= Choice::Recalibrate;
+    let until = history.acted().map(|latest| latest.plus(params.cooldown_days.0));
     let mut cooldown_until = until.filter(|until| today.is_none_or(|today| today < *until));
-    if acts(decision) {
+    if decision.acts() {
         match (today, cooldown_until) {
             (Some(_), Some(until)) => {
                 reason = format!("{reason}; but an earlier decision is to be waited for until {until}");
@@ -190,7 +106,7 @@ fn decide(report: &DriftReport, params: &DecideParams, history: &[Earlier]) -> R
     }
     Ok(DecisionRecord {
         schema_version: 1,
-        as_of,
+        as_of: params.as_of.clone().or_else(|| report.as_of.clone()),
         bundle: report.bundle.clone(),
         policy: params.policy,
         rules,
@@ -217,16 +133,4 @@ fn chosen(rules: &[Rule], policy: PolicyName) -> (Choice, String) {
     let unknown: Vec<&str> = rules.iter().filter(|rule| !rule.known).map(|rule| rule.name.as_str()).collect();
     let rest = if unknown.is_empty() { String::new() } else { format!("; not known: {}", unknown.join(", ")) };
     (Choice::None, format!("no rule fired{rest}"))
-}
-
-fn day(text: &str) -> Result<Day, StageError> {
-    Day::parse(text)
-        .ok_or_else(|| StageError::failed(format!("`{text}` is no day")).with_hint("write `as_of` as 2026-03-01"))
-}
-
-/// The first day after the cool-down of the latest decision that did something.
-fn cooldown(history: &[Earlier], params: &DecideParams) -> Result<Option<Day>, StageError> {
-    let days = history.iter().filter(|one| one.decision >= Choice::Recalibrate).filter_map(|one| one.as_of.as_deref());
-    let latest = days.map(day).collect::<Result<Vec<Day>, StageError>>()?.into_iter().max();
-    Ok(latest.map(|latest| latest.plus(params.cooldown_days.0)))
 }

@@ -3,8 +3,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::day::Day;
+use crate::common::day::{Day, EXPECTED};
 use crate::{ParamError, ParamSet};
+
+/// The longest cool-down, of about ten years.
+const LONGEST: u32 = 3650;
 
 /// How a look at drift becomes a decision.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -105,8 +108,11 @@ impl DecideParams {
         if let Some(text) = &decide.as_of
             && Day::parse(text).is_none()
         {
-            let message = format!("`{text}` is no day; write it as 2026-03-01");
-            return Err(ParamError::new("decide.as_of", message));
+            return Err(ParamError::new("decide.as_of", format!("`{text}` is no day; {EXPECTED}")));
+        }
+        if decide.cooldown_days.0 > LONGEST {
+            let message = format!("{} days are no cool-down; give at most {LONGEST}", decide.cooldown_days.0);
+            return Err(ParamError::new("decide.cooldown_days", message));
         }
         Ok(decide)
     }

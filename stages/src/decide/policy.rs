@@ -8,6 +8,10 @@ use super::{Choice, Rule};
 use crate::common::interval::Estimate;
 use crate::drift::{DriftReport, Measures, PerformanceStatus, Severity, Verdict};
 
+/// Why an AUROC can be compared with nothing.
+const NO_METRICS: &str =
+    "it is not known what it was at evaluation: bind `metrics` under the deps of the stage `drift`";
+
 /// The limits as a text, the value as a number, whether it fired.
 fn rule(name: &str, asks_for: Choice, value: Option<f64>, limit: String, fired: Option<bool>, reason: String) -> Rule {
     Rule { name: name.to_owned(), asks_for, value, limit, known: fired.is_some(), fired: fired == Some(true), reason }
@@ -72,30 +76,38 @@ fn scores(report: &DriftReport) -> Rule {
 fn discrimination(report: &DriftReport, measured: Option<&Measures>, margin: f64, unknown: &str) -> Rule {
     let before = report.performance.reference.as_ref().and_then(|reference| reference.auroc.value);
     let now = measured.and_then(|measured| Some((measured.auroc.value?, measured.auroc.high?)));
-    let limit = before
-        .map_or_else(|| "none: metrics.json was not given".to_owned(), |before| format!("{:.4}", before - margin));
     let fired = before.zip(now).map(|(before, (_, high))| high < before - margin);
     let reason = match (now, before) {
         (Some((_, high)), Some(before)) => {
             format!("the upper end of its interval is {high:.3}, at evaluation it was {before:.3}")
         }
         (None, _) => unknown.to_owned(),
-        (_, None) => {
-            "it is not known what it was at evaluation: bind `metrics` under the deps of the stage `drift`".to_owned()
-        }
+        (_, None) => NO_METRICS.to_owned(),
     };
-    rule("discrimination", Choice::Retrain, now.map(|now| now.0), limit, fired, reason)
+    rule("discrimination", Choice::Retrain, now.map(|now| now.0), below_margin(before, margin), fired, reason)
 }
 
-/// What probabilities alone say of the AUROC may ask for a look and for nothing else.
+/// What probabilities alone say of the AUROC may ask for a look and for nothing else; of few predictions it says nothing.
 fn expected(report: &DriftReport, margin: f64) -> Rule {
     let before = report.performance.reference.as_ref().and_then(|reference| reference.auroc.value);
-    let now = report.performance.estimated.as_ref().and_then(|estimated| estimated.auroc);
+    let (predictions, wanted) = (report.performance.predictions, report.rules.min_rows);
+    let estimated = report.performance.estimated.as_ref().and_then(|estimated| estimated.auroc);
+    let now = estimated.filter(|_| predictions >= wanted);
     let fired = before.zip(now).map(|(before, now)| now < before - margin);
-    let limit = before
-        .map_or_else(|| "none: metrics.json was not given".to_owned(), |before| format!("{:.4}", before - margin));
-    let reason = "expected without outcomes, if probabilities are still right; other patients alone can lower it";
-    rule("expected_discrimination", Choice::Look, now, limit, fired, reason.to_owned())
+    let reason = match (now, before) {
+        (Some(_), Some(_)) => {
+            "expected without outcomes, if probabilities are still right; other patients alone can lower it".to_owned()
+        }
+        (None, _) if predictions < wanted => format!("{predictions} predictions; {wanted} are wanted"),
+        (None, _) => "nothing can be expected of these probabilities".to_owned(),
+        (_, None) => NO_METRICS.to_owned(),
+    };
+    rule("expected_discrimination", Choice::Look, now, below_margin(before, margin), fired, reason)
+}
+
+/// The limit of a rule that compares an AUROC with that at evaluation.
+fn below_margin(before: Option<f64>, margin: f64) -> String {
+    before.map_or_else(|| "none: metrics.json was not given".to_owned(), |before| format!("{:.4}", before - margin))
 }
 
 /// The rules of `seed`, in their order; the first that fires decides.
@@ -117,7 +129,13 @@ pub(super) fn seed(report: &DriftReport, limits: &SeedLimits) -> Vec<Rule> {
         .filter(|alarm| alarm.severity == Severity::Critical)
         .map(|alarm| alarm.subject.as_str())
         .collect();
-    let named = if critical.is_empty() { "no critical column drifts".to_owned() } else { critical.join(", ") };
+    // That no critical column drifts is known only of columns that could be compared.
+    let known = !critical.is_empty() || report.dataset.compared > 0;
+    let named = match (known, critical.is_empty()) {
+        (false, _) => "no column could be compared".to_owned(),
+        (true, true) => "no critical column drifts".to_owned(),
+        (true, false) => critical.join(", "),
+    };
     vec![
         above("drift_share", report.dataset.share, limits.drift_share),
         above("prediction_shift", report.dataset.prediction_shift, limits.prediction_shift),
@@ -126,9 +144,9 @@ pub(super) fn seed(report: &DriftReport, limits: &SeedLimits) -> Vec<Rule> {
         rule(
             "critical_columns",
             Choice::Retrain,
-            Some(critical.len() as f64),
+            known.then_some(critical.len() as f64),
             "0".to_owned(),
-            Some(!critical.is_empty()),
+            known.then_some(!critical.is_empty()),
             named,
         ),
     ]

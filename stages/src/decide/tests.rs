@@ -130,6 +130,99 @@ fn a_decision_in_the_cool_down_asks_for_a_look() {
 }
 
 #[test]
+fn a_record_of_no_day_or_of_a_later_one_is_named() {
+    for (history, wanted) in [
+        (
+            "{\"as_of\": \"2026-02-10\", \"decision\": \"look\"}\n{\"as_of\": \"2026-03-02\", \"decision\": \"retrain\"}\n",
+            "line 2 (`retrain`) is of 2026-03-02, later than the day of this decision, 2026-03-01",
+        ),
+        ("\n{\"as_of\": \"2026-03-02\", \"decision\": \"none\"}\n", "line 2 (`none`) is of 2026-03-02, later"),
+        ("{\"as_of\": null, \"decision\": \"retrain\"}\n", "line 1 (`retrain`) has no day"),
+        ("{\"as_of\": \"last week\", \"decision\": \"look\"}\n", "line 1 (`look`) is of `last week`, which is no day"),
+        ("{\"as_of\": \"200000-01-01\", \"decision\": \"look\"}\n", "is of `200000-01-01`, which is no day"),
+        ("{\"as_of\": \"2026-02-10\", \"decision\": \"sell\"}\n", "line 1 is no decision"),
+    ] {
+        let error = decide(&quiet(), json!({}), Some(history)).expect_err(wanted);
+        assert!(error.to_string().starts_with("history.jsonl: the record on") && error.to_string().contains(wanted));
+        assert!(error.hint().is_some(), "{wanted}");
+    }
+    let same_day = "{\"as_of\": \"2026-03-01\", \"decision\": \"retrain\"}\n";
+    assert_eq!(decide(&with(worse), json!({}), Some(same_day)).expect("decided").decision, Choice::Look);
+}
+
+#[test]
+fn days_out_of_reach_are_errors() {
+    for wrong in ["0000-01-01", "9999-12-31", "200000-01-01", "99999999999999999999-01-01", "-0001-01-01", "soon"] {
+        let report = with(|report| report["as_of"] = json!(wrong));
+        let error = decide(&report, json!({}), None).expect_err(wrong);
+        assert!(error.to_string().contains(&format!("drift.json: its `as_of` is `{wrong}`")), "{error}");
+        assert!(error.hint().is_some_and(|hint| hint.contains("1900 to 2999")));
+        let error = decide(&quiet(), json!({"as_of": wrong}), None).expect_err(wrong);
+        assert!(error.to_string().contains("decide.as_of"), "{error}");
+    }
+    let last = decide(&with(worse), json!({"as_of": "2999-12-31", "cooldown_days": 3650}), None).expect("decided");
+    assert_eq!(last.cooldown_until.as_deref(), Some("3009-12-29"));
+}
+
+#[test]
+fn few_predictions_expect_nothing() {
+    let of = |predictions: u64, before: bool| {
+        let report = with(|report| {
+            report["performance"]["status"] = json!("unknown");
+            report["performance"]["predictions"] = json!(predictions);
+            let estimated = json!({"assumption": "", "events": 1.0, "auroc": 0.5, "brier": 0.2, "net_benefit": 0.1, "sensitivity": 0.5});
+            report["performance"]["estimated"] = estimated;
+            if !before {
+                report["performance"]["reference"] = Value::Null;
+            }
+        });
+        let record = decide(&report, json!({}), None).expect("decided");
+        record.rules.into_iter().find(|rule| rule.name == "expected_discrimination").expect("a rule")
+    };
+    let few = of(99, true);
+    assert_eq!((few.known, few.fired, few.value), (false, false, None));
+    assert_eq!(few.reason, "99 predictions; 100 are wanted");
+    let enough = of(100, true);
+    assert_eq!((enough.known, enough.fired, enough.value), (true, true, Some(0.5)));
+    let alone = of(100, false);
+    assert!(!alone.known && alone.reason.contains("bind `metrics`"), "{}", alone.reason);
+}
+
+#[test]
+fn a_record_that_contradicts_itself_has_a_fault_and_one_of_the_stage_never() {
+    let nothing = with(|report| {
+        report["dataset"] =
+            json!({"compared": 0, "drifted": 0, "share": null, "weighted_share": null, "prediction_shift": null});
+        report["performance"]["status"] = json!("unknown");
+        report["performance"]["measured"] = Value::Null;
+    });
+    let earlier = "{\"as_of\": \"2026-02-28\", \"decision\": \"retrain\"}\n";
+    for report in [quiet(), with(drifted), with(recalibrate), with(worse), nothing.clone()] {
+        for (policy, history) in
+            [("clinical", None), ("seed", None), ("clinical", Some(earlier)), ("seed", Some(earlier))]
+        {
+            let record = decide(&report, json!({"policy": policy}), history).expect("decided");
+            assert_eq!(record.fault(), None, "{record:?}");
+            assert_eq!(record.knows_anything(), report != nothing);
+        }
+    }
+    let retrain = decide(&with(worse), json!({}), None).expect("decided");
+    let none = decide(&quiet(), json!({}), None).expect("decided");
+    let faults: [(DecisionRecord, &str); 7] = [
+        (DecisionRecord { schema_version: 2, ..none.clone() }, "format 2"),
+        (DecisionRecord { retrain_required: true, ..none.clone() }, "`none` and `retrain_required: true`"),
+        (DecisionRecord { retrain_required: false, ..retrain.clone() }, "`retrain` and"),
+        (DecisionRecord { as_of: Some("soon".to_owned()), ..none.clone() }, "`soon`, which is no day"),
+        (DecisionRecord { rules: Vec::new(), ..none.clone() }, "no rule"),
+        (DecisionRecord { rules: retrain.rules.clone(), ..none.clone() }, "although the rule `discrimination` fired"),
+        (DecisionRecord { decision: Choice::Look, ..none.clone() }, "no rule that asks for it fired"),
+    ];
+    for (record, wanted) in faults {
+        assert!(record.fault().is_some_and(|fault| fault.contains(wanted)), "{wanted}");
+    }
+}
+
+#[test]
 fn the_seed_policy_takes_the_first_match() {
     let seed = |report: &Value| decide(report, json!({"policy": "seed"}), None).expect("decided");
     assert_eq!(seed(&quiet()).decision, Choice::None);
@@ -165,10 +258,12 @@ fn bytes_are_frozen_and_nonsense_names_its_path() {
     lab.write("drift.json", with(worse).to_string());
     lab.run(&Decide, &[("drift", "drift.json")], &[("decision", "decision.json")], &json!({})).expect("decided");
     let hint = "the stage writes other bytes; raise its version, then this digest";
-    assert_eq!(lab.digest(&["decision.json"]), "3866812254866e2c", "{hint}");
+    assert_eq!(lab.digest(&["decision.json"]), "6b8cf8d8df9fb397", "{hint}");
     for (params, path) in [
         (json!({"clinical": {"auroc_margin": -1}}), "decide.clinical.auroc_margin"),
         (json!({"as_of": "soon"}), "decide.as_of"),
+        (json!({"as_of": "0000-01-01"}), "decide.as_of"),
+        (json!({"cooldown_days": 4_294_967_295_u32}), "decide.cooldown_days"),
         (json!({"policy": "mine"}), "decide.policy"),
     ] {
         let params = json!({"decide": params});

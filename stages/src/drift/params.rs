@@ -1,9 +1,12 @@
 //! `drift` in params.yaml.
 
+use std::fmt;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::document::Severity;
+use crate::common::day::{Day, EXPECTED};
 use crate::{ParamError, ParamSet};
 
 /// When something counts as drift, and who hears of it.
@@ -167,6 +170,9 @@ impl DriftParams {
     pub fn parse(params: &ParamSet) -> Result<Self, ParamError> {
         let drift: Self = params.parse_or_default("drift")?;
         let fail = |key: &str, message: String| Err(ParamError::new(format!("drift.{key}"), message));
+        if let Some(text) = drift.as_of.as_ref().filter(|text| Day::parse(text).is_none()) {
+            return fail("as_of", format!("`{text}` is no day; {EXPECTED}"));
+        }
         if !(drift.alpha > 0.0 && drift.alpha < 1.0) {
             return fail("alpha", format!("{} is no level between 0 and 1", drift.alpha));
         }
@@ -198,6 +204,22 @@ impl DriftParams {
             window.check()?;
         }
         Ok(drift)
+    }
+}
+
+/// As errors name it.
+impl fmt::Display for Window {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        write!(formatter, "`{}` from {} to {}", self.column, self.from, self.to)
+    }
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(formatter),
+            Self::Text(text) => text.fmt(formatter),
+        }
     }
 }
 
