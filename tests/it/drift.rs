@@ -75,6 +75,12 @@ fn the_log_of_a_service_is_compared_and_outcomes_find_it_by_the_key() {
     let other = keyed("a key of another log, which is as long");
     assert_eq!(other.status.code(), Some(3));
     assert!(String::from_utf8_lossy(&other.stderr).contains("none of its 300 patients"));
+    project.write("study/outcomes.csv", &format!("{outcomes}P-new,2\n"));
+    let run = keyed(KEY);
+    let error = String::from_utf8_lossy(&run.stderr);
+    assert_eq!(run.status.code(), Some(3));
+    assert!(error.contains("outcomes.csv: row 302, column dropout: `2` is no outcome"), "{error}");
+    project.write("study/outcomes.csv", &outcomes);
     assert_eq!(keyed(KEY).status.code(), Some(0));
 
     let report: Value = serde_json::from_str(&project.read("study/artifacts/drift.json")).unwrap();

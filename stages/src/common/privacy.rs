@@ -1,8 +1,8 @@
 //! Small cells: which counts may be published, so that no table tells something about a handful of patients.
 //!
 //! The rule. A count of 1 to `min_cell` − 1 patients is small. *Documents that are handed on* (pages, pictures, cards,
-//! slices, profiles, periods, selective rejection, strata, external validation) hold no small count of patients in a
-//! described group, and no number from which one follows with the others printed there:
+//! slices, profiles, periods, windows of drift, selective rejection, strata, external validation) hold no small count of
+//! patients in a described group, and no number from which one follows with the others printed there:
 //!
 //! - counts that add up to something known are judged together ([`Privacy::judge`]): the small ones are suppressed, and
 //!   further ones with them, the smallest first;

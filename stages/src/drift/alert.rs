@@ -21,10 +21,11 @@ pub(super) fn dataset(columns: &[ColumnDrift], scores: Option<&ScoreDrift>) -> D
     }
 }
 
-/// The alarms of a report.
+/// The alarms of a report; `shift` is the PSI of the scores, of all rows.
 pub(super) fn alert(
     columns: &[ColumnDrift],
     scores: Option<&ScoreDrift>,
+    shift: Option<f64>,
     dataset: &Dataset,
     params: &DriftParams,
 ) -> Alert {
@@ -48,7 +49,7 @@ pub(super) fn alert(
     }
     if let Some(scores) = scores.filter(|scores| scores.verdict == Verdict::Drifted) {
         // A share beyond the limit of the whole is worse than one beyond that of a column.
-        let far = scores.distribution.psi.is_some_and(|psi| psi > params.dataset.prediction);
+        let far = shift.is_some_and(|psi| psi > params.dataset.prediction);
         let severity = if far { Severity::High } else { Severity::Low };
         add("prediction", "scores", severity, scores.reasons.join("; "));
     }

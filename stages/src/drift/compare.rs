@@ -1,15 +1,14 @@
 //! One column, then and now: distances on what was frozen, and tests.
 //!
-//! Invariants: bins and levels are those of the reference; a p-value is `None` with a reason, never NaN; nothing here
-//! decides what counts as drift.
+//! Invariants: bins and levels are those of the reference; a p-value is `None` with a reason, never NaN; every row counts
+//! here, so nothing of it is published but by [`super::told`]; nothing here decides what counts as drift.
 
 use std::collections::BTreeMap;
 
-use super::document::{Bins, Distribution, Missing, Side, Test, Unseen};
+use super::document::{Bins, Test};
 use crate::bundle::{CategoryCounts, NumberSketch};
 use crate::common::contingency;
 use crate::common::divergence::{jensen_shannon, psi};
-use crate::common::privacy::Privacy;
 use crate::common::texts::Texts;
 use crate::common::two_sample::{KolmogorovSmirnov, Sample, kolmogorov_smirnov, wasserstein};
 
@@ -47,8 +46,73 @@ impl NumberReference<'_> {
     }
 }
 
+/// One side of a comparison, counted in full.
+pub(super) struct Counted {
+    /// Rows with a value.
+    pub n: u64,
+    pub mean: Option<f64>,
+    pub sd: Option<f64>,
+    /// Rows of each bin or level.
+    pub counts: Vec<u64>,
+}
+
+/// How far the values of a column, or the scores, moved; the fields as in drift.json.
+pub(super) struct Moved {
+    pub reference: Counted,
+    pub current: Counted,
+    pub bins: Bins,
+    pub ks: Option<f64>,
+    pub ks_resolution: Option<f64>,
+    pub wasserstein: Option<f64>,
+    pub psi: Option<f64>,
+    pub jensen_shannon: Option<f64>,
+    pub test: Test,
+}
+
+/// How the share of gaps moved: `[gaps, rows]` of both sides.
+pub(super) struct Gaps {
+    pub then: [u64; 2],
+    pub now: [u64; 2],
+    pub test: Test,
+}
+
+/// Levels that the reference does not name.
+pub(super) struct NewLevels {
+    /// Rows of each.
+    pub levels: BTreeMap<String, u64>,
+    /// Rows with any value.
+    pub n: u64,
+    /// Share of rows with a rare level in the reference.
+    pub reference: f64,
+    pub test: Test,
+}
+
+/// Part of a whole; `None` of nothing.
+pub(super) fn share([part, whole]: [u64; 2]) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
+
+impl Gaps {
+    /// By how much the share changed.
+    pub fn change(&self) -> f64 {
+        share(self.then).zip(share(self.now)).map_or(0.0, |(then, now)| (now - then).abs())
+    }
+}
+
+impl NewLevels {
+    /// Rows with any of them.
+    pub fn rows(&self) -> u64 {
+        self.levels.values().sum()
+    }
+
+    /// How much larger their share is than that of rare levels in the reference.
+    pub fn change(&self) -> f64 {
+        (share([self.rows(), self.n]).unwrap_or(0.0) - self.reference).max(0.0)
+    }
+}
+
 /// How far a number moved.
-pub(super) fn number(reference: &NumberReference, values: &[f64], privacy: Privacy) -> Distribution {
+pub(super) fn number(reference: &NumberReference, values: &[f64]) -> Moved {
     let current = Sample::new(values);
     let (ends, places, area) = match reference {
         NumberReference::Sketch(sketch) => {
@@ -60,15 +124,15 @@ pub(super) fn number(reference: &NumberReference, values: &[f64], privacy: Priva
     let (then, now) = (ends.binned(edges), current.binned(edges));
     let found = kolmogorov_smirnov(ends, &current, places);
     let (mean, sd) = reference.moments();
-    Distribution {
-        reference: Side { n: ends.n(), mean, sd, shares: shares(&then, privacy) },
-        current: Side { n: current.n(), mean: current.mean(), sd: current.sd(), shares: shares(&now, privacy) },
+    Moved {
         bins: Bins::Edges(edges.to_vec()),
         ks: found.map(|found| found.d),
         ks_resolution: found.map(|_| reference.resolution()),
         wasserstein: sd.filter(|sd| *sd > 0.0).and_then(|sd| Some(area? / sd)),
         psi: psi(&then, &now),
         jensen_shannon: jensen_shannon(&then, &now),
+        reference: Counted { n: ends.n(), mean, sd, counts: then },
+        current: Counted { n: current.n(), mean: current.mean(), sd: current.sd(), counts: now },
         test: found.map_or_else(|| no_test("one side has no values"), of_ks),
     }
 }
@@ -80,13 +144,6 @@ fn of_ks(found: KolmogorovSmirnov) -> Test {
 
 fn no_test(reason: &str) -> Test {
     Test { reason: Some(reason.to_owned()), ..Test::default() }
-}
-
-/// Shares of counts; those that would tell of few are left out.
-fn shares(counts: &[u64], privacy: Privacy) -> Vec<Option<f64>> {
-    let total: u64 = counts.iter().sum();
-    let told = privacy.suppress_group(counts).into_iter();
-    told.map(|cell| cell.known().filter(|_| total > 0).map(|count| count as f64 / total as f64)).collect()
 }
 
 /// A category, now.
@@ -120,24 +177,24 @@ impl<'a> CurrentLevels<'a> {
 }
 
 /// How far a category moved; levels that the reference does not name count as one.
-pub(super) fn category(reference: &CategoryCounts, current: &CurrentLevels, privacy: Privacy) -> Distribution {
+pub(super) fn category(reference: &CategoryCounts, current: &CurrentLevels) -> Moved {
     let levels: Vec<String> = reference.counts.keys().cloned().collect();
     let mut then: Vec<u64> = reference.counts.values().copied().collect();
     let mut now: Vec<u64> =
         levels.iter().map(|level| current.counts.get(level.as_str()).copied().unwrap_or(0)).collect();
     then.push(reference.rare);
     now.push(current.unseen(reference).map(|(_, rows)| rows).sum());
-    let side = |counts: &[u64]| Side { n: counts.iter().sum(), shares: shares(counts, privacy), ..Side::default() };
-    Distribution {
-        reference: side(&then),
-        current: side(&now),
+    let side = |counts: Vec<u64>| Counted { n: counts.iter().sum(), mean: None, sd: None, counts };
+    Moved {
         bins: Bins::Levels(levels),
         ks: None,
         ks_resolution: None,
         wasserstein: None,
         psi: psi(&then, &now),
         jensen_shannon: jensen_shannon(&then, &now),
-        test: of_counts(then, now),
+        test: of_counts(then.clone(), now.clone()),
+        reference: side(then),
+        current: side(now),
     }
 }
 
@@ -185,30 +242,16 @@ fn of_shares([hits_then, n_then]: [u64; 2], [hits_now, n_now]: [u64; 2]) -> Test
     }
 }
 
-/// How the share of gaps moved, `[gaps, rows]` of both sides; and by how much, for the rules alone, since it may not be
-/// told when few rows have gaps.
-pub(super) fn missing(then: [u64; 2], now: [u64; 2], privacy: Privacy) -> (Missing, f64) {
-    let share = |[gaps, rows]: [u64; 2]| (rows > 0).then(|| gaps as f64 / rows as f64);
-    let rows = privacy.cell(now[0]);
-    let change = share(then).zip(share(now)).map_or(0.0, |(then, now)| (now - then).abs());
-    let told = share(now).filter(|_| !rows.is_suppressed());
-    (Missing { reference: share(then), rows, current: told, test: of_shares(then, now) }, change)
+/// How the share of gaps moved, `[gaps, rows]` of both sides.
+pub(super) fn missing(then: [u64; 2], now: [u64; 2]) -> Gaps {
+    Gaps { then, now, test: of_shares(then, now) }
 }
 
-/// Levels that the reference does not name, and how much more of them there is; nothing when it has no rows.
-pub(super) fn unseen(reference: &CategoryCounts, current: &CurrentLevels, privacy: Privacy) -> Option<(Unseen, f64)> {
-    let (n, hits) = (current.n(), current.unseen(reference).map(|(_, rows)| rows).sum::<u64>());
-    let rows = privacy.cell(hits);
-    let common = current.unseen(reference).filter(|(_, rows)| !privacy.hides(*rows));
-    let rare = (reference.n > 0).then(|| reference.rare as f64 / reference.n as f64)?;
-    let share = if n > 0 { hits as f64 / n as f64 } else { 0.0 };
-    let found = Unseen {
-        levels: current.unseen(reference).count() as u64,
-        rows,
-        share: (n > 0 && !rows.is_suppressed()).then_some(share),
-        reference: rare,
-        named: common.map(|(level, rows)| (level.to_owned(), rows)).collect(),
-        test: of_shares([reference.rare, reference.n], [hits, n]),
-    };
-    Some((found, (share - rare).max(0.0)))
+/// Levels that the reference does not name; nothing when it has no rows.
+pub(super) fn unseen(reference: &CategoryCounts, current: &CurrentLevels) -> Option<NewLevels> {
+    let levels: BTreeMap<String, u64> =
+        current.unseen(reference).map(|(level, rows)| (level.to_owned(), rows)).collect();
+    let (n, hits) = (current.n(), levels.values().sum());
+    let test = of_shares([reference.rare, reference.n], [hits, n]);
+    Some(NewLevels { levels, n, reference: share([reference.rare, reference.n])?, test })
 }

@@ -2,7 +2,7 @@
 //!
 //! Invariants: a table is read and scored as `predict` does it, but rows that break rules of the schema stay, because they
 //! are what drift looks like; earlier rows of a patient serve as history even when the window leaves them out; nothing
-//! of an identifier leaves this module but into a join.
+//! of an identifier leaves this module but into a join; there is at least one row, or an error.
 
 use std::collections::BTreeMap;
 
@@ -47,6 +47,9 @@ impl Current {
         // The past of a row is made before rows are left out.
         let frame = bundle.with_past(frame).map_err(|error| StageError::input(&file.name, error.to_string()))?;
         let rows = rows_in(&table, window, file)?;
+        if rows.is_empty() {
+            return Err(nothing(file, CurrentKind::Table, table.rows() as u64, &BTreeMap::new(), window));
+        }
         let (frame, keys) = (frame.take(&rows), join_keys(&table, bundle)?);
         let (scores, flagged) = score(bundle, &frame, file)?;
         Ok(Self {
@@ -60,6 +63,36 @@ impl Current {
             left_aside: BTreeMap::new(),
         })
     }
+}
+
+/// The error of a look at nothing: its report would be quiet, and say that nothing drifts.
+pub(super) fn nothing(
+    file: &StageFile,
+    kind: CurrentKind,
+    read: u64,
+    left_aside: &BTreeMap<String, u64>,
+    window: Option<&Window>,
+) -> StageError {
+    let what = match kind {
+        CurrentKind::Table => "rows",
+        CurrentKind::Log => "lines",
+    };
+    let aside: Vec<String> = left_aside.iter().map(|(what, lines)| format!("{lines} {what}")).collect();
+    let aside = if aside.is_empty() { String::new() } else { format!(" ({})", aside.join(", ")) };
+    let (message, hint) = match window {
+        _ if read == 0 => {
+            (format!("holds no {what}, so nothing can be compared"), "find out why nothing came in, and look again")
+        }
+        Some(window) => (
+            format!("none of its {read} {what} lies in the window, {window}{aside}"),
+            "set `drift.window` to what the rows hold, or bring the rows of that time",
+        ),
+        None => (
+            format!("none of its {read} {what} is a prediction of this bundle{aside}"),
+            "give the log of the service that serves this bundle, or the bundle that wrote the log",
+        ),
+    };
+    StageError::input(&file.name, message).with_hint(hint)
 }
 
 /// The rows of a table in the raw columns that features are made of.

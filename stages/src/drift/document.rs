@@ -1,12 +1,19 @@
 //! drift.json: the types of the report.
+//!
+//! Invariant: what is null for being small has a `reason` beside or above it; every other null is a question that was
+//! not asked (a role that is not bound, a measure that the kind of a column has not).
+
+mod alert;
+mod performance;
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::params::{DatasetLimits, EffectLimits, Escalation, Window};
-use crate::common::interval::Estimate;
+pub use alert::{Alarm, Alert, Severity};
+pub use performance::{Estimated, Measures, Performance, PerformanceStatus};
+
+use super::params::{DatasetLimits, EffectLimits, Window};
 use crate::common::privacy::Cell;
 
 /// drift.json.
@@ -109,11 +116,11 @@ pub struct Rules {
 }
 
 /// One side of a comparison.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Side {
-    /// Rows with a value.
-    pub n: u64,
+    /// Rows with a value; null when these or those without one are few.
+    pub n: Cell,
     /// Mean of a number.
     pub mean: Option<f64>,
     /// Its standard deviation, n as divisor.
@@ -164,12 +171,15 @@ pub struct Distribution {
     pub ks_resolution: Option<f64>,
     /// Wasserstein distance of a number, in standard deviations of the reference.
     pub wasserstein: Option<f64>,
-    /// Population stability index.
+    /// Population stability index; bins or levels whose shares are null count as one in it.
     pub psi: Option<f64>,
-    /// Jensen–Shannon distance, base 2.
+    /// Jensen–Shannon distance, base 2; as `psi`.
     pub jensen_shannon: Option<f64>,
     /// The test that the distribution is the same.
     pub test: Test,
+    /// Why something here is null or told coarsely, when it is for being small.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// How the share of missing values moved.
@@ -184,24 +194,31 @@ pub struct Missing {
     pub current: Option<f64>,
     /// The test that the share is the same.
     pub test: Test,
+    /// Why something here is null.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// Levels that the reference does not have.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Unseen {
-    /// How many such levels there are.
-    pub levels: u64,
+    /// How many such levels there are; null with `rows`.
+    pub levels: Cell,
     /// Current rows with them.
     pub rows: Cell,
     /// Their share; null when it would tell of few.
     pub share: Option<f64>,
-    /// Share of rows with a rare level in the reference, which are not told apart there.
-    pub reference: f64,
-    /// Levels that are common enough to be named, with their rows.
+    /// Share of rows with a rare level in the reference, which are not told apart there; null when they are few.
+    pub reference: Option<f64>,
+    /// Levels that are common enough to be named, with their rows; without the least of them where the rows of the
+    /// others would follow.
     pub named: BTreeMap<String, u64>,
     /// The test that the share is the same.
     pub test: Test,
+    /// Why something here is null.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// What is said of a column.
@@ -254,12 +271,15 @@ pub struct ScoreDrift {
     pub reasons: Vec<String>,
     /// The calibrated probabilities beside those of the training rows when they were left out.
     pub distribution: Distribution,
-    /// Mean score minus that of the reference.
+    /// Mean score minus that of the reference; null of few rows.
     pub mean_difference: Option<f64>,
     /// Flagged rows of 1,000, as expected when the threshold was chosen; null when the bundle has none.
     pub flagged_per_1000_reference: Option<f64>,
-    /// Flagged rows of 1,000 now.
+    /// Flagged rows of 1,000 now; null of few rows.
     pub flagged_per_1000: Option<f64>,
+    /// Why something here is null.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// The table as a whole.
@@ -274,125 +294,6 @@ pub struct Dataset {
     pub share: Option<f64>,
     /// The share of the model's attention that drifted columns have; null without the role `importance`.
     pub weighted_share: Option<f64>,
-    /// Population stability index of the scores.
+    /// Population stability index of the scores, as `scores` tells it.
     pub prediction_shift: Option<f64>,
-}
-
-/// What is known of performance. Unknown is never healthy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PerformanceStatus {
-    /// Measured on outcomes that have come in.
-    Measured,
-    /// Outcomes are missing, or too few for an interval.
-    Unknown,
-}
-
-/// What the model is worth on these rows.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Performance {
-    /// Whether it is known.
-    pub status: PerformanceStatus,
-    /// Why it is not.
-    pub reason: Option<String>,
-    /// Scored rows.
-    pub predictions: u64,
-    /// Of those, rows whose outcome is known.
-    pub labelled: u64,
-    /// Rows whose outcome is not known, or not known to be theirs.
-    pub unlabelled: u64,
-    /// Patients among the labelled rows.
-    pub patients: u64,
-    /// Events among the labelled rows.
-    pub events: Option<u64>,
-    /// The threshold of what follows.
-    pub threshold: Option<f64>,
-    /// What was measured; null without outcomes.
-    pub measured: Option<Measures>,
-    /// What was measured when the model was evaluated; null without the role `metrics`.
-    pub reference: Option<Measures>,
-    /// What calibrated probabilities say of it before outcomes are known.
-    pub estimated: Option<Estimated>,
-}
-
-/// Measures of performance with their intervals.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Measures {
-    /// Area under the ROC curve.
-    pub auroc: Estimate,
-    /// Calibration in the large; 0 is perfect.
-    pub calibration_intercept: Estimate,
-    /// Calibration slope; 1 is perfect.
-    pub calibration_slope: Estimate,
-    /// Mean squared error of the probabilities.
-    pub brier: Estimate,
-    /// Net benefit per row at the threshold.
-    pub net_benefit: Estimate,
-    /// Flagged events among events.
-    pub sensitivity: Estimate,
-}
-
-/// Performance expected from the probabilities alone (confidence-based estimation).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Estimated {
-    /// What has to hold for these numbers to mean anything.
-    pub assumption: String,
-    /// Expected events.
-    pub events: f64,
-    /// Expected area under the ROC curve; null when everyone has the same probability.
-    pub auroc: Option<f64>,
-    /// Expected Brier score.
-    pub brier: f64,
-    /// Expected net benefit per row at the threshold.
-    pub net_benefit: Option<f64>,
-    /// Expected share of flagged events among events.
-    pub sensitivity: Option<f64>,
-}
-
-/// How bad it is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// Nothing to report.
-    #[default]
-    None,
-    /// A column drifted.
-    Low,
-    /// Many did, or the scores.
-    High,
-    /// A critical column drifted.
-    Critical,
-}
-
-/// One alarm.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Alarm {
-    /// `column`, `critical_column`, `dataset`, `attention`, `prediction`.
-    pub rule: String,
-    /// The column, or the table.
-    pub subject: String,
-    /// How bad it is.
-    pub severity: Severity,
-    /// What was found.
-    pub message: String,
-}
-
-/// What somebody has to hear.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Alert {
-    /// Whether there is any alarm.
-    pub triggered: bool,
-    /// The alarms, the worst first.
-    pub alerts: Vec<Alarm>,
-    /// The worst of them.
-    pub severity: Severity,
-    /// What is to be done.
-    pub action: String,
-    /// By whom, and how soon; null without an alarm.
-    pub escalation: Option<Escalation>,
 }

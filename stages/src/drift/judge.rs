@@ -3,33 +3,32 @@
 //! Invariants: every p-value of the report is adjusted together with all others (Benjamini–Hochberg), before anything is
 //! judged; significance alone never raises an alarm, an effect alone neither; what is not said to have drifted says why.
 
-use super::document::{ColumnDrift, Distribution, Missing, ScoreDrift, Test, Unseen, Verdict};
+use super::compare::{Gaps, Moved, NewLevels};
+use super::document::{ColumnDrift, Distribution, ScoreDrift, Test, Verdict};
 use super::params::DriftParams;
 use crate::common::multiplicity::benjamini_hochberg;
 
-/// A column before it is judged, with the effects that may not be told.
+/// A column before it is judged: its entry in the report, and all counts, of which not everything may be told.
 pub(super) struct Compared {
     pub column: ColumnDrift,
     /// Rows, with a value or without.
     pub rows: u64,
-    /// Change of the share of gaps.
-    pub missing_change: f64,
-    /// New levels' share beyond that of rare ones.
-    pub unseen_change: f64,
+    pub moved: Option<Moved>,
+    pub gaps: Option<Gaps>,
+    pub unseen: Option<NewLevels>,
 }
 
 /// Adjusts all p-values together; gives how many there are.
-pub(super) fn adjust(columns: &mut [Compared], scores: Option<&mut ScoreDrift>) -> usize {
-    let of_columns = columns.iter_mut().flat_map(|compared| {
-        let ColumnDrift { distribution, missing, unseen, .. } = &mut compared.column;
+pub(super) fn adjust(columns: &mut [Compared], scores: Option<&mut Moved>) -> usize {
+    let of_columns = columns.iter_mut().flat_map(|Compared { moved, gaps, unseen, .. }| {
         let tests = [
-            distribution.as_mut().map(|one: &mut Distribution| &mut one.test),
-            missing.as_mut().map(|one: &mut Missing| &mut one.test),
-            unseen.as_mut().map(|one: &mut Unseen| &mut one.test),
+            moved.as_mut().map(|moved| &mut moved.test),
+            gaps.as_mut().map(|gaps| &mut gaps.test),
+            unseen.as_mut().map(|unseen| &mut unseen.test),
         ];
         tests.into_iter().flatten()
     });
-    let all = of_columns.chain(scores.map(|scores| &mut scores.distribution.test));
+    let all = of_columns.chain(scores.map(|scores| &mut scores.test));
     let mut tests: Vec<&mut Test> = all.filter(|test| test.p.is_some()).collect();
     let p: Vec<f64> = tests.iter().filter_map(|test| test.p).collect();
     for (test, adjusted) in tests.iter_mut().zip(benjamini_hochberg(&p)) {
@@ -65,20 +64,31 @@ fn is_significant(test: &Test, params: &DriftParams) -> bool {
     test.adjusted.is_some_and(|adjusted| adjusted < params.alpha)
 }
 
-/// How far values moved, with the measures that their kind is judged by.
-fn of_distribution(found: &Distribution, params: &DriftParams) -> Finding {
+/// How far values moved, with the measures that their kind is judged by; in words, what may be told of that.
+fn of_distribution(found: &Moved, told: &Distribution, params: &DriftParams) -> Finding {
     let limits = &params.limits;
     let measures = [
-        ("Wasserstein distance", found.wasserstein, limits.wasserstein, " SD"),
+        ("Wasserstein distance", found.wasserstein, told.wasserstein, limits.wasserstein, " SD"),
         // Bins of a number tell less than its values do; for a category they are all there is.
-        ("Jensen–Shannon distance", found.jensen_shannon.filter(|_| found.ks.is_none()), limits.jensen_shannon, ""),
-        ("PSI", found.psi, limits.psi, ""),
+        (
+            "Jensen–Shannon distance",
+            found.jensen_shannon.filter(|_| found.ks.is_none()),
+            told.jensen_shannon,
+            limits.jensen_shannon,
+            "",
+        ),
+        ("PSI", found.psi, told.psi, limits.psi, ""),
     ];
-    let beyond = |(_, value, limit, _): &(&str, Option<f64>, f64, &str)| value.is_some_and(|value| value > *limit);
-    let large: Vec<_> = measures.iter().filter(|measure| beyond(measure)).collect();
+    let is_large = |value: Option<f64>, limit: f64| value.is_some_and(|value| value > limit);
+    let large: Vec<_> = measures.iter().filter(|(_, value, _, limit, _)| is_large(*value, *limit)).collect();
     let shown = large.first().copied().or_else(|| measures.iter().find(|(_, value, ..)| value.is_some()));
-    let what = shown.map_or_else(String::new, |(name, value, limit, unit)| {
-        format!("values: {name} {:.3}{unit} (limit {limit})", value.unwrap_or(0.0))
+    let what = shown.map_or_else(String::new, |(name, value, told, limit, unit)| {
+        let beyond = is_large(*value, *limit);
+        match told.filter(|told| is_large(Some(*told), *limit) == beyond) {
+            Some(told) => format!("values: {name} {told:.3}{unit} (limit {limit})"),
+            None if beyond => format!("values: {name} beyond {limit}{unit}, made of few rows"),
+            None => format!("values: {name} at most {limit}{unit}, made of few rows"),
+        }
     });
     Finding {
         what,
@@ -86,6 +96,17 @@ fn of_distribution(found: &Distribution, params: &DriftParams) -> Finding {
         significant: is_significant(&found.test, params),
         enough: found.current.n >= params.min_rows && found.reference.n >= params.min_rows,
     }
+}
+
+/// What is said where nothing was found: whether there was enough to find it in.
+fn otherwise(found: &Moved, told: &Distribution, rows: &str, params: &DriftParams) -> (Verdict, String) {
+    let few = found.current.n.min(found.reference.n);
+    if few >= params.min_rows {
+        return (Verdict::Stable, "like the reference".to_owned());
+    }
+    let is_told = found.reference.n == few || told.current.n.known().is_some();
+    let few = if is_told { few.to_string() } else { "too few".to_owned() };
+    (Verdict::TooFew, format!("{few} {rows}; {} are wanted", params.min_rows))
 }
 
 /// The verdict of findings: the gravest, with all reasons.
@@ -101,14 +122,14 @@ fn summed(findings: Vec<Finding>, otherwise: (Verdict, String), params: &DriftPa
     }
 }
 
-/// Judges a column whose p-values are adjusted.
+/// Judges a column whose p-values are adjusted and whose entry is filled in.
 pub(super) fn column(compared: &mut Compared, params: &DriftParams) {
-    let Compared { column, rows, missing_change, unseen_change } = compared;
-    let Some(distribution) = &column.distribution else {
+    let Compared { column, rows, moved, gaps, unseen } = compared;
+    let Some((moved, told)) = moved.as_ref().zip(column.distribution.as_ref()) else {
         column.verdict = Verdict::NotCompared;
         return;
     };
-    let mut findings = vec![of_distribution(distribution, params)];
+    let mut findings = vec![of_distribution(moved, told, params)];
     let enough = *rows >= params.min_rows;
     let shares = |what: &str, change: f64, limit: f64, test: &Test| Finding {
         what: format!("{what} (limit {limit})"),
@@ -116,37 +137,27 @@ pub(super) fn column(compared: &mut Compared, params: &DriftParams) {
         significant: is_significant(test, params),
         enough,
     };
-    if let Some(missing) = &column.missing {
-        let what = match (missing.reference, missing.current) {
+    if let Some((gaps, told)) = gaps.as_ref().zip(column.missing.as_ref()) {
+        let what = match (told.reference, told.current) {
             (Some(then), Some(now)) => format!("missing: {:.1} % instead of {:.1} %", 100.0 * now, 100.0 * then),
             _ => "missing: another share, of few rows".to_owned(),
         };
-        findings.push(shares(&what, *missing_change, params.limits.missing, &missing.test));
+        findings.push(shares(&what, gaps.change(), params.limits.missing, &gaps.test));
     }
-    if let Some(unseen) = &column.unseen {
-        let what = match unseen.share {
+    if let Some((unseen, told)) = unseen.as_ref().zip(column.unseen.as_ref()) {
+        let what = match told.share {
             Some(share) => format!("new levels: {:.1} % of rows", 100.0 * share),
             None => "new levels: in few rows".to_owned(),
         };
-        findings.push(shares(&what, *unseen_change, params.limits.unseen, &unseen.test));
+        findings.push(shares(&what, unseen.change(), params.limits.unseen, &unseen.test));
     }
-    let few = distribution.current.n.min(distribution.reference.n);
-    let otherwise = if few < params.min_rows {
-        (Verdict::TooFew, format!("{few} rows with a value; {} are wanted", params.min_rows))
-    } else {
-        (Verdict::Stable, "like the reference".to_owned())
-    };
+    let otherwise = otherwise(moved, told, "rows with a value", params);
     (column.verdict, column.reasons) = summed(findings, otherwise, params);
 }
 
 /// Judges the scores.
-pub(super) fn scores(scores: &mut ScoreDrift, params: &DriftParams) {
-    let found = of_distribution(&scores.distribution, params);
-    let few = scores.distribution.current.n.min(scores.distribution.reference.n);
-    let otherwise = if few < params.min_rows {
-        (Verdict::TooFew, format!("{few} scores; {} are wanted", params.min_rows))
-    } else {
-        (Verdict::Stable, "like the reference".to_owned())
-    };
+pub(super) fn scores(moved: &Moved, scores: &mut ScoreDrift, params: &DriftParams) {
+    let found = of_distribution(moved, &scores.distribution, params);
+    let otherwise = otherwise(moved, &scores.distribution, "scores", params);
     (scores.verdict, scores.reasons) = summed(vec![found], otherwise, params);
 }

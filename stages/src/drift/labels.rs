@@ -1,6 +1,6 @@
 //! Outcomes that have come in, brought to the predictions they belong to.
 //!
-//! Invariants: an outcome that two rows of the labels tell differently belongs to nobody; a prediction without an outcome
+//! Invariants: an outcome is 0, 1 or missing, and anything else an error; one that two rows of the labels tell differently belongs to nobody; a prediction without an outcome
 //! stays unknown; if no identifier of the labels is found in a log, the key is another one and that is an error, so the
 //! key decides between one result and none, never between two results.
 
@@ -14,6 +14,7 @@ use crate::bundle::Bundle;
 use crate::common::pseudonym::{PseudonymKey, SHORTEST, VARIABLE};
 use crate::common::schema::ColumnType;
 use crate::common::table::Table;
+use crate::common::target::Task;
 use crate::common::texts::Texts;
 use crate::ingest::read_for_scoring;
 use crate::{StageError, StageFile};
@@ -38,15 +39,14 @@ pub(super) fn join(
         (_, CurrentKind::Log) => wanted.push(subject(bundle).ok_or_else(|| needs("patient"))?),
     }
     let table = read_for_scoring(file, schema, &wanted, &[], &bundle.intake().format)?;
-    let outcomes = table.floats(&target)?;
+    let outcomes = outcomes(&table, &target, bundle.task(), file)?;
     let keys = match current.kind {
         CurrentKind::Table => join_keys(&table, bundle)?,
         CurrentKind::Log => pseudonyms(&table, bundle, &key()?)?,
     };
     let mut known: BTreeMap<&str, Option<bool>> = BTreeMap::new();
     for (key, outcome) in keys.iter().zip(&outcomes) {
-        if let Some(key) = key.filter(|_| outcome.is_finite()) {
-            let event = *outcome > 0.5;
+        if let Some((key, event)) = key.zip(*outcome) {
             known.entry(key).and_modify(|other| *other = other.filter(|other| *other == event)).or_insert(Some(event));
         }
     }
@@ -59,6 +59,25 @@ pub(super) fn join(
             .with_hint(format!("set {VARIABLE} to the key that the service had when it wrote the log")));
     }
     Ok(found)
+}
+
+/// Whether each row had the event; `None` where nothing stands. An outcome that is a number is no event: that it is there
+/// is all that is read of it.
+fn outcomes(table: &Table, target: &str, task: Task, file: &StageFile) -> Result<Vec<Option<bool>>, StageError> {
+    if task == Task::Continuous {
+        return Ok(table.floats(target)?.into_iter().map(|y| y.is_finite().then_some(false)).collect());
+    }
+    let event = |(row, value): (usize, Option<i64>)| match value {
+        None => Ok(None),
+        Some(0) => Ok(Some(false)),
+        Some(1) => Ok(Some(true)),
+        Some(other) => {
+            let message = format!("`{other}` is no outcome: 1 says that the event happened, 0 that it did not");
+            let hint = "leave the cell empty while the outcome is not known";
+            Err(StageError::cell(&file.name, row as u64 + 2, target, message).with_hint(hint))
+        }
+    };
+    table.ints(target)?.into_iter().enumerate().map(event).collect()
 }
 
 /// The column whose pseudonym the log has.

@@ -19,6 +19,7 @@ mod params;
 mod performance;
 #[cfg(test)]
 pub(crate) mod tests;
+mod told;
 
 use std::collections::BTreeMap;
 
@@ -31,13 +32,14 @@ pub use document::{
 };
 pub use params::{Bound, DatasetLimits, DriftParams, EffectLimits, Escalation, EscalationTable, Window};
 
-use self::compare::{CurrentLevels, NumberReference};
+use self::compare::{CurrentLevels, Moved, NumberReference};
 use self::current::Current;
 use self::judge::Compared;
 use crate::bundle::{Bundle, CategoryCounts, InputProfile, NumberSketch};
 use crate::common::canonical_json;
 use crate::common::frame::{Column, Frame};
 use crate::common::privacy::{self, Privacy};
+use crate::common::target::Task;
 use crate::common::text::suggestion;
 use crate::common::two_sample::Sample;
 use crate::{ParamError, ParamSet, Role, Stage, StageContext, StageError};
@@ -51,7 +53,7 @@ impl Stage for Drift {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn about(&self) -> &'static str {
@@ -157,15 +159,24 @@ impl<'a> Frozen<'a> {
     }
 }
 
-fn report(context: &StageContext, bundle: &Bundle, params: &DriftParams) -> Result<DriftReport, StageError> {
-    let privacy = Privacy::parse(context.params())?;
-    let frozen = Frozen::load(context, bundle)?;
+/// The current rows, of which there is at least one.
+fn read_current(context: &StageContext, bundle: &Bundle, params: &DriftParams) -> Result<Current, StageError> {
     let file = context.input("current")?;
     context.progress(0, None, "rows", "reading the current rows");
     let current = match log::files(file)? {
         Some(files) => Current::of_log(&files, bundle, params.window.as_ref())?,
         None => Current::of_table(file, bundle, params.window.as_ref())?,
     };
+    if current.n == 0 {
+        return Err(current::nothing(file, current.kind, current.read, &current.left_aside, params.window.as_ref()));
+    }
+    Ok(current)
+}
+
+fn report(context: &StageContext, bundle: &Bundle, params: &DriftParams) -> Result<DriftReport, StageError> {
+    let privacy = Privacy::parse(context.params())?;
+    let frozen = Frozen::load(context, bundle)?;
+    let current = read_current(context, bundle, params)?;
     let mut notes = Vec::new();
     let attention =
         context.input_opt("importance").map(|file| importance::read(file, bundle.features())).transpose()?;
@@ -174,7 +185,7 @@ fn report(context: &StageContext, bundle: &Bundle, params: &DriftParams) -> Resu
         .features()
         .inputs
         .par_iter()
-        .map(|name| compared(name, &frozen, &current, bundle, privacy))
+        .map(|name| compared(name, &frozen, &current, bundle))
         .collect::<Result<Vec<Compared>, StageError>>()?;
     for compared in &mut columns {
         let column = &mut compared.column;
@@ -184,23 +195,28 @@ fn report(context: &StageContext, bundle: &Bundle, params: &DriftParams) -> Resu
     if current.inputs.is_none() {
         notes.push("the log has no inputs, so columns cannot be compared: set `serve.predictions.inputs`".to_owned());
     }
-    let mut scores = scores(bundle, &current, privacy);
-    if scores.is_none() {
+    let mut moved = moved_scores(bundle, &current);
+    if moved.is_none() {
         notes.push("the bundle holds no profile of scores: bind `oof` under the deps of the stage `bundle`".to_owned());
     }
-    let tests = judge::adjust(&mut columns, scores.as_mut());
+    let tests = judge::adjust(&mut columns, moved.as_mut());
     for column in &mut columns {
+        told::column(column, privacy);
         judge::column(column, params);
     }
-    if let Some(scores) = &mut scores {
-        judge::scores(scores, params);
-    }
+    let scores = moved.as_ref().map(|moved| {
+        let mut scores = scores(moved, bundle, &current, privacy);
+        judge::scores(moved, &mut scores, params);
+        scores
+    });
     let columns: Vec<ColumnDrift> = columns.into_iter().map(|compared| compared.column).collect();
     let outcomes =
         context.input_opt("labels").map(|file| labels::join(file, bundle, &current, labels::key)).transpose()?;
-    let performance = performance::performance(context, bundle, &current, outcomes.as_deref(), params.bootstrap)?;
+    let performance =
+        performance::performance(context, bundle, &current, outcomes.as_deref(), params.bootstrap, privacy)?;
     let dataset = alert::dataset(&columns, scores.as_ref());
-    let alert = alert::alert(&columns, scores.as_ref(), &dataset, params);
+    let shift = moved.and_then(|moved| moved.psi);
+    let alert = alert::alert(&columns, scores.as_ref(), shift, &dataset, params);
     Ok(DriftReport {
         schema_version: 1,
         as_of: params.as_of.clone(),
@@ -241,25 +257,19 @@ fn rules(params: &DriftParams, tests: usize) -> Rules {
 }
 
 /// One column, compared and not yet judged.
-fn compared(
-    name: &str,
-    frozen: &Frozen,
-    current: &Current,
-    bundle: &Bundle,
-    privacy: Privacy,
-) -> Result<Compared, StageError> {
+fn compared(name: &str, frozen: &Frozen, current: &Current, bundle: &Bundle) -> Result<Compared, StageError> {
     let now = current.inputs.as_ref().and_then(|frame| frame.get(name));
     let own;
     let then = match frozen {
         Frozen::Profile(profiles, _) => profiles.get(name),
         Frozen::Table(frame) => {
             // A table is counted in full: nobody but this report sees its counts.
-            let all = Privacy { min_cell: 0, ..privacy };
+            let all = Privacy { min_cell: 0, ..Privacy::default() };
             own = frame.get(name).map(|column| InputProfile::new(column, all));
             own.as_ref()
         }
     };
-    let mut found = Compared { column: blank(name), rows: 0, missing_change: 0.0, unseen_change: 0.0 };
+    let mut found = Compared { column: blank(name), rows: 0, moved: None, gaps: None, unseen: None };
     let (Some(then), Some(now)) = (then, now) else {
         let side = if now.is_none() { "the current rows do not have it" } else { "the reference does not have it" };
         found.column.reasons.push(side.to_owned());
@@ -277,17 +287,15 @@ fn compared(
                 Some(all) => NumberReference::Exact(Sample::new(all), frozen_edges.unwrap_or(&sketch.edges).to_vec()),
                 None => NumberReference::Sketch(sound(sketch, name)?),
             };
-            let distribution = compare::number(&reference, values, privacy);
-            let gaps = now.len() as u64 - distribution.current.n;
-            found.column.distribution = Some(distribution);
+            let moved = compare::number(&reference, values);
+            let gaps = now.len() as u64 - moved.current.n;
+            found.moved = Some(moved);
             ([sketch.missing, sketch.missing + sketch.n], [gaps, found.rows])
         }
         (InputProfile::Category(counts), Column::Text(texts)) => {
             let levels = CurrentLevels::new(texts);
-            found.column.distribution = Some(compare::category(counts, &levels, privacy));
-            if let Some((unseen, change)) = compare::unseen(counts, &levels, privacy) {
-                (found.column.unseen, found.unseen_change) = (Some(unseen), change);
-            }
+            found.moved = Some(compare::category(counts, &levels));
+            found.unseen = compare::unseen(counts, &levels);
             (gaps_of(counts), [levels.missing(), found.rows])
         }
         _ => {
@@ -295,8 +303,7 @@ fn compared(
             return Ok(found);
         }
     };
-    let (missing, change) = compare::missing(gaps_then, gaps_now, privacy);
-    (found.column.missing, found.missing_change) = (Some(missing), change);
+    found.gaps = Some(compare::missing(gaps_then, gaps_now));
     Ok(found)
 }
 
@@ -330,17 +337,25 @@ fn blank(name: &str) -> ColumnDrift {
 }
 
 /// The scores beside those of the training rows when they were left out.
-fn scores(bundle: &Bundle, current: &Current, privacy: Privacy) -> Option<ScoreDrift> {
+fn moved_scores(bundle: &Bundle, current: &Current) -> Option<Moved> {
     let sketch = bundle.reference().scores.as_ref().filter(|sketch| sketch.is_sound())?;
-    let distribution = compare::number(&NumberReference::Sketch(sketch), &current.scores, privacy);
+    Some(compare::number(&NumberReference::Sketch(sketch), &current.scores))
+}
+
+/// What is told of scores, not yet judged. How many rows are flagged describes the model, and is exact unless `privacy`
+/// asks for ranges.
+fn scores(moved: &Moved, bundle: &Bundle, current: &Current, privacy: Privacy) -> ScoreDrift {
+    let distribution = told::scores(moved, privacy);
     let flagged = current.flagged.iter().filter(|flagged| **flagged).count() as u64;
-    let told = privacy.cell(flagged).known().filter(|_| current.n > 0);
-    Some(ScoreDrift {
+    let hidden = privacy.hides(current.n) || performance::hides_decisions(privacy, &[flagged, current.n - flagged]);
+    let told = (bundle.task() == Task::Binary && !hidden).then(|| 1000.0 * flagged as f64 / current.n as f64);
+    ScoreDrift {
         verdict: Verdict::NotCompared,
         reasons: Vec::new(),
         mean_difference: distribution.current.mean.zip(distribution.reference.mean).map(|(now, then)| now - then),
         flagged_per_1000_reference: bundle.threshold().map(|threshold| threshold.expected.flagged_per_1000),
-        flagged_per_1000: told.map(|flagged| 1000.0 * flagged as f64 / current.n as f64),
+        flagged_per_1000: told,
+        reason: if hidden { Some(privacy.reason()) } else { distribution.reason.clone() },
         distribution,
-    })
+    }
 }

@@ -112,11 +112,14 @@ fn columns(report: &DriftReport) -> Html {
     ];
     let mut table = Table::new("Every raw column that the model reads, and the scores", headings);
     let cells = |found: &Distribution| {
+        // A category has no distances of numbers; what a kind has and is not there is left out.
+        let by_bins = if found.reason.is_some() { "few" } else { "" };
+        let of_values = if matches!(found.bins, Bins::Edges(_)) { by_bins } else { "" };
         [
-            Cell::fixed(found.psi, 3, ""),
-            Cell::fixed(found.ks, 3, ""),
-            Cell::fixed(found.wasserstein, 3, ""),
-            Cell::fixed(found.jensen_shannon, 3, ""),
+            Cell::fixed(found.psi, 3, by_bins),
+            Cell::fixed(found.ks, 3, of_values),
+            Cell::fixed(found.wasserstein, 3, of_values),
+            Cell::fixed(found.jensen_shannon, 3, by_bins),
             p_value(found.test.adjusted, found.test.reason.as_ref()),
         ]
     };
@@ -139,7 +142,12 @@ fn columns(report: &DriftReport) -> Html {
         let tail = [missing, Cell::fixed(column.importance, 3, ""), Cell::new(column.reasons.join("; "))];
         table.push(head.into_iter().chain(column.distribution.as_ref().map_or_else(none, cells)).chain(tail));
     }
-    table.into()
+    let few = report.columns.iter().filter_map(|column| column.distribution.as_ref()).any(|one| one.reason.is_some());
+    let note = Html::paragraph(
+        "few: of so few rows that it is not told (`privacy.min_cell`). Verdicts come from all rows; where shares of some \
+         bins or levels are left out, PSI and Jensen–Shannon count these as one.",
+    );
+    if few { Html::from(table).and(note) } else { table.into() }
 }
 
 fn worst(report: &DriftReport, pictures: usize) -> Result<Html, DrawError> {
@@ -218,6 +226,7 @@ fn performance(performance: &Performance) -> Html {
     ];
     let mut table = Table::new("Performance with intervals", headings);
     let expected = performance.estimated.as_ref();
+    let missing = performance.estimated_reason.as_deref();
     let rows: [(&str, Pick, Option<f64>); 6] = [
         ("AUROC", |one| &one.auroc, expected.and_then(|one| one.auroc)),
         ("Calibration intercept", |one| &one.calibration_intercept, None),
@@ -232,7 +241,7 @@ fn performance(performance: &Performance) -> Html {
             Cell::new(name),
             cell(performance.measured.as_ref()),
             cell(performance.reference.as_ref()),
-            Cell::fixed(expected, 3, ""),
+            Cell::fixed(expected, 3, missing.unwrap_or_default()),
         ]);
     }
     let assumption = expected.map_or_else(Html::new, |one| {

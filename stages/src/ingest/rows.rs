@@ -146,7 +146,8 @@ impl<'a> Rows<'a> {
                 .with_hint("mend the cells, add markers of missing values to `ingest.na`, or save the file as UTF-8"));
         }
         if self.read == 0 {
-            return Err(StageError::input(self.file, "has a header but no rows"));
+            return Err(StageError::input(self.file, "has a header but no rows")
+                .with_hint("find out why nothing came in, or give the file that holds the rows"));
         }
         if !self.row_ids.is_empty() {
             sink(self.piece())?;
