@@ -125,7 +125,12 @@ fn told(metrics: Metrics, few: bool, privacy: Privacy) -> Measures {
     let decided = few || hides_decisions(privacy, &cells);
     let Measures { auroc, calibration_intercept, calibration_slope, brier, net_benefit, sensitivity } =
         measures(metrics);
-    let coarse = |estimate: Estimate| if few { privacy.coarse(estimate) } else { estimate };
+    // In how many resamples nobody has the event tells how many have it.
+    let coarse = |estimate: Estimate| match (few, estimate.value) {
+        (false, _) => estimate,
+        (true, None) => Estimate::undefined(privacy.reason()),
+        (true, Some(_)) => privacy.coarse(Estimate { failed_resamples: None, reason: None, ..estimate }),
+    };
     let left_out = |hidden: bool, estimate: Estimate| {
         if hidden { Estimate::undefined(privacy.reason()) } else { estimate }
     };

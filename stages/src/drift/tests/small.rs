@@ -232,6 +232,10 @@ fn few_events_are_not_told_nor_what_they_follow_from() {
         for hidden in [&measured.calibration_intercept, &measured.brier, &measured.net_benefit, &measured.sensitivity] {
             assert!(hidden.value.is_none() && hidden.low.is_none() && hidden.reason.is_some(), "{hidden:?}");
         }
+        for coarse in [&measured.auroc, &measured.calibration_slope] {
+            assert_eq!(coarse.failed_resamples, None, "how many resamples have no event tells how many rows have it");
+            assert!(coarse.reason.as_ref().is_some_and(|reason| reason.contains("fewer than 10, or")), "{coarse:?}");
+        }
         let auroc = measured.auroc.value.expect("an AUROC");
         assert!((100.0 * auroc - (100.0 * auroc).round()).abs() < 1e-9, "{auroc}");
     }
