@@ -235,7 +235,7 @@ impl PublicKeys {
 pub(super) struct Told {
     pub head: Digest,
     pub meaning: Meaning,
-    public_key: String,
+    pub public_key: String,
     signature: String,
     pub signer: String,
 }

@@ -55,6 +55,8 @@ pub struct SignatureFound {
     pub seq: u64,
     /// Who signed.
     pub signer: String,
+    /// The public key, as hex.
+    pub key: String,
     /// What it means.
     pub meaning: Meaning,
     /// What was signed.
@@ -204,6 +206,7 @@ impl Walk<'_> {
         self.verdict.signatures.extend(record.after.map(|digest| SignatureFound {
             seq: record.seq,
             signer: told.signer,
+            key: told.public_key,
             meaning: told.meaning,
             object: record.object.clone(),
             digest,

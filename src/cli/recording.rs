@@ -75,10 +75,16 @@ impl Recorder {
 
 /// The exit code of a command whose record could or could not be written. `done` says what holds all the same.
 pub(super) fn concluded(failed: Option<AuditError>, exit: Exit, done: &str, output: &Output) -> Exit {
+    let hint = "nothing is lost but the record; make the file writable and repeat the command with --force, or note by \
+                hand what was done";
+    concluded_with(failed, exit, done, hint, output)
+}
+
+/// The same with what to do next.
+pub(super) fn concluded_with(failed: Option<AuditError>, exit: Exit, done: &str, hint: &str, output: &Output) -> Exit {
     let Some(error) = failed else { return exit };
-    let hint = "help: nothing is lost but the record; make the file writable and repeat the command with --force, or \
-                note by hand what was done";
-    let hint = if matches!(error, AuditError::Changed) { "" } else { hint };
+    // That error says itself what to do.
+    let hint = if matches!(error, AuditError::Changed) { String::new() } else { format!("help: {hint}") };
     output.error(format!("error: not in the audit chain: {error}\nnote: {done}\n{hint}").trim_end());
     if exit == Exit::Done { Exit::Environment } else { exit }
 }

@@ -14,6 +14,9 @@ use super::compare::Comparison;
 use super::policy::{Ruling, check_limits, limits};
 use super::version::Version;
 
+/// What stands between a stage and what of it differs; no stage's name has it.
+const PART: &str = ": ";
+
 /// What may differ from the champion.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -21,9 +24,10 @@ pub struct Allowed {
     /// Parameters by their dotted key, with everything below it: `train.models`. Those of another file than params.yaml
     /// are written `file:key`.
     pub params: Vec<String>,
-    /// Stages whose version or command may differ, or that may be new or gone.
+    /// Stages whose version, commands, scripts, environment, inputs or outputs may differ, or that may be new or gone.
+    /// What a stage of commands reads from outside the pipeline counts as its script.
     pub stages: Vec<String>,
-    /// Whether the model may be trained on other data.
+    /// Whether the model may be trained on other data: what built-in stages read from outside the pipeline.
     pub data: bool,
     /// Whether another clinpipe may have made it.
     pub clinpipe: bool,
@@ -59,7 +63,7 @@ pub fn schema() -> Value {
 pub enum ChangeKind {
     /// A parameter of a stage.
     Param,
-    /// A stage's version or command.
+    /// A stage: its version, commands, scripts, environment, inputs or outputs.
     Stage,
     /// The raw data.
     Data,
@@ -107,12 +111,7 @@ impl Change {
 pub fn changes(candidate: &Version, champion: &Version) -> Vec<Change> {
     let mut all = Vec::new();
     differences(ChangeKind::Param, &params(champion), &params(candidate), &mut all);
-    let stages = |version: &Version| -> BTreeMap<String, Value> {
-        version.recipe.iter().map(|(name, stage)| (name.clone(), Value::from(stage.cmd.join("; ")))).collect()
-    };
     differences(ChangeKind::Stage, &stages(champion), &stages(candidate), &mut all);
-    let data =
-        |version: &Version| BTreeMap::from([(version.data.file.clone(), Value::from(version.data.blake3.as_str()))]);
     differences(ChangeKind::Data, &data(champion), &data(candidate), &mut all);
     let program = |version: &Version| BTreeMap::from([("clinpipe".to_owned(), Value::from(version.clinpipe.as_str()))]);
     differences(ChangeKind::Clinpipe, &program(champion), &program(candidate), &mut all);
@@ -132,6 +131,35 @@ fn differences(kind: ChangeKind, old: &BTreeMap<String, Value>, new: &BTreeMap<S
             all.push(Change { kind, name: name.clone(), from, to });
         }
     }
+}
+
+/// What each stage is: its commands by its name, the rest by `name: what`.
+fn stages(version: &Version) -> BTreeMap<String, Value> {
+    let mut all = BTreeMap::new();
+    for (name, stage) in &version.recipe {
+        all.insert(name.clone(), Value::from(stage.cmd.join("; ")));
+        let mut add = |what: String, value: Value| drop(all.insert(format!("{name}{PART}{what}"), value));
+        add("directory".to_owned(), Value::from(stage.wdir.as_str()));
+        for (variable, value) in &stage.env {
+            add(format!("environment {variable}"), Value::from(value.as_deref().unwrap_or("unset")));
+        }
+        for (path, digest) in &stage.deps {
+            let script = digest.filter(|_| !stage.builtin).map(|digest| digest.to_string());
+            add(format!("input {path}"), Value::from(script.unwrap_or_else(|| "read".to_owned())));
+        }
+        for path in &stage.outs {
+            add(format!("output {path}"), Value::from("written"));
+        }
+    }
+    all
+}
+
+/// The raw data: what the bundle names, and what built-in stages read that no stage writes.
+fn data(version: &Version) -> BTreeMap<String, Value> {
+    let mut all = BTreeMap::from([(version.data.file.clone(), Value::from(version.data.blake3.as_str()))]);
+    let outside = version.recipe.values().filter(|stage| stage.builtin).flat_map(|stage| &stage.deps);
+    all.extend(outside.filter_map(|(path, digest)| Some((path.clone(), Value::from((*digest)?.to_string())))));
+    all
 }
 
 /// Every parameter by its key down to the last mapping; lists are one value.
@@ -179,7 +207,10 @@ impl ControlPlan {
         };
         match change.kind {
             ChangeKind::Param => self.allowed.params.iter().any(below),
-            ChangeKind::Stage => self.allowed.stages.contains(&change.name),
+            ChangeKind::Stage => {
+                let stage = change.name.split_once(PART).map_or(change.name.as_str(), |(stage, _)| stage);
+                self.allowed.stages.iter().any(|allowed| allowed == stage)
+            }
             ChangeKind::Data => self.allowed.data,
             ChangeKind::Clinpipe => self.allowed.clinpipe,
             ChangeKind::Member => self.allowed.members.as_ref().is_none_or(|members| members.contains(&change.name)),

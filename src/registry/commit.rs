@@ -67,11 +67,12 @@ impl<'a> Held<'a> {
         Ok(digest)
     }
 
-    /// Moves to the next state if the champion is still `expected`.
+    /// Puts the state after a move in place if the champion is still `expected`. It holds once [`Self::point`] has led
+    /// `current` to it; in between is the time to record it.
     ///
     /// # Errors
-    /// [`RegistryError::Moved`] when it is not; else when the state cannot be written. Then nothing has changed.
-    pub fn commit(&self, expected: Option<Digest>, done: Move) -> Result<State, RegistryError> {
+    /// [`RegistryError::Moved`] when it is not; else when the state cannot be written.
+    pub fn prepare(&self, expected: Option<Digest>, done: Move) -> Result<State, RegistryError> {
         let registry = self.registry;
         let before = registry.state()?;
         let champion = before.as_ref().and_then(|state| state.champion);
@@ -84,17 +85,24 @@ impl<'a> Held<'a> {
         let staged = states.join(format!("{UNFINISHED}{:06}", state.seq));
         let place = registry.state_dir(state.seq);
         write_state(&state, &staged).map_err(io_at("write", &staged))?;
-        // A process that was killed before it moved `current` may have left a state of this number.
+        // A process that was killed before it recorded its state may have left one of this number.
         if place.exists() {
             fs::remove_dir_all(&place).map_err(io_at("remove", &place))?;
         }
         fs::rename(&staged, &place).and_then(|()| atomic_write::sync_dir(&states)).map_err(io_at("write", &place))?;
-        self.point(&state).map_err(io_at("write", &registry.dir))?;
         Ok(state)
     }
 
+    /// Lets a state hold that is in place.
+    ///
+    /// # Errors
+    /// When a link cannot be written; then the state before holds.
+    pub fn point(&self, state: &State) -> Result<(), RegistryError> {
+        self.lead_to(state).map_err(io_at("write", &self.registry.dir))
+    }
+
     /// Lets `current` lead to a state, and the aliases through it.
-    fn point(&self, state: &State) -> io::Result<()> {
+    fn lead_to(&self, state: &State) -> io::Result<()> {
         let dir = &self.registry.dir;
         aliases::lead(state, dir)?;
         let staged = dir.join(format!("{UNFINISHED}current"));

@@ -137,6 +137,12 @@ impl Registry {
         format!("{BASE}/{}/{role}", self.model)
     }
 
+    /// The model of the registry that an alias belongs to, from its path below the project's root.
+    pub fn model_of(alias: &str) -> Option<&str> {
+        let (model, role) = alias.strip_prefix(BASE)?.strip_prefix('/')?.split_once('/')?;
+        (!role.contains('/')).then_some(model)
+    }
+
     /// The directory of a version.
     pub fn version_dir(&self, bundle: Digest) -> PathBuf {
         self.dir.join("versions").join(bundle.to_string())
@@ -200,9 +206,11 @@ impl Registry {
         let Some(last) = self.state()? else { return Ok(Vec::new()) };
         let mut states = Vec::new();
         for seq in 1..=last.seq {
-            let path = self.state_dir(seq).join(DOCUMENT);
-            let damaged = |message: &str| RegistryError::Damaged { path: path.clone(), message: message.to_owned() };
-            let state = read_state(&path)?;
+            let damaged = |message: &str| RegistryError::Damaged {
+                path: self.state_dir(seq).join(DOCUMENT),
+                message: message.to_owned(),
+            };
+            let state = self.numbered(seq)?;
             let before = states.last().map(State::digest).transpose()?;
             if state.seq != seq || state.before != before {
                 return Err(damaged("does not follow the state before it: one of them was changed"));
@@ -216,6 +224,14 @@ impl Registry {
                 message: "is not the last state of the history".to_owned(),
             }),
         }
+    }
+
+    /// The state of a number that is in place, whether or not it holds yet.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn numbered(&self, seq: u64) -> Result<State, RegistryError> {
+        read_state(&self.state_dir(seq).join(DOCUMENT))
     }
 
     /// The digests of all versions.
@@ -327,8 +343,11 @@ pub(super) fn state_name(seq: u64) -> String {
 }
 
 fn read_state(path: &Path) -> Result<State, RegistryError> {
-    let text = fs::read(path).map_err(io_at("read", path))?;
     let damaged = |message: String| RegistryError::Damaged { path: path.to_owned(), message };
+    let text = fs::read(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => damaged("is gone; restore the registry from a copy".to_owned()),
+        _ => io_at("read", path)(error),
+    })?;
     let state: State = serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
     if state.schema_version != SCHEMA_VERSION {
         return Err(damaged(format!("has the format {}", state.schema_version)));

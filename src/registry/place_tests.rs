@@ -18,7 +18,8 @@ fn registry() -> (tempfile::TempDir, Registry) {
 fn promote(registry: &Registry, expected: Option<&str>, name: &str) -> Result<State, RegistryError> {
     let held = registry.lock().expect("the lock");
     fs::create_dir_all(registry.version_dir(digest(name)).join(BUNDLE)).expect("a version");
-    held.commit(expected.map(digest), done(Act::Promotion, name))
+    let state = held.prepare(expected.map(digest), done(Act::Promotion, name))?;
+    held.point(&state).map(|()| state)
 }
 
 #[test]
@@ -66,6 +67,18 @@ fn what_a_killed_process_left_changes_nothing_and_is_cleared() {
     promote(&registry, Some("a"), "b").expect("promoted");
     assert_eq!(registry.history().expect("holds together").len(), 2);
     assert!(!registry.dir.join("states/.new-000002").exists() && !registry.dir.join(".new-current").exists());
+}
+
+#[test]
+fn a_state_holds_when_it_is_pointed_to_and_not_before() {
+    let (_root, registry) = registry();
+    promote(&registry, None, "a").expect("promoted");
+    let held = registry.lock().expect("the lock");
+    let state = held.prepare(Some(digest("a")), done(Act::Promotion, "b")).expect("in place");
+    assert_eq!(registry.state().expect("readable").and_then(|state| state.champion), Some(digest("a")));
+    assert_eq!(registry.numbered(2).expect("readable"), state);
+    held.point(&state).expect("pointed to");
+    assert_eq!(registry.state().expect("readable").as_ref(), Some(&state));
 }
 
 #[test]

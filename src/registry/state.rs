@@ -128,6 +128,12 @@ impl State {
         })
     }
 
+    /// Every version that has a role or had one.
+    pub fn roles(&self) -> Vec<Digest> {
+        let now = self.champion.iter().chain(&self.challenger);
+        now.chain(&self.archived).chain(&self.earlier).copied().collect()
+    }
+
     /// The champion that a rollback returns to.
     pub fn returns_to(&self) -> Option<Digest> {
         self.earlier.last().copied()

@@ -1,6 +1,6 @@
 //! A version: a bundle with its papers, what it was made of, and which rows it has seen and shall be tested on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::key::{ContentRecord, Digest};
 use crate::util::{atomic_write, json};
 
 /// The version of the format of version.json.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 /// The directory of the bundle's members.
 pub const BUNDLE: &str = "bundle";
 /// The description of the version.
@@ -38,6 +38,16 @@ pub struct Paper {
 pub struct RecipeStage {
     /// Its commands, or `uses@version`.
     pub cmd: Vec<String>,
+    /// Whether it is built in: what it reads from outside the pipeline is then data, otherwise it may be a script.
+    pub builtin: bool,
+    /// The working directory of its commands.
+    pub wdir: String,
+    /// The environment that it declares.
+    pub env: BTreeMap<String, Option<String>>,
+    /// What it reads: the digest of what no stage writes, nothing for what another stage wrote.
+    pub deps: BTreeMap<String, Option<Digest>>,
+    /// What it writes.
+    pub outs: BTreeSet<String>,
     /// Parameter file → dotted key → value.
     pub params: BTreeMap<String, BTreeMap<String, Value>>,
 }

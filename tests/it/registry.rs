@@ -17,7 +17,7 @@ pub(crate) const REGISTRY: &str = "study/artifacts/registry/dropout";
 /// Wide limits: three hundred rows prove little of calibration.
 const WIDE: &str = "guards: {brier: 0.2, ici: 0.5, net_benefit: 0.5}\nresamples: 200\n";
 /// Whatever can be compared may be promoted.
-const ANY: &str =
+pub(crate) const ANY: &str =
     "rule: non_inferior\nmargin: 1\nresamples: 100\nguards: {auroc: 1, brier: 1, ici: 1, net_benefit: 1}\n";
 
 /// A study of 1,500 patients whose gate asks for little.
@@ -195,6 +195,16 @@ fn people_and_policies_are_held_to_what_is_configured() {
     for people in [&["--author", "ana"][..], &["--author", "ana", "--approver", "ana"]] {
         assert_eq!(failed(&promote(&project, people).exits(1)), BTreeSet::from(["four_eyes".to_owned()]));
     }
+    for approver in ["Ana", " ana ", "ANA"] {
+        assert!(
+            failed(&promote(&project, &["--author", "ana", "--approver", approver]).exits(1)).contains("four_eyes")
+        );
+    }
+    for names in [["--author", ""], ["--approver", "an\u{200b}a"], ["--author", "x\n99 bob"]] {
+        promote(&project, &names).exits(2);
+    }
+    // Another policy is another measure, not fewer people.
+    assert!(failed(&promote(&project, &["--author", "ana", "--policy", "seed"]).exits(1)).contains("four_eyes"));
     promote(&project, &["--author", "ana", "--approver", "bob"]).succeeds();
     for (text, place) in [
         ("rule: better\n", "promotion.yaml:1:7"),
@@ -228,6 +238,18 @@ fn the_change_control_plan_names_every_change_outside_it() {
     project.write("study/pccp.yaml", &plan.replace("calibrate,", "featurize, calibrate,"));
     let content = promote(&project, &["--dry-run"]).succeeds();
     assert!(content.json()["changes"].as_array().unwrap().iter().any(|change| change["name"] == "featurize.features"));
+    // A table that no stage wrote is another input of the stage, and other data.
+    let pipeline = project.read("study/pipeline.yaml");
+    std::fs::copy(project.path("study/artifacts/features.parquet"), project.path("study/other.parquet")).unwrap();
+    let train = pipeline.find("  train:\n").unwrap();
+    let other = pipeline[train..].replacen("artifacts/features.parquet", "other.parquet", 1);
+    project.write("study/pipeline.yaml", &format!("{}{other}", &pipeline[..train]));
+    project.run(&["-C", "study", "repro", "gate", "-q"]).succeeds();
+    let told = promote(&project, &["--dry-run"]).exits(1).stderr;
+    assert!(told.contains("the stage train: input other.parquet: nothing → read"), "{told}");
+    assert!(told.contains("outside the plan: the raw data other.parquet"), "{told}");
+    project.write("study/pipeline.yaml", &pipeline);
+    project.run(&["-C", "study", "repro", "gate", "-q"]).succeeds();
     // Another test part, and a limit on a number.
     let fixed = format!("{}test_data: '{}'\n", plan.replace("calibrate,", "featurize, calibrate,"), "0".repeat(64));
     project.write("study/pccp.yaml", &format!("{fixed}limits: [{{metric: brier.candidate, max: 0.01}}]\n"));

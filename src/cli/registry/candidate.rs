@@ -1,7 +1,6 @@
 //! The version that shall be promoted: from the pipeline, with everything the registry has to know of it, or from the
 //! registry itself.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -15,15 +14,21 @@ use super::record;
 use crate::cli::error::UsageError;
 use crate::cli::project::Opened;
 use crate::cli::serve::load_bundle;
-use crate::config::{StageDef, Work};
+use crate::config::{StageDef, StageName, Work};
 use crate::graph::Selection;
-use crate::key::{ContentRecord, Digest, hash};
+use crate::key::{ContentRecord, Digest, Manifest, hash};
 use crate::plan::{Plan, PlanOptions};
 use crate::registry::{
-    Evidence, Paper, Recipe, RecipeStage, Registry, RowMarks, Ruling, SeenRows, Side, TestFiles, Version,
+    Evidence, Paper, Recipe, RecipeStage, Registry, RowMarks, Ruling, SeenRows, Side, State, TestFiles, Version,
+    changes,
 };
 use crate::store::{Lock, Store};
 use crate::util::RelPath;
+
+/// What the evaluation measured.
+const METRICS: &str = "metrics.json";
+/// What the gate says of it.
+const VERDICT: &str = "verdict.json";
 
 /// A version with its bundle, loaded.
 pub(super) struct Loaded {
@@ -31,8 +36,10 @@ pub(super) struct Loaded {
     pub version: Version,
     pub bundle: Bundle,
     pub seen: SeenRows,
-    /// metrics.json and verdict.json, as registered.
+    /// metrics.json, and BLAKE3 of its bytes.
     pub metrics: Value,
+    pub judged: Digest,
+    /// verdict.json.
     pub verdict: Value,
 }
 
@@ -41,13 +48,15 @@ impl Loaded {
         let version = registry.version(digest)?;
         let (bundle, seen) = registry.load(digest)?;
         let dir = registry.version_dir(digest);
-        let paper = |name: &str| {
+        let bytes = |name: &str| {
             let listed = version.papers.contains_key(name);
-            let read = || serde_json::from_slice(&fs::read(dir.join(name)).ok()?).ok();
-            if listed { read().unwrap_or(Value::Null) } else { Value::Null }
+            listed.then(|| fs::read(dir.join(name)).ok()).flatten().unwrap_or_default()
         };
-        let (metrics, verdict) = (paper("metrics.json"), paper("verdict.json"));
-        Ok(Self { digest, version, bundle, seen, metrics, verdict })
+        let (metrics, verdict) = (bytes(METRICS), bytes(VERDICT));
+        let judged = Digest::of(&metrics);
+        let read = |bytes: &[u8]| serde_json::from_slice(bytes).unwrap_or(Value::Null);
+        let (metrics, verdict) = (read(&metrics), read(&verdict));
+        Ok(Self { digest, version, bundle, seen, metrics, judged, verdict })
     }
 
     /// It as one side of a comparison.
@@ -79,21 +88,90 @@ pub(super) fn place(opened: &Opened, dir: &Path, model: Option<&str>) -> anyhow:
     Ok((registry, None))
 }
 
-/// Adds the pipeline's bundle to the registry, with the conditions that the pipeline can tell of.
-pub(super) fn register(opened: &Opened, registry: &Registry, dir: &Path) -> anyhow::Result<(Digest, Vec<Ruling>)> {
+/// The pipeline's bundle with everything that a registry has to know of it.
+pub(super) struct Fresh {
+    pub loaded: Loaded,
+    dir: PathBuf,
+    evidence: Evidence,
+}
+
+/// The pipeline's bundle; or the condition that fails when the lock does not vouch for it, its numbers and its verdict.
+/// Then nothing is known of it that could be judged or kept.
+pub(super) fn of_pipeline(
+    opened: &Opened,
+    registry: &Registry,
+    dir: &Path,
+) -> anyhow::Result<Result<(Fresh, Ruling), Ruling>> {
     let stages = Stages::of(opened, dir)?;
     let bundle = load_bundle(dir)?;
-    let workspace = opened.workspace();
-    let lock = workspace.current_lock()?;
+    let lock = opened.workspace().current_lock()?;
     let up_to_date = stages.up_to_date(opened, &lock)?;
+    if !up_to_date.passed {
+        return Ok(Err(up_to_date));
+    }
     let evidence = stages.evidence(opened, registry, &lock, &bundle)?;
-    let held = registry.lock()?;
-    let digest = held.add(dir, &bundle, &evidence)?;
-    // What the chain does not tell of, the condition `registered` refuses.
-    let recorded = record::registered(opened, registry, &registry.version(digest)?);
-    drop(held);
-    let failed = recorded.err().map(|error| Ruling::new("registered", false, error.to_string()));
-    Ok((digest, [up_to_date].into_iter().chain(failed).collect()))
+    let digest = digest_of(&bundle, dir)?;
+    let version = Version::new(digest, bundle.manifest(), &evidence);
+    let paper = |name: &str| {
+        let found = evidence.papers.iter().find(|paper| paper.name == name);
+        found.and_then(|paper| serde_json::from_slice(&paper.bytes).ok()).unwrap_or(Value::Null)
+    };
+    let judged =
+        Digest::of(evidence.papers.iter().find(|paper| paper.name == METRICS).map_or(&[], |paper| &paper.bytes));
+    let loaded = Loaded {
+        digest,
+        version,
+        bundle,
+        seen: evidence.training.clone(),
+        metrics: paper(METRICS),
+        judged,
+        verdict: paper(VERDICT),
+    };
+    Ok(Ok((Fresh { loaded, dir: dir.to_owned(), evidence }, up_to_date)))
+}
+
+/// The digest of the bundle in a directory.
+pub(super) fn digest(dir: &Path) -> anyhow::Result<Digest> {
+    digest_of(&load_bundle(dir)?, dir)
+}
+
+fn digest_of(bundle: &Bundle, dir: &Path) -> anyhow::Result<Digest> {
+    bundle.digest().parse().map_err(|_| anyhow::anyhow!("{}: the bundle has no digest", dir.display()))
+}
+
+impl Fresh {
+    /// Adds it to the registry and to the audit chain; the condition that fails when that must not or cannot be.
+    ///
+    /// What a version was made of decides what its successor may change, so it stays as it was once it had a role: of the
+    /// champion everything, of others the recipe.
+    pub(super) fn register(&self, opened: &Opened, registry: &Registry) -> anyhow::Result<Option<Ruling>> {
+        let version = &self.loaded.version;
+        let fail = |reason: String| Ok(Some(Ruling::new("registered", false, reason)));
+        let held = registry.lock()?;
+        let history = record::history(opened, registry)?;
+        let roles = history.now().map(State::roles).unwrap_or_default();
+        let told = record::papers(opened, registry, version.bundle)?;
+        if told != Some(version.digest()?) && roles.contains(&version.bundle) {
+            if history.now().and_then(|state| state.champion) == Some(version.bundle) {
+                return Ok(None);
+            }
+            let known = registry.version(version.bundle).ok().filter(|known| known.digest().ok() == told);
+            let Some(known) = known else {
+                return fail(format!(
+                    "{} is damaged in the registry, and had a role: restore it",
+                    version.bundle.short()
+                ));
+            };
+            if let Some(change) = changes(version, &known).first().filter(|_| known.recipe != version.recipe) {
+                let told = change.told();
+                return fail(format!("{} had a role and was made otherwise then: {told}", version.bundle.short()));
+            }
+        }
+        held.add(&self.dir, &self.loaded.bundle, &self.evidence)?;
+        Ok(record::registered(opened, registry, version)
+            .err()
+            .map(|error| Ruling::new("registered", false, error.to_string())))
+    }
 }
 
 /// The stages of a pipeline that a bundle comes from and goes to.
@@ -176,8 +254,8 @@ impl<'a> Stages<'a> {
             .filter(|stage| uses(stage, "report"))
             .find_map(|stage| out(stage, "card"));
         let named = [
-            ("metrics.json", out(self.evaluate, "metrics")),
-            ("verdict.json", self.gate.and_then(|gate| out(gate, "verdict"))),
+            (METRICS, out(self.evaluate, "metrics")),
+            (VERDICT, self.gate.and_then(|gate| out(gate, "verdict"))),
             ("model_card.md", card),
         ];
         for (name, path) in named {
@@ -188,10 +266,6 @@ impl<'a> Stages<'a> {
         let metrics: Value =
             papers.first().and_then(|paper| serde_json::from_slice(&paper.bytes).ok()).unwrap_or_default();
         let evaluated: Evaluated = serde_json::from_value(metrics["evaluated"].clone()).map_err(|_| absent())?;
-        let file = |path: &RelPath| StageFile { path: path.under(root), name: path.to_string() };
-        let data = &bundle.manifest().data.blake3;
-        let marks =
-            RowMarks::read(&registry.row_key()?, &file(&table_path), &file(&split_path), bundle.schema(), data)?;
         let test = TestFiles {
             table_path: table_path.to_string(),
             table,
@@ -199,20 +273,36 @@ impl<'a> Stages<'a> {
             split,
             evaluated,
         };
+        let data = &bundle.manifest().data.blake3;
+        let files = Files::of(opened, &test)?;
+        let marks = RowMarks::read(&registry.row_key()?, &files.table, &files.split, bundle.schema(), data)?;
         Ok(Evidence { papers, recipe: self.recipe(opened, lock)?, test, training: marks.training() })
     }
 
     /// What the stages up to the bundle were told to do, from their locks.
     fn recipe(&self, opened: &Opened, lock: &Lock) -> anyhow::Result<Recipe> {
-        let mut recipe = Recipe::new();
-        for name in opened.select(std::slice::from_ref(&self.bundle.name.0), Selection::Upstream)? {
-            let Some(record) = lock.stages.get(&name) else { continue };
-            let manifest = &record.manifest;
-            let params = manifest.params.iter().map(|(file, keys)| (file.to_string(), keys.clone()));
-            recipe
-                .insert(name.0, RecipeStage { cmd: manifest.cmd.clone(), params: params.collect::<BTreeMap<_, _>>() });
-        }
-        Ok(recipe)
+        let selected = opened.select(std::slice::from_ref(&self.bundle.name.0), Selection::Upstream)?;
+        let recorded = |name| Some((name, &lock.stages.get(name)?.manifest));
+        let stages: Vec<(&StageName, &Manifest)> = selected.iter().filter_map(recorded).collect();
+        let is_written =
+            |path: &RelPath| stages.iter().any(|(_, stage)| stage.outs.iter().any(|out| path.is_within(out)));
+        let text = |path: &RelPath| path.to_string();
+        let of = |(name, manifest): &(&StageName, &Manifest)| {
+            let builtin =
+                opened.project.pipeline.stages.get(*name).is_some_and(|stage| matches!(stage.work, Work::Builtin(_)));
+            let read = manifest.deps.iter().filter_map(|(path, found)| Some((path, found.as_ref()?)));
+            let stage = RecipeStage {
+                cmd: manifest.cmd.clone(),
+                builtin,
+                wdir: text(&manifest.wdir),
+                env: manifest.env.clone().unwrap_or_default(),
+                deps: read.map(|(path, found)| (text(path), (!is_written(path)).then_some(found.digest))).collect(),
+                outs: manifest.outs.iter().map(text).collect(),
+                params: manifest.params.iter().map(|(file, keys)| (text(file), keys.clone())).collect(),
+            };
+            (name.0.clone(), stage)
+        };
+        Ok(stages.iter().map(of).collect())
     }
 }
 

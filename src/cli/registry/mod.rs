@@ -117,8 +117,10 @@ fn headline(metrics: &Value) -> Option<(&'static str, Value)> {
     Some((found, metrics[found]["value"].clone()))
 }
 
-fn listed(opened: &Opened, registry: &Registry) -> anyhow::Result<Vec<Listed>> {
+fn listed(opened: &Opened, registry: &Registry, output: &Output) -> anyhow::Result<Vec<Listed>> {
     let history = record::history(opened, registry)?;
+    history.warning().iter().for_each(|warning| output.error(warning));
+    let now = history.now();
     let ledger = chain(opened).state().unwrap_or_default().ledger;
     let one = |digest: Digest| {
         let (version, damaged) = match registry.version(digest).and_then(|version| {
@@ -137,7 +139,7 @@ fn listed(opened: &Opened, registry: &Registry) -> anyhow::Result<Vec<Listed>> {
         });
         Listed {
             version: digest,
-            roles: roles(history.last(), digest),
+            roles: roles(now, digest),
             learner: version.as_ref().map(|version| version.learner.clone()).unwrap_or_default(),
             data: version.as_ref().map(|version| version.data.source.clone()).unwrap_or_default(),
             trained_on: version.as_ref().map_or(0, |version| version.trained_on),
@@ -158,9 +160,12 @@ fn list(opened: &Opened, args: &ListArgs, output: &Output) -> anyhow::Result<Exi
     let mut models = serde_json::Map::new();
     let mut table =
         Table::new(&["Model", "Version", "Role", "Learner", "Data", "Trained on", "Test", "Test rows used for"]);
-    for name in Registry::models(&opened.project.pipeline.root)? {
+    // One that the chain tells of and that is gone is no registry without versions.
+    let mut names = record::models(opened)?;
+    names.extend(Registry::models(&opened.project.pipeline.root)?);
+    for name in names {
         let registry = Registry::new(&opened.project.pipeline.root, &name)?;
-        let versions = listed(opened, &registry)?;
+        let versions = listed(opened, &registry, output)?;
         for version in &versions {
             let number = version.headline.as_ref().map(|(name, value)| format!("{name} {}", Table::cell(value)));
             table.push([
@@ -198,18 +203,19 @@ fn list(opened: &Opened, args: &ListArgs, output: &Output) -> anyhow::Result<Exi
 fn show(opened: &Opened, args: &ShowArgs, output: &Output) -> anyhow::Result<Exit> {
     let registry = registry(opened, args.model.as_deref())?;
     let history = record::history(opened, &registry)?;
+    history.warning().iter().for_each(|warning| output.error(warning));
     let help = "`clinpipe registry list` shows what there is";
     let digest = registry.find(&args.version).map_err(|error| match error {
         RegistryError::NoVersion(_) => UsageError::new(error.to_string(), help).into(),
         error => anyhow::Error::new(error),
     })?;
     let version = registry.version(digest)?;
-    let roles = roles(history.last(), digest);
+    let roles = roles(history.now(), digest);
     // The bundle as well: a damaged one must not be shown as if it could be served.
     registry.load(digest)?;
     if args.json {
         output.json(&json!({
-            "model": registry.model(), "roles": roles, "version": version, "history": history,
+            "model": registry.model(), "roles": roles, "version": version, "history": history.states,
             "metrics": paper(&registry, digest, "metrics.json"), "verdict": paper(&registry, digest, "verdict.json"),
         }))?;
         return Ok(Exit::Done);
@@ -224,7 +230,7 @@ fn show(opened: &Opened, args: &ShowArgs, output: &Output) -> anyhow::Result<Exi
         version.data.source,
         version.data.file,
         version.trained_on,
-        told::history(&history),
+        told::history(&history.states),
     );
     output.data(&text)?;
     Ok(Exit::Done)

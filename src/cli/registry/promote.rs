@@ -17,7 +17,7 @@ use crate::cli::error::UsageError;
 use crate::cli::exit::Exit;
 use crate::cli::output::Output;
 use crate::cli::project::Opened;
-use crate::cli::recording::{chain, concluded, origin};
+use crate::cli::recording::{chain, concluded, concluded_with, origin};
 use crate::cli::serve::DEFAULT_BUNDLE;
 use crate::key::Digest;
 use crate::registry::{
@@ -110,19 +110,32 @@ pub(in crate::cli) fn run(global: &Global, args: &PromoteArgs, output: &Output) 
     if args.reason.trim().is_empty() {
         return Err(UsageError::new("the reason is empty", "say with --reason why the model shall be promoted").into());
     }
+    rules::check_names(&[args.author.as_deref(), args.approver.as_deref()])?;
     let opened = Opened::load(global, &args.set)?;
     let policy = rules::policy(&opened, args.policy.as_deref())?;
     let plan = rules::plan(&opened)?;
     let (registry, known) = candidate::place(&opened, &args.bundle, args.model.as_deref())?;
-    let (digest, mut rulings) = match known {
-        Some(digest) => (digest, Vec::new()),
-        None => candidate::register(&opened, &registry, &args.bundle)?,
+    let judged = Judge { opened: &opened, registry: &registry, policy: &policy, plan: plan.as_ref(), args };
+    let champion = record::history(&opened, &registry)?.now().and_then(|state| state.champion);
+    let (candidate, mut rulings) = match known {
+        Some(digest) => {
+            let candidate = Loaded::of(&registry, digest)?;
+            let registered = rules::registered(&opened, &registry, &candidate)?;
+            (candidate, vec![registered])
+        }
+        None => match candidate::of_pipeline(&opened, &registry, &args.bundle)? {
+            Ok((fresh, up_to_date)) => {
+                let failed = if args.dry_run { None } else { fresh.register(&opened, &registry)? };
+                (fresh.loaded, std::iter::once(up_to_date).chain(failed).collect())
+            }
+            Err(stale) => return judged.conclude(judged.stale(stale, champion)?, output),
+        },
     };
-    let candidate = Loaded::of(&registry, digest)?;
-    let champion = record::history(&opened, &registry)?.last().and_then(|state| state.champion);
     rulings.extend(expected(args.compared_with.as_deref(), champion));
     let champion = champion.map(|digest| Loaded::of(&registry, digest)).transpose()?;
-    let judged = Judge { opened: &opened, registry: &registry, policy: &policy, plan: plan.as_ref(), args };
+    if let Some(champion) = &champion {
+        rulings.push(rules::registered(&opened, &registry, champion)?);
+    }
     let decision = judged.decide(&candidate, champion.as_ref(), rulings)?;
     let looked = decision.comparison.as_ref().map(|comparison| {
         let sides: Vec<&Loaded> = std::iter::once(&candidate).chain(champion.as_ref()).collect();
@@ -155,6 +168,27 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
+    /// The refusal of what the lock does not vouch for: of that nothing else can be judged.
+    fn stale(&self, ruling: Ruling, champion: Option<Digest>) -> anyhow::Result<Decision> {
+        Ok(self.decision(candidate::digest(&self.args.bundle)?, champion, vec![ruling]))
+    }
+
+    fn decision(&self, candidate: Digest, champion_before: Option<Digest>, rules: Vec<Ruling>) -> Decision {
+        Decision {
+            promoted: false,
+            dry_run: self.args.dry_run,
+            model: self.registry.model().to_owned(),
+            to: self.args.to.as_str(),
+            candidate,
+            champion_before,
+            policy: self.policy.name.clone(),
+            plan: self.plan.map(|plan| plan.rules.name.clone()),
+            rules,
+            changes: None,
+            comparison: None,
+        }
+    }
+
     fn author(&self) -> String {
         self.args.author.clone().unwrap_or_else(|| origin(self.opened).actor)
     }
@@ -167,7 +201,6 @@ impl Judge<'_> {
     ) -> anyhow::Result<Decision> {
         let Self { opened, policy, args, .. } = *self;
         let author = self.author();
-        rules.push(rules::registered(opened, self.registry, candidate, champion)?);
         rules.push(rules::gate(candidate));
         rules.extend(People { author: &author, approver: args.approver.as_deref() }.ruling(policy.rules.four_eyes));
         let (audited, chain) = rules::audited(&chain(opened), &policy.rules, &opened.project.pipeline.root)?;
@@ -192,19 +225,8 @@ impl Judge<'_> {
         if let Some(plan) = self.plan {
             rules.extend(plan.rules.judge(&candidate.version, changes.as_deref(), comparison.as_ref()));
         }
-        Ok(Decision {
-            promoted: false,
-            dry_run: args.dry_run,
-            model: self.registry.model().to_owned(),
-            to: args.to.as_str(),
-            candidate: candidate.digest,
-            champion_before: champion.map(|champion| champion.digest),
-            policy: policy.name.clone(),
-            plan: self.plan.map(|plan| plan.rules.name.clone()),
-            rules,
-            changes,
-            comparison,
-        })
+        let decision = self.decision(candidate.digest, champion.map(|champion| champion.digest), rules);
+        Ok(Decision { changes, comparison, ..decision })
     }
 
     /// The comparison, or the condition that fails when there can be none.
@@ -234,14 +256,17 @@ impl Judge<'_> {
         let object = registry.alias(args.to.as_str());
         if decision.holds() {
             let held = registry.lock()?;
-            let recovered = record::recover(opened, registry, record::history(opened, registry)?.last());
-            match held.commit(decision.champion_before, self.movement(&decision)) {
+            record::settle(opened, registry, &held)?;
+            match held.prepare(decision.champion_before, self.movement(&decision)) {
                 Ok(state) => {
-                    let recorded = recovered.and_then(|_| record::moved(opened, registry, &state));
+                    if let Err(error) = record::moved(opened, registry, &state) {
+                        let hint = "make the file writable and repeat the command";
+                        let exit = concluded_with(Some(error), Exit::Done, "nothing was promoted", hint, output);
+                        return told::decision(&decision, args.json, output).map(|()| exit);
+                    }
+                    held.point(&state)?;
                     decision.promoted = true;
-                    told::decision(&decision, args.json, output)?;
-                    let done = format!("{} is the {}", decision.candidate.short(), args.to.as_str());
-                    return Ok(concluded(recorded.err(), Exit::Done, &done, output));
+                    return told::decision(&decision, args.json, output).map(|()| Exit::Done);
                 }
                 Err(error @ RegistryError::Moved { .. }) => {
                     decision.rules.push(Ruling::new("same_champion", false, format!("{error}; compare again")));

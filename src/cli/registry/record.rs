@@ -1,8 +1,12 @@
 //! What registrations, promotions, rollbacks and refusals leave in the audit chain, and whether the registry still is
 //! what the chain tells.
 //!
-//! A version or a state of the registry is put in place first and recorded then. A process that is killed in between
-//! leaves it without a record; whoever next holds the registry's lock writes it.
+//! A state of the registry is put in place, then recorded, then `current` is led to it: what holds is on record. A process
+//! that is killed in between leaves a state that is recorded and does not hold yet; whoever next holds the registry's lock
+//! lets it. Only a rollback, which must work in the hour of need, holds even when it cannot be recorded; the next command
+//! records it.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -12,7 +16,7 @@ use crate::cli::evaluations::model_of_bundle;
 use crate::cli::project::Opened;
 use crate::cli::recording::{chain, origin};
 use crate::key::Digest;
-use crate::registry::{Act, CHAMPION, Comparison, Registry, RegistryError, Ruling, State, Version};
+use crate::registry::{Act, CHAMPION, Comparison, Held, Registry, RegistryError, Ruling, State, Version};
 
 /// The key of the digest of version.json in the record of a registration.
 const VERSION: &str = "version";
@@ -60,56 +64,121 @@ pub(super) fn moved(opened: &Opened, registry: &Registry, state: &State) -> Resu
     chain(opened).append(&origin(opened), entries).map(drop)
 }
 
-/// The states of a registry, the first first, found to be those that the audit chain tells of.
-///
-/// A chain that cannot be read vouches for nothing here: a promotion fails by its own condition `audit_chain`, and a
-/// rollback, which must work in the hour of need, says so when it cannot be recorded.
+/// A registry that is what the audit chain tells.
+pub(super) struct History {
+    /// The states, the first first; the last one holds.
+    pub states: Vec<State>,
+    /// The state that is recorded and in place, and does not hold yet.
+    due: Option<State>,
+    /// Rollbacks at the end that hold and are not recorded.
+    unrecorded: Vec<State>,
+}
+
+impl History {
+    /// The state that holds.
+    pub(super) fn now(&self) -> Option<&State> {
+        self.states.last()
+    }
+
+    /// What whoever looks at the registry should know besides.
+    pub(super) fn warning(&self) -> Option<String> {
+        let due = self.due.as_ref()?;
+        Some(format!(
+            "warning: state {} is on record and does not hold: a process was killed, or `current` was moved by hand; the \
+             next promotion or rollback lets it",
+            due.seq
+        ))
+    }
+}
+
+/// The states of a registry, found to be those that the audit chain tells of.
 ///
 /// # Errors
-/// When a state was changed or is gone.
-pub(super) fn history(opened: &Opened, registry: &Registry) -> Result<Vec<State>, RegistryError> {
-    // The chain first: a state is put in place before it is recorded, so nothing recorded by now may be missing.
-    let records = chain(opened).records().unwrap_or_default();
+/// When a state was added, changed or removed by hand, or the chain cannot be read.
+pub(super) fn history(opened: &Opened, registry: &Registry) -> anyhow::Result<History> {
+    // What is recorded before it holds is read in between: then nothing that another process does meanwhile looks like
+    // a change by hand.
+    let before = registry.history()?;
+    let told = told(opened, registry)?;
     let states = registry.history()?;
-    for record in records.iter().filter(|record| is_move(record) && is_of(record, registry)) {
-        let Some(seq) = record.details.get("seq").and_then(Value::as_u64) else { continue };
-        let damaged = |what: &str| RegistryError::Damaged {
-            path: registry.alias("states").into(),
-            message: format!(
-                "the audit chain tells of state {seq} (record {}), which {what}; restore the registry from a copy, or \
-                 begin another one with --model",
-                record.seq
-            ),
-        };
-        let state = states.get(seq.saturating_sub(1) as usize).ok_or_else(|| damaged("is gone"))?;
-        if record.details.get("state") != Some(&Value::from(state.digest()?.to_string())) {
-            return Err(damaged("is another one by now"));
+    let damaged = |seq: u64, what: &str| RegistryError::Damaged {
+        path: registry.alias("states").into(),
+        message: format!(
+            "state {seq} {what}; restore registry and chain from a copy, or begin another registry with --model"
+        ),
+    };
+    let mut found = History { states, due: None, unrecorded: Vec::new() };
+    for state in &before {
+        match told.get(&state.seq) {
+            Some(digest) if *digest == state.digest()? => {}
+            Some(_) => return Err(damaged(state.seq, "is not the one that the audit chain tells of").into()),
+            None if told.range(state.seq..).next().is_none() && is_rollback(&before, state) => {
+                found.unrecorded.push(state.clone());
+            }
+            None => return Err(damaged(state.seq, "is unknown to the audit chain").into()),
         }
     }
-    Ok(states)
-}
-
-fn is_move(record: &Record) -> bool {
-    matches!(record.action, Action::Promotion | Action::Rollback)
-}
-
-fn is_of(record: &Record, registry: &Registry) -> bool {
-    record.object.strip_prefix(&registry.alias("")).is_some_and(|role| !role.contains('/'))
-}
-
-/// Records the present state if a killed process has left it without a record. The caller holds the registry's lock.
-pub(super) fn recover(opened: &Opened, registry: &Registry, state: Option<&State>) -> Result<bool, AuditError> {
-    let Some(state) = state else { return Ok(false) };
-    let digest = Value::from(state.digest()?.to_string());
-    let chain = chain(opened);
-    let told = chain.records()?.iter().any(|record| is_move(record) && record.details.get("state") == Some(&digest));
-    if told {
-        return Ok(false);
+    for (&seq, digest) in &told {
+        let state = match found.states.get(seq.saturating_sub(1) as usize) {
+            Some(state) => state.clone(),
+            None if seq == found.states.len() as u64 + 1 => {
+                let state = registry.numbered(seq).map_err(|_| damaged(seq, "is gone, the audit chain tells of it"))?;
+                found.due.insert(state).clone()
+            }
+            None => return Err(damaged(seq, "is gone, the audit chain tells of it").into()),
+        };
+        if state.digest()? != *digest {
+            return Err(damaged(seq, "is not the one that the audit chain tells of").into());
+        }
     }
-    let mut entry = entry(registry, state)?;
-    entry.details.insert("recovered".to_owned(), json!({"actor": state.actor, "utc": state.utc}));
-    chain.append(&origin(opened), vec![entry])?;
-    Ok(true)
+    Ok(found)
+}
+
+/// Whether a state returns to a champion that was one before.
+fn is_rollback(states: &[State], state: &State) -> bool {
+    let before = states.iter().find(|before| before.seq + 1 == state.seq);
+    let earlier = before.map(|before| before.earlier.as_slice()).unwrap_or_default();
+    state.act == Act::Rollback && state.champion.is_some_and(|champion| earlier.contains(&champion))
+}
+
+/// The digests of the states that the chain tells of, by their numbers.
+fn told(opened: &Opened, registry: &Registry) -> Result<BTreeMap<u64, Digest>, AuditError> {
+    let records = chain(opened).records()?;
+    let own = records.iter().filter(|record| moved_model(record) == Some(registry.model()));
+    let state = |record: &Record| {
+        let seq = record.details.get("seq")?.as_u64()?;
+        Some((seq, record.details.get("state")?.as_str()?.parse().ok()?))
+    };
+    Ok(own.filter_map(state).collect())
+}
+
+/// The model whose roles a record moved.
+fn moved_model(record: &Record) -> Option<&str> {
+    let is_move = matches!(record.action, Action::Promotion | Action::Rollback);
+    is_move.then(|| Registry::model_of(&record.object)).flatten()
+}
+
+/// The models whose registries the chain tells of.
+pub(super) fn models(opened: &Opened) -> Result<BTreeSet<String>, AuditError> {
+    Ok(chain(opened).records()?.iter().filter_map(moved_model).map(str::to_owned).collect())
+}
+
+/// The states of a registry, after what a killed process or a chain that could not be written left undone is done.
+///
+/// # Errors
+/// As [`history`]; and [`AuditError`] when a rollback can still not be recorded.
+pub(super) fn settle(opened: &Opened, registry: &Registry, held: &Held) -> anyhow::Result<Vec<State>> {
+    let History { mut states, due, unrecorded } = history(opened, registry)?;
+    for state in unrecorded {
+        let mut entry = entry(registry, &state)?;
+        entry.details.insert("recovered".to_owned(), json!({"actor": state.actor, "utc": state.utc}));
+        chain(opened).append(&origin(opened), vec![entry])?;
+    }
+    if let Some(due) = due {
+        held.point(&due)?;
+        states.push(due);
+    }
+    Ok(states)
 }
 
 /// Records that a version with these papers is in the registry, unless that was the last that the chain tells of it. The

@@ -6,12 +6,14 @@
 use clap::Args;
 use serde_json::json;
 
+use super::rules::check_names;
 use super::{record, registry};
+use crate::audit::AuditError;
 use crate::cli::error::UsageError;
 use crate::cli::exit::Exit;
 use crate::cli::output::Output;
 use crate::cli::project::Opened;
-use crate::cli::recording::{concluded, origin};
+use crate::cli::recording::{concluded, concluded_with, origin};
 use crate::key::Digest;
 use crate::registry::{Act, CHAMPION, Move, Registry, Ruling, State};
 
@@ -42,11 +44,14 @@ pub(super) fn run(opened: &Opened, args: &RollbackArgs, output: &Output) -> anyh
     if args.reason.trim().is_empty() {
         return Err(UsageError::new("the reason is empty", "say with --reason why").into());
     }
+    check_names(&[args.author.as_deref(), args.approver.as_deref()])?;
     let registry = registry(opened, args.model.as_deref())?;
     let held = registry.lock()?;
-    let history = record::history(opened, &registry)?;
-    let state = history.last();
-    let recovered = record::recover(opened, &registry, state);
+    let (state, unread) = match record::settle(opened, &registry, &held) {
+        Ok(mut states) => (states.pop(), None),
+        Err(error) => without_chain(opened, &registry, error)?,
+    };
+    let state = state.as_ref();
     let target = match target(&registry, state, args.to.as_deref()) {
         Ok(target) => target,
         Err(reason) => {
@@ -65,8 +70,9 @@ pub(super) fn run(opened: &Opened, args: &RollbackArgs, output: &Output) -> anyh
         utc: origin.utc,
         details: json!({}),
     };
-    let now = held.commit(state.and_then(|state| state.champion), done)?;
-    let recorded = recovered.and_then(|_| record::moved(opened, &registry, &now));
+    let now = held.prepare(state.and_then(|state| state.champion), done)?;
+    let failed = unread.or_else(|| record::moved(opened, &registry, &now).err());
+    held.point(&now)?;
     if args.json {
         output.json(
             &json!({"model": registry.model(), "champion": now.champion, "champion_before": now.compared_with}),
@@ -74,7 +80,23 @@ pub(super) fn run(opened: &Opened, args: &RollbackArgs, output: &Output) -> anyh
     }
     let told = format!("{} is the champion of {} again", target.short(), registry.model());
     output.talk(&told);
-    Ok(concluded(recorded.err(), Exit::Done, &told, output))
+    let hint = "make the file writable; the next promotion or rollback writes the record";
+    Ok(concluded_with(failed, Exit::Done, &told, hint, output))
+}
+
+/// The state to go back from, and why it is not on record, when the chain cannot be read or was begun anew and tells nothing
+/// of this registry: the hour of need is no time to refuse.
+fn without_chain(
+    opened: &Opened,
+    registry: &Registry,
+    error: anyhow::Error,
+) -> anyhow::Result<(Option<State>, Option<AuditError>)> {
+    let unread = match error.downcast::<AuditError>() {
+        Ok(unread) => Some(unread),
+        Err(error) if record::models(opened)?.contains(registry.model()) => return Err(error),
+        Err(_) => None,
+    };
+    Ok((registry.history()?.pop(), unread))
 }
 
 /// The champion to return to, intact; or why there is none.
@@ -82,11 +104,14 @@ fn target(registry: &Registry, state: Option<&State>, asked: Option<&str>) -> Re
     let earlier = state.map(|state| state.earlier.as_slice()).unwrap_or_default();
     let found = match asked {
         None => earlier.last().copied(),
-        Some(asked) => earlier.iter().rev().find(|version| version.to_string().starts_with(asked)).copied(),
+        Some(asked) => {
+            let is_it = |version: &&Digest| asked.len() >= 4 && version.to_string().starts_with(asked);
+            earlier.iter().rev().find(is_it).copied()
+        }
     };
     let found = found.ok_or_else(|| match asked {
         None => "no champion came before the present one".to_owned(),
-        Some(asked) => format!("{asked} is no earlier champion"),
+        Some(asked) => format!("`{asked}` is no earlier champion (name it by 4 digits at least)"),
     })?;
     registry.load(found).map_err(|error| error.to_string())?;
     Ok(found)

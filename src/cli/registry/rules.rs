@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::candidate::Loaded;
 use super::record;
-use crate::audit::{Chain, Meaning, PublicKeys, Verdict, verify_signed};
+use crate::audit::{Chain, Meaning, PublicKeys, SignatureFound, Verdict, verify_signed};
 use crate::cli::error::UsageError;
 use crate::cli::project::Opened;
 use crate::config::{Source, fault_at, read_typed};
@@ -30,8 +30,21 @@ pub(super) struct Given<T> {
     pub digest: Option<Digest>,
 }
 
-/// The policy that was asked for.
+/// The policy that was asked for. What the project's promotion.yaml demands of people holds under any other as well.
 pub(super) fn policy(opened: &Opened, asked: Option<&str>) -> anyhow::Result<Given<Policy>> {
+    let mut given = numbers(opened, asked)?;
+    if asked.is_some() {
+        let own = numbers(opened, None)?.rules;
+        given.rules.four_eyes |= own.four_eyes;
+        given.rules.signatures.extend(own.signatures);
+        given.rules.signatures.sort();
+        given.rules.signatures.dedup();
+        given.rules.signature_keys = own.signature_keys.or(given.rules.signature_keys);
+    }
+    Ok(given)
+}
+
+fn numbers(opened: &Opened, asked: Option<&str>) -> anyhow::Result<Given<Policy>> {
     if let Some(rules) = asked.and_then(Policy::named) {
         return Ok(Given { rules, name: asked.unwrap_or_default().to_owned(), digest: None });
     }
@@ -74,7 +87,10 @@ pub(super) fn gate(candidate: &Loaded) -> Ruling {
         return fail("metrics.json is of another bundle: run `clinpipe repro`".to_owned());
     }
     let rules = candidate.verdict["rules"].as_array().map(Vec::as_slice).unwrap_or_default();
-    match candidate.verdict.get("promotable") {
+    if candidate.verdict["metrics"].as_str().is_some_and(|judged| judged != candidate.judged.to_string()) {
+        return fail("verdict.json is of other metrics: run `clinpipe repro`".to_owned());
+    }
+    match candidate.verdict.get("promotable").filter(|_| candidate.verdict["metrics"].is_string()) {
         Some(Value::Bool(true)) if !rules.is_empty() => {
             Ruling::new("gate", true, format!("all {} rules hold", rules.len()))
         }
@@ -87,26 +103,39 @@ pub(super) fn gate(candidate: &Loaded) -> Ruling {
     }
 }
 
-/// Whether the papers of candidate and champion are those that the audit chain vouches for. A chain that was begun anew
-/// may not know the champion; the candidate it has to know.
-pub(super) fn registered(
-    opened: &Opened,
-    registry: &Registry,
-    candidate: &Loaded,
-    champion: Option<&Loaded>,
-) -> anyhow::Result<Ruling> {
-    for side in [Some(candidate), champion].into_iter().flatten() {
-        let reason = match record::papers(opened, registry, side.digest)? {
-            Some(told) if told == side.version.digest()? => continue,
-            Some(_) => "are not those that the audit chain tells of; promote it from its pipeline, or restore them",
-            None if side.digest == candidate.digest => {
-                "have no record in the audit chain; promote it from its pipeline"
-            }
-            None => continue,
-        };
-        return Ok(Ruling::new("registered", false, format!("the papers of {} {reason}", side.digest.short())));
+/// Whether the papers of a version of the registry are those that the audit chain vouches for.
+pub(super) fn registered(opened: &Opened, registry: &Registry, version: &Loaded) -> anyhow::Result<Ruling> {
+    let told = record::papers(opened, registry, version.digest)?;
+    let holds = told == Some(version.version.digest()?);
+    let reason = match told {
+        _ if holds => "are those that the audit chain vouches for",
+        Some(_) => "are not those that the audit chain tells of; promote it from its pipeline, or restore them",
+        None => "have no record in the audit chain; promote it from its pipeline",
+    };
+    Ok(Ruling::new("registered", holds, format!("the papers of {} {reason}", version.digest.short())))
+}
+
+/// Whether two names, as people type them, are of one person: blanks and case tell nobody apart.
+fn is_same(a: &str, b: &str) -> bool {
+    let plain = |name: &str| name.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
+    plain(a) == plain(b)
+}
+
+/// Refuses names that nobody can read or that look like another one by signs that do not show.
+pub(super) fn check_names(names: &[Option<&str>]) -> Result<(), UsageError> {
+    let hidden = |sign: char| {
+        let invisible = ['\u{ad}', '\u{61c}', '\u{180e}', '\u{feff}'].contains(&sign);
+        sign.is_control()
+            || invisible
+            || matches!(sign, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
+    };
+    match names.iter().flatten().find(|name| name.trim().is_empty() || name.chars().any(hidden)) {
+        Some(name) => Err(UsageError::new(
+            format!("{name:?} is no name"),
+            "give --author and --approver names in letters that can be seen",
+        )),
+        None => Ok(()),
     }
-    Ok(Ruling::new("registered", true, "the papers are those that the audit chain vouches for"))
 }
 
 /// Who does what.
@@ -122,7 +151,7 @@ impl People<'_> {
             Some(approver) => format!("author {}, approver {approver}", self.author),
             None => format!("author {}, no approver", self.author),
         };
-        let is_other = self.approver.is_some_and(|approver| !approver.trim().is_empty() && approver != self.author);
+        let is_other = self.approver.is_some_and(|approver| !is_same(approver, self.author));
         four_eyes
             .then(|| Ruling::new("four_eyes", is_other, format!("{told}; somebody other than the author must approve")))
     }
@@ -153,12 +182,15 @@ pub(super) fn audited(chain: &Chain, policy: &Policy, root: &Path) -> anyhow::Re
 
 /// Whether the candidate bears the signatures that are demanded.
 pub(super) fn signatures(policy: &Policy, candidate: Digest, author: &str, chain: &Verdict) -> Vec<Ruling> {
+    let known = || chain.signatures.iter().filter(|found| found.known && found.digest == candidate);
+    let wrote = |found: &SignatureFound| {
+        let authors = || known().filter(|found| found.meaning == Meaning::Authorship);
+        is_same(&found.signer, author)
+            || authors().any(|other| is_same(&other.signer, &found.signer) || other.key == found.key)
+    };
     let of = |meaning: &String| {
-        let fits = chain
-            .signatures
-            .iter()
-            .filter(|found| found.known && found.digest == candidate && found.meaning.name() == meaning);
-        let others = fits.filter(|found| found.meaning != Meaning::Approval || found.signer != author);
+        let fits = known().filter(|found| found.meaning.name() == meaning);
+        let others = fits.filter(|found| found.meaning != Meaning::Approval || !wrote(found));
         let signers: BTreeSet<&str> = others.map(|found| found.signer.as_str()).collect();
         let told = if signers.is_empty() {
             format!(

@@ -3,6 +3,8 @@
 //! In mode `mark` a failed rule makes the model not promotable and the stage succeeds; in mode `enforce` the verdict is
 //! written and the stage then fails. It reads metrics only: it never sees data or a model.
 
+use std::fs;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -55,8 +57,10 @@ impl GateParams {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Verdict {
-    /// Version of this format: 1.
+    /// Version of this format: 2. Version 1 had no `metrics`.
     pub schema_version: u32,
+    /// BLAKE3 of the metrics.json that was judged, 64 hex digits.
+    pub metrics: String,
     /// Whether every rule holds.
     pub promotable: bool,
     /// What a failed rule does.
@@ -74,7 +78,7 @@ impl Stage for Gate {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn about(&self) -> &'static str {
@@ -100,12 +104,16 @@ impl Stage for Gate {
     fn run(&self, context: &StageContext) -> Result<(), StageError> {
         let GateParams { mode, rules } = GateParams::parse(context.params())?;
         let file = context.input("metrics")?;
-        let metrics: Value = canonical_json::read(&file.path, &file.name)?;
+        let bytes = fs::read(&file.path).map_err(|error| StageError::input(&file.name, error.to_string()))?;
+        let metrics: Value =
+            serde_json::from_slice(&bytes).map_err(|error| StageError::input(&file.name, error.to_string()))?;
+        let judged = blake3::hash(&bytes).to_hex().to_string();
         let outcomes = evaluate(&rules, &metrics, None);
         let failed: Vec<&str> =
             outcomes.iter().filter(|outcome| !outcome.passed).map(|outcome| outcome.reason.as_str()).collect();
         let message = failed.join("; ");
-        let verdict = Verdict { schema_version: 1, promotable: failed.is_empty(), mode, rules: outcomes };
+        let verdict =
+            Verdict { schema_version: 2, metrics: judged, promotable: failed.is_empty(), mode, rules: outcomes };
         canonical_json::write(context.output("verdict")?, &verdict)?;
         if mode == GateMode::Enforce && !verdict.promotable {
             return Err(StageError::failed(format!("the gate is not passed: {message}"))
@@ -174,6 +182,6 @@ mod tests {
         let (_, verdict) = run(metrics, json!({"rules": rules}));
         let text = canonical_json::to_string(&verdict.expect("written")).expect("JSON");
         let digest = blake3::hash(text.as_bytes()).to_hex();
-        assert_eq!(&digest[..16], "83b0c783f22bf719", "bytes moved: raise VERSION");
+        assert_eq!(&digest[..16], "0d2e9d84cdcffe6f", "bytes moved: raise VERSION");
     }
 }
