@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use super::record::{Action, Entry, Record};
 use crate::key::Digest;
+use crate::util::visible;
 
 /// What the line of a secret key begins with.
 const SECRET: &str = "clinpipe-ed25519-secret";
@@ -82,7 +83,7 @@ pub enum KeyError {
         mode: u32,
     },
     /// The name of a signer.
-    #[error("`{0}` cannot name a signer: it must be text without blanks")]
+    #[error("`{}` cannot name a signer: it must be text without blanks and characters that cannot be seen", visible::line(.0))]
     Name(String),
 }
 
@@ -269,10 +270,12 @@ impl Told {
 }
 
 fn check_name(name: &str) -> Result<(), KeyError> {
-    if name.is_empty() || name.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return Err(KeyError::Name(name.to_owned()));
-    }
-    Ok(())
+    if is_name(name) { Ok(()) } else { Err(KeyError::Name(name.to_owned())) }
+}
+
+/// Whether nobody can take the name for another one because of what cannot be seen in it.
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && !name.chars().any(|c| c.is_whitespace() || visible::is_hidden(c))
 }
 
 fn write_new(path: &Path, mode: u32, text: &str) -> Result<(), KeyError> {
@@ -292,6 +295,9 @@ fn read_line(path: &Path, kind: &str, wanted: &'static str) -> Result<(String, [
     let (Some(name), Some(key), None) = (words.next(), words.next(), words.next()) else {
         return Err(none("it is not a line of three words"));
     };
+    if !is_name(name) {
+        return Err(none("there are characters in its name that cannot be seen"));
+    }
     let bytes =
         bytes_of(key).and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| none("it has not 64 hex digits"))?;
     Ok((name.to_owned(), bytes))
@@ -350,13 +356,24 @@ mod tests {
         let path = dir.path().join("ana.key");
         Signer::make("ana", &path).expect("made");
         assert!(matches!(Signer::make("ana", &path), Err(KeyError::Io { .. })));
-        assert!(matches!(Signer::make("a b", &dir.path().join("b")), Err(KeyError::Name(_))));
+        for name in
+            ["", "a b", "a\nb", "a\u{1b}[2J", "a\u{9b}", "\u{202e}ana", "an\u{200b}a", "an\u{200d}a", "ana\u{feff}"]
+        {
+            let error = Signer::make(name, &dir.path().join("b")).err().expect("no name");
+            assert!(matches!(error, KeyError::Name(_)) && !error.to_string().contains(visible::is_hidden), "{error}");
+        }
+        Signer::make("Zoë-عدة", &dir.path().join("zoe")).expect("any letters");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("changed");
         assert!(matches!(Signer::read(&path), Err(KeyError::Open { mode: 0o640, .. })));
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("changed");
-        for text in
-            ["", "clinpipe-ed25519-secret ana 00", "clinpipe-ed25519-public ana 00", "clinpipe-ed25519-secret ana"]
-        {
+        let hidden = fs::read_to_string(&path).expect("read").replace("ana", "an\u{200b}a");
+        for text in [
+            "",
+            "clinpipe-ed25519-secret ana 00",
+            "clinpipe-ed25519-public ana 00",
+            "clinpipe-ed25519-secret ana",
+            &hidden,
+        ] {
             fs::write(&path, text).expect("written");
             assert!(matches!(Signer::read(&path), Err(KeyError::Format { .. })), "{text}");
         }

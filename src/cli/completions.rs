@@ -19,6 +19,6 @@ pub struct CompletionsArgs {
 pub(super) fn run(args: &CompletionsArgs, output: &Output) -> anyhow::Result<Exit> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "clinpipe", &mut script);
-    output.data(&String::from_utf8(script)?)?;
+    output.exact(&script)?;
     Ok(Exit::Done)
 }

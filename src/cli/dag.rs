@@ -60,7 +60,7 @@ pub(super) fn run(global: &Global, args: &DagArgs, output: &Output) -> anyhow::R
     let stages = graph.select(&args.targets, reach, Matching::Exact)?;
     let format = args.chosen();
     if format == Format::Json && !args.outs && !args.collapse {
-        output.data(&format!("{:#}\n", to_json(&project.pipeline, &graph, &stages)))?;
+        output.json(&to_json(&project.pipeline, &graph, &stages))?;
         return Ok(Exit::Done);
     }
     let drawing = match (args.outs, args.collapse) {
@@ -69,7 +69,11 @@ pub(super) fn run(global: &Global, args: &DagArgs, output: &Output) -> anyhow::R
         _ => Drawing::of_stages(&graph, &stages),
     };
     let text = render(&drawing, format);
-    output.data(&if args.md { format!("```mermaid\n{text}```\n") } else { text })?;
+    match format {
+        Format::Ascii => output.data(&text)?,
+        _ if args.md => output.exact(format!("```mermaid\n{text}```\n").as_bytes())?,
+        _ => output.exact(text.as_bytes())?,
+    }
     Ok(Exit::Done)
 }
 

@@ -21,10 +21,10 @@ impl UsageError {
     }
 }
 
-/// The text of an error: what, and what to do next.
-pub fn render(error: &anyhow::Error, color: bool) -> String {
+/// The text of an error, without colours: what, and what to do next.
+pub fn render(error: &anyhow::Error) -> String {
     if let Some(errors) = error.downcast_ref::<ConfigErrors>() {
-        return errors.render(color);
+        return errors.render(false);
     }
     let mut text = format!("error: {error}");
     for cause in error.chain().skip(1).map(ToString::to_string) {

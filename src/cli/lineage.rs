@@ -50,7 +50,7 @@ pub(super) fn run(global: &Global, args: &LineageArgs, output: &Output) -> anyho
     if args.json {
         output.json(&lineage)?;
     } else if args.dot {
-        output.data(&render(&drawing(&lineage), Format::Dot))?;
+        output.exact(render(&drawing(&lineage), Format::Dot).as_bytes())?;
     } else {
         output.data(&text(&lineage))?;
     }

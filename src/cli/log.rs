@@ -18,7 +18,7 @@ pub(super) fn run(global: &Global, args: &LogArgs, output: &Output) -> anyhow::R
     let path = workspace.store.log(&lock_name(&stage.file), &stage.local);
     match fs::read(&path) {
         Ok(bytes) if bytes.is_empty() => output.talk(&format!("Stage {name} wrote nothing to its log.")),
-        Ok(bytes) => output.data(&String::from_utf8_lossy(&bytes))?,
+        Ok(bytes) => output.styled(&String::from_utf8_lossy(&bytes))?,
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let help = format!("`clinpipe repro {name}` runs it, if it is stale");
             return Err(UsageError::new(format!("stage {name} has not run here yet, so it has no log"), help).into());

@@ -24,7 +24,7 @@ pub(super) fn run(args: &ManArgs, output: &Output) -> anyhow::Result<Exit> {
     let mut command = Cli::command();
     command.build();
     let Some(dir) = &args.output else {
-        output.data(&String::from_utf8(page(&command)?)?)?;
+        output.exact(&page(&command)?)?;
         return Ok(Exit::Done);
     };
     let dir = std::path::absolute(dir)?;

@@ -70,11 +70,11 @@ pub fn run(args: impl Iterator<Item = OsString>) -> u8 {
     match enter(&cli.global).and_then(|()| dispatch(cli, &output)) {
         Ok(code) => code,
         Err(error) => {
-            output.error(&error::render(&error, output.colors_stderr()));
+            output.failure(&error);
             let code = error::exit(&error).into();
             if wants_json && !output.has_answered() {
                 // When stdout is what failed, there is nowhere to say so but stderr.
-                drop(Output::json_failure(&error::render(&error, false), code));
+                drop(Output::json_failure(&error::render(&error), code));
             }
             code
         }

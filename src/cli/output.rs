@@ -1,4 +1,7 @@
 //! The two streams: stdout is data, stderr is talk.
+//!
+//! What people read is cleaned here, whoever wrote it: nothing reaches a terminal that moves its cursor, turns the
+//! direction of writing or cannot be seen. What programs read is exact ([`Output::exact`]) or JSON.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
@@ -7,6 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anstream::{AutoStream, ColorChoice};
 
 use super::args::{Color, Global};
+use super::error;
+use crate::config::ConfigErrors;
+use crate::util::visible;
 
 /// Where commands write.
 #[derive(Debug, Clone)]
@@ -24,30 +30,38 @@ impl Output {
         Self { color: global.color, quiet: global.quiet, verbose: global.verbose, answered: Arc::default() }
     }
 
-    /// Writes data. A reader that has gone away is not an error.
+    /// Writes lines and tables for people, cleaned. A reader that has gone away is not an error.
     pub fn data(&self, text: &str) -> anyhow::Result<()> {
-        let mut stdout = AutoStream::new(io::stdout().lock(), self.choice());
-        let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
-        match written {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                Err(anyhow::Error::new(error).context("cannot write to stdout"))
-            }
-            _ => Ok(()),
-        }
+        self.exact(visible::lines(text).as_bytes())
+    }
+
+    /// Writes data for programs as they are. A reader that has gone away is not an error.
+    #[expect(clippy::unused_self, reason = "stdout is written to by this type alone")]
+    pub fn exact(&self, bytes: &[u8]) -> anyhow::Result<()> {
+        written(io::stdout().lock(), bytes)
+    }
+
+    /// Writes what a command wrote, with its colours where they are wanted.
+    pub fn styled(&self, text: &str) -> anyhow::Result<()> {
+        let choice = match self.color {
+            Color::Auto => AutoStream::choice(&io::stdout()),
+            Color::Always => ColorChoice::Always,
+            Color::Never => ColorChoice::Never,
+        };
+        written(AutoStream::new(io::stdout().lock(), choice), visible::styled(text).as_bytes())
     }
 
     /// Writes one JSON document.
     pub fn json<T: serde::Serialize>(&self, value: &T) -> anyhow::Result<()> {
         let text = crate::util::json::canonical(value)?;
         self.answered.store(true, Ordering::Relaxed);
-        self.data(&text)
+        self.exact(visible::json(&text).as_bytes())
     }
 
     /// Writes the JSON document of a command that ended without its own: `{"error": {"exit_code", "message"}}`.
     pub fn json_failure(message: &str, exit_code: u8) -> anyhow::Result<()> {
         let document = serde_json::json!({"error": {"exit_code": exit_code, "message": message.trim_end()}});
-        let mut stdout = io::stdout().lock();
-        Ok(stdout.write_all(crate::util::json::canonical(&document)?.as_bytes()).and_then(|()| stdout.flush())?)
+        written(io::stdout().lock(), visible::json(&crate::util::json::canonical(&document)?).as_bytes())
     }
 
     /// Whether a JSON document was written.
@@ -58,13 +72,23 @@ impl Output {
     /// Tells the user something, unless quiet.
     pub fn talk(&self, text: &str) {
         if !self.quiet {
-            self.stderr(text);
+            self.error(text);
         }
     }
 
     /// Tells the user what went wrong.
+    #[expect(clippy::unused_self, reason = "stderr is written to by this type alone")]
     pub fn error(&self, text: &str) {
-        self.stderr(text);
+        stderr(&visible::lines(text));
+    }
+
+    /// Tells the user why a command ended.
+    pub fn failure(&self, error: &anyhow::Error) {
+        match error.downcast_ref::<ConfigErrors>() {
+            // Its renderer leaves no escape sequence but its own colours.
+            Some(errors) => stderr(&visible::styled(&errors.render(self.colors_stderr()))),
+            None => self.error(&error::render(error)),
+        }
     }
 
     /// Whether only errors are wanted.
@@ -90,19 +114,18 @@ impl Output {
     pub fn is_live(&self) -> bool {
         io::stderr().is_terminal() && self.color != Color::Never
     }
+}
 
-    fn choice(&self) -> ColorChoice {
-        match self.color {
-            Color::Auto => AutoStream::choice(&io::stdout()),
-            Color::Always => ColorChoice::Always,
-            Color::Never => ColorChoice::Never,
+fn written(mut stdout: impl Write, bytes: &[u8]) -> anyhow::Result<()> {
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(anyhow::Error::new(error).context("cannot write to stdout"))
         }
+        _ => Ok(()),
     }
+}
 
-    fn stderr(&self, text: &str) {
-        let choice = if self.colors_stderr() { ColorChoice::Always } else { ColorChoice::Never };
-        let mut stderr = AutoStream::new(io::stderr().lock(), choice);
-        // Nobody is left to tell when stderr is closed.
-        drop(writeln!(stderr, "{text}"));
-    }
+fn stderr(text: &str) {
+    // Nobody is left to tell when stderr is closed.
+    drop(writeln!(io::stderr().lock(), "{text}"));
 }

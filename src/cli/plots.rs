@@ -257,7 +257,7 @@ impl PlotsArgs {
         let path = dir.join("index.html");
         atomic_write::write(&path, page(charts).as_bytes())
             .with_context(|| format!("cannot write {}", path.display()))?;
-        output.data(&format!("{}\n", path.display()))?;
+        output.exact(format!("{}\n", path.display()).as_bytes())?;
         Ok(Exit::Done)
     }
 }

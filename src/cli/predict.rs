@@ -62,7 +62,7 @@ pub fn run(args: &PredictArgs, output: &Output) -> anyhow::Result<Exit> {
         output.talk(&note);
     }
     let Some((path, format)) = target else {
-        output.data(&answer.csv())?;
+        output.exact(answer.csv().as_bytes())?;
         return Ok(Exit::Done);
     };
     let bytes = match format {

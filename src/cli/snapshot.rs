@@ -38,7 +38,7 @@ impl Snapshot {
         let (opened, note) = match open(present, dir.path()) {
             Ok(opened) => (Some(opened), None),
             Err(error) => {
-                let message = super::error::render(&error, false);
+                let message = super::error::render(&error);
                 let first = message.lines().next().unwrap_or_default().to_owned();
                 (
                     None,

@@ -2,7 +2,7 @@
 //!
 //! Invariants: a console only listens; nothing it does, and no failure to write, can change a result. It writes to
 //! what it is given and never to stdout or stderr by itself. All text that comes from a stage is shown on one line,
-//! without control characters.
+//! with what moves a cursor or cannot be seen written out.
 
 mod fanout;
 mod json;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::sched::events::Outcome;
-use crate::util::human;
+use crate::util::{human, visible};
 
 /// How text may look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -83,9 +83,9 @@ pub(super) fn time(seconds: f64) -> String {
     human::duration(Duration::try_from_secs_f64(seconds).unwrap_or_default())
 }
 
-/// The text without line ends and other control characters, which could move the cursor or fake a line.
+/// The text on one line: its own line ends are blanks, and what could move the cursor or hide something is written out.
 pub(super) fn one_line(text: &str) -> String {
-    text.trim_end().chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    visible::line(&text.trim_end().replace(['\n', '\t'], " ")).into_owned()
 }
 
 #[cfg(test)]
@@ -165,7 +165,7 @@ pub(super) mod tests {
 
     #[test]
     fn stage_text_cannot_move_the_cursor() {
-        assert_eq!(progress(1, None, "ro\rws", "a\x1b[2Jb\n"), "a [2Jb, 1 ro ws");
+        assert_eq!(progress(1, None, "ro\rws", "a\x1b[2Jb\n"), r"a\u{1b}[2Jb, 1 ro\rws");
         assert_eq!(progress(1000, Some(25_000), "rows", ""), "1,000/25,000 rows");
     }
 

@@ -1,10 +1,13 @@
 //! Rows of text as an aligned table or as Markdown. It decides nothing about colour or where it is printed.
+//!
+//! Invariant: a row is one line. What in a cell could end it, move the cursor or hide something is written out.
 
 use std::fmt::Write as _;
 
 use serde_json::Value;
 
 use crate::util::human::brief;
+use crate::util::visible;
 
 /// How many decimals a cell has at most, unless said otherwise.
 pub const DECIMALS: usize = 5;
@@ -27,7 +30,7 @@ impl Table {
 
     /// Adds a row.
     pub fn push(&mut self, row: impl IntoIterator<Item = String>) {
-        self.rows.push(row.into_iter().collect());
+        self.rows.push(row.into_iter().map(|cell| visible::line(&cell).into_owned()).collect());
     }
 
     /// Whether it has no rows.
@@ -66,7 +69,7 @@ impl Table {
 
     /// A Markdown table.
     pub fn to_markdown(&self) -> String {
-        let escape = |row: &[String]| row.iter().map(|cell| cell.replace('|', "\\|").replace('\n', " ")).collect();
+        let escape = |row: &[String]| row.iter().map(|cell| cell.replace('|', "\\|")).collect();
         let escaped = Self {
             header: escape(&self.header),
             rows: self.rows.iter().map(|row| escape(row)).collect::<Vec<Vec<String>>>(),
@@ -124,6 +127,14 @@ mod tests {
         let expected = "| Metric      | New     |\n| ----------- | ------- |\n| auroc.value | 0.81235 |\n\
                         | a\\|b        | -       |\n";
         assert_eq!(table().to_markdown(), expected);
+    }
+
+    #[test]
+    fn a_cell_cannot_begin_a_row() {
+        let mut table = Table::new(&["Who", "What"]);
+        table.push(["ana\n0  root".to_owned(), "\u{1b}[2J\u{202e}".to_owned()]);
+        assert_eq!(table.to_text(), "Who           What\nana\\n0  root  \\u{1b}[2J\\u{202e}\n");
+        assert_eq!(table.to_markdown().lines().count(), 3);
     }
 
     #[test]

@@ -21,6 +21,8 @@ use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
 use tokio_rustls::TlsConnector;
 
+use super::visible;
+
 /// Where systems keep the certificates that they trust.
 const SYSTEM_ROOTS: [&str; 4] = [
     "/etc/ssl/certs/ca-certificates.crt",
@@ -66,9 +68,10 @@ impl Answer {
         (200..300).contains(&self.status)
     }
 
-    /// The body as text, for people; at most `most` characters.
+    /// The body as a line for people: at most `most` characters of it, with what cannot be seen written out.
     pub fn text(&self, most: usize) -> String {
-        String::from_utf8_lossy(&self.body).trim().chars().take(most).collect()
+        let text: String = String::from_utf8_lossy(&self.body).trim().chars().take(most).collect();
+        visible::line(&text).into_owned()
     }
 }
 
@@ -251,13 +254,14 @@ mod tests {
 
     #[test]
     fn a_request_is_sent_whole_and_its_answer_read_to_the_end() {
-        let (address, asked) =
-            once("HTTP/1.1 404 Not Found\r\ntransfer-encoding: chunked\r\n\r\n3\r\nnot\r\n5\r\n here\r\n0\r\n\r\n");
+        let (address, asked) = once(
+            "HTTP/1.1 404 Not Found\r\ntransfer-encoding: chunked\r\n\r\n4\r\nnot\n\r\n5\r\n\x1bhere\r\n0\r\n\r\n",
+        );
         let mut headers = HeaderMap::new();
         headers.insert("authorization", HeaderValue::from_static("Bearer t"));
         let client = HttpClient::new(&address, None, LIMIT).expect("a client").with_headers(headers);
         let answer = client.ask(Method::PUT, "/a%20b", "text/plain", b"the body".to_vec()).expect("an answer");
-        assert_eq!((answer.status, answer.text(100).as_str(), answer.is_success()), (404, "not here", false));
+        assert_eq!((answer.status, answer.text(100).as_str(), answer.is_success()), (404, r"not\n\u{1b}here", false));
         assert_eq!(answer.text(3), "not");
         let asked = asked.join().expect("asked");
         for part in

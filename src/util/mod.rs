@@ -10,6 +10,7 @@ pub mod rel_path;
 pub mod relocate;
 pub mod shell;
 pub mod utc;
+pub mod visible;
 
 pub use ignore_rules::{IGNORE_FILES, IgnoreRules};
 pub use nearest::nearest;

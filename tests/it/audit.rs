@@ -6,11 +6,12 @@ use std::thread::sleep;
 use std::time::{Duration, SystemTime};
 
 use clinpipe::audit;
+use clinpipe::util::visible::is_hidden;
 use rustix::fs::{FlockOperation, flock};
 use serde_json::{Value, json};
 
 use crate::chance::Chance;
-use crate::project::{Project, tell};
+use crate::project::{Project, Run, tell};
 
 const CHAIN: &str = "lockfiles/audit.jsonl";
 const TWO: &str =
@@ -515,4 +516,36 @@ fn of_a_thousand_random_edits_none_goes_unseen() {
         assert!(verdict.fault.is_some(), "edit {edits}, {kind}, is not seen");
     }
     tell(&format!("{edits} edits found; {same} more had changed nothing"));
+}
+
+/// What a name or a reason may try: to clear the screen, to turn the direction of writing, to begin a row or a line.
+const FORGED: &str = "x\n9  2026-01-01  root  approval\r\u{1b}[2J\u{9b}31m\u{202e}\u{200b}";
+
+#[test]
+fn nothing_that_others_wrote_reaches_a_terminal_but_what_can_be_seen() {
+    let project = with_records(1);
+    project.run(&["audit", "key", "new", "--name", "ana", "-o", "ana.key"]).succeeds();
+    for name in ["a\u{1b}[2J", "a\u{202e}b", "a\u{200b}b"] {
+        project.run(&["audit", "key", "new", "--name", name, "-o", "b.key"]).exits(2);
+    }
+    project.write(FORGED.split('\r').next().unwrap(), "");
+    let mut sign =
+        project.command(&["--color", "always", "audit", "sign", "--meaning", "approval", "--key", "ana.key"]);
+    sign.args(["--object", FORGED.split('\r').next().unwrap(), "--reason", FORGED]).env("CLINPIPE_ACTOR", FORGED);
+    let signed = Run::from(sign.output().unwrap()).succeeds();
+    let seen = |text: &str| assert!(text.chars().all(|c| c == '\n' || !is_hidden(c)), "{text:?}");
+    seen(&signed.stderr);
+    assert_eq!(signed.stderr.lines().count(), 1, "{}", signed.stderr);
+    let shown = project.run(&["--color", "always", "audit", "show"]).succeeds();
+    seen(&shown.stdout);
+    assert_eq!(shown.stdout.lines().count(), 3, "a header and two records: {}", shown.stdout);
+    let checked = project.run(&["audit", "verify"]).succeeds();
+    seen(&checked.stdout);
+    assert_eq!(checked.stdout.lines().count(), 2, "{}", checked.stdout);
+    // JSON says all of it, and so does an export.
+    let document = project.run(&["audit", "show", "--json"]).succeeds();
+    seen(&document.stdout);
+    assert_eq!(document.json()["records"][1]["reason"], FORGED);
+    let refused = project.run(&["audit", "verify", "--anchor", FORGED]).exits(2);
+    seen(&refused.stderr);
 }

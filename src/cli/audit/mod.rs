@@ -21,7 +21,7 @@ use super::recording::chain;
 use crate::audit::{self, Action, Anchor, Chain, PublicKeys, Record, TestUse, Verdict};
 use crate::key::Digest;
 use crate::metrics::Table;
-use crate::util::{atomic_write, human};
+use crate::util::{atomic_write, human, visible};
 
 /// `audit`.
 #[derive(Debug, Subcommand)]
@@ -154,7 +154,7 @@ fn show(chain: &Chain, args: &ShowArgs, output: &Output) -> anyhow::Result<Exit>
     for test in &tests {
         // Writing to a string cannot fail.
         let name = if test.content.is_empty() { &test.rows } else { &test.content };
-        let _ = writeln!(text, "\ntest rows {}: {}", human::brief(name, 13), test.sentence());
+        let _ = writeln!(text, "\ntest rows {}: {}", human::brief(&visible::line(name), 13), test.sentence());
     }
     output.data(&text)?;
     Ok(Exit::Done)
@@ -224,18 +224,16 @@ fn verify(chain: &Chain, args: &VerifyChainArgs, output: &Output) -> anyhow::Res
         output.json(&verdict)?;
     } else {
         for note in &verdict.notes {
-            output.talk(&format!("note: {note}"));
+            output.talk(&format!("note: {}", visible::line(note)));
         }
         match (&verdict.fault, &verdict.head) {
             (None, Some(head)) => {
                 output.data(&format!("{} records hold together; the last is {}\n", verdict.records, head.hash))?;
                 for found in &verdict.signatures {
-                    let (seq, signer, meaning, object) =
-                        (found.seq, &found.signer, found.meaning.name(), &found.object);
-                    output.data(&format!(
-                        "record {seq}: {meaning} of {object} ({}) by {signer}\n",
-                        found.digest.short()
-                    ))?;
+                    let (seq, meaning, digest) = (found.seq, found.meaning.name(), found.digest.short());
+                    // Their line ends would begin a line that nobody has signed.
+                    let (object, signer) = (visible::line(&found.object), visible::line(&found.signer));
+                    output.data(&format!("record {seq}: {meaning} of {object} ({digest}) by {signer}\n"))?;
                 }
                 if keys.is_none() && !verdict.signatures.is_empty() {
                     output.talk("note: whose the keys are that signed, only --keys can tell");
@@ -266,7 +264,7 @@ fn broken(chain: &Chain, verdict: &Verdict) -> String {
         || "no record before it is known to be good".to_owned(),
         |head| format!("up to record {} ({}) the chain holds together", head.seq, head.hash),
     );
-    format!("error: {}{line}: {}\nnote: {good}", chain.path().display(), fault.message)
+    format!("error: {}{line}: {}\nnote: {good}", chain.path().display(), visible::line(&fault.message))
 }
 
 fn read_anchor(path: &Path) -> anyhow::Result<Anchor> {

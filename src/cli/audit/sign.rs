@@ -13,6 +13,7 @@ use crate::cli::output::Output;
 use crate::cli::project::Opened;
 use crate::cli::recording::{chain, origin};
 use crate::key::{Digest, hash};
+use crate::util::visible;
 
 /// `audit key`.
 #[derive(Debug, Subcommand)]
@@ -24,7 +25,7 @@ pub enum KeyCommand {
 /// `audit key new`.
 #[derive(Debug, Args)]
 pub struct NewKeyArgs {
-    /// Whose key it is, without blanks.
+    /// Whose key it is, without blanks and characters that cannot be seen.
     #[arg(long, value_name = "NAME")]
     name: String,
     /// Where the secret goes; neither it nor FILE.pub may exist.
@@ -112,7 +113,8 @@ pub(super) fn sign(opened: &Opened, args: &SignArgs, output: &Output) -> anyhow:
         Statement::new(args.meaning, signer.name(), &object, digest, head, &origin.utc).because(args.reason.as_deref());
     let entry = signer.sign(&statement)?;
     chain.append(&origin, vec![entry])?;
-    output.talk(&format!("{} signed {object} ({}): {}", signer.name(), digest.short(), args.meaning.name()));
+    let told = format!("{} signed {object} ({}): {}", signer.name(), digest.short(), args.meaning.name());
+    output.talk(&visible::line(&told));
     Ok(Exit::Done)
 }
 

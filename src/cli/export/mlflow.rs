@@ -24,6 +24,7 @@ use crate::export::tracking::{self, Names, Parcel, Published, TrackingError, Tra
 use crate::export::{self, Flavour};
 use crate::plan::State;
 use crate::util::http_client::{HttpClient, HttpError};
+use crate::util::visible;
 
 /// `export mlflow`.
 #[derive(Debug, clap::Args)]
@@ -99,7 +100,8 @@ fn send(global: &Global, args: &MlflowArgs, uri: &str, bundle: &Bundle, output: 
     }
     let Published { run_id, model, version, alias, known, .. } = &published;
     let what = if *known { "is there already" } else { "is on the server" };
-    output.talk(&format!("the bundle {what}: version {version} of {model} ({alias}), run {run_id}"));
+    let told = format!("the bundle {what}: version {version} of {model} ({alias}), run {run_id}");
+    output.talk(&visible::line(&told));
     Ok(Exit::Done)
 }
 

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 pub use self::server::TrackingServer;
 pub use self::values::{metrics, params};
 use crate::util::http_client::HttpError;
+use crate::util::visible;
 
 /// The tag by which a bundle's run is found again.
 const BUNDLE_TAG: &str = "clinpipe_bundle";
@@ -57,7 +58,7 @@ pub enum TrackingError {
         what: &'static str,
     },
     /// Files go somewhere else than through the server.
-    #[error("the experiment keeps its files at {0}, which only a client with access to that place can write to")]
+    #[error("the experiment keeps its files at {}, which only a client with access to that place can write to", visible::line(.0))]
     NotProxied(String),
     /// A file did not arrive.
     #[error("the server does not list {path} with its {size} bytes after it was sent; nothing was registered")]

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::TrackingError;
 use crate::util::http_client::{Answer, HttpClient, encoded};
+use crate::util::visible;
 
 const API: &str = "/api/2.0/mlflow";
 const FILES: &str = "/api/2.0/mlflow-artifacts/artifacts";
@@ -93,13 +94,15 @@ impl TrackingServer {
 
     fn refusal(&self, call: &str, answer: &Answer) -> TrackingError {
         let body: Option<Value> = serde_json::from_slice(&answer.body).ok();
-        let said = |key: &str| body.as_ref().and_then(|body| body[key].as_str()).map(str::to_owned);
+        // A line of the server's must not be taken for one of ours.
+        let shown = |text: &str| visible::line(&text.chars().take(MESSAGE).collect::<String>()).into_owned();
+        let said = |key: &str| body.as_ref().and_then(|body| body[key].as_str()).map(shown);
         TrackingError::Refused {
             server: self.http.name(),
             call: call.to_owned(),
             status: answer.status,
             code: said("error_code").unwrap_or_default(),
-            message: said("message").unwrap_or_else(|| answer.text(MESSAGE)).chars().take(MESSAGE).collect(),
+            message: said("message").unwrap_or_else(|| answer.text(MESSAGE)),
         }
     }
 }
