@@ -253,14 +253,14 @@ impl Privacy {
     }
 
     /// An estimate of a group whose counts are hidden, to two digits: so that it fits every count, and is one number
-    /// still.
+    /// still. In how many resamples it was undefined would tell how few the rarer class has.
     pub fn coarse(self, estimate: Estimate) -> Estimate {
         let round = |value: f64| (100.0 * value).round() / 100.0;
         let Estimate { value, low, high, method, failed_resamples, reason } = estimate;
         let told = || format!("told to two digits: {}", self.reason());
-        let reason = reason.or_else(|| value.map(|_| told()));
+        let reason = reason.filter(|_| failed_resamples.is_none()).or_else(|| value.map(|_| told()));
         let [value, low, high] = [value, low, high].map(|number| number.map(round));
-        Estimate { value, low, high, method, failed_resamples, reason }
+        Estimate { value, low, high, method, failed_resamples: None, reason }
     }
 
     /// Counts of one group whose total is published.

@@ -83,7 +83,7 @@ impl Stage for Evaluate {
     }
 
     fn version(&self) -> u32 {
-        7
+        8
     }
 
     fn about(&self) -> &'static str {

@@ -100,6 +100,9 @@ fn an_auroc_to_two_digits_fits_every_number_of_events() {
     let coarse = TEN.coarse(Estimate::new(0.714_285_7, (0.655_1, 0.773), "delong"));
     assert_eq!((coarse.value, coarse.low, coarse.high), (Some(0.71), Some(0.66), Some(0.77)));
     assert!(coarse.reason.is_some());
+    let rare = Estimate { failed_resamples: Some(731), ..Estimate::without_interval(0.7, "undefined in 731 of 2000") };
+    let told = TEN.coarse(rare);
+    assert!(told.failed_resamples.is_none() && !told.reason.expect("a reason").contains("731"));
     // Twenty of each class are the fewest that are told of: some number of pairs comes near enough.
     for (n, events) in (40..200_u64).flat_map(|n| (20..=n - 20).map(move |events| (n, events))) {
         let pairs = (2 * events * (n - events)) as f64;
