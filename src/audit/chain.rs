@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::ledger::Ledger;
 use super::prefix::Looked;
 use super::record::{Entry, Record};
+use super::signature::begins;
 use super::tail::{self, Tail, TailError};
 use super::verify::Fault;
 use crate::key::Digest;
@@ -83,6 +84,9 @@ pub enum AuditError {
     /// A record cannot be expressed.
     #[error("cannot write a record of {PATH}: {0}")]
     Record(#[from] serde_json::Error),
+    /// A signature that was made where there was no chain, and now there is one.
+    #[error("{PATH} was begun while the signature was made, which therefore is not bound to it\nhelp: sign again")]
+    Begun,
     /// What is to be recorded needs a reason and has none.
     #[error("a record of `{0}` needs a reason")]
     NoReason(&'static str),
@@ -119,7 +123,8 @@ impl Chain {
     /// last record and what the chain now knows.
     ///
     /// # Errors
-    /// When the file cannot be written, or its end was tampered with. Then nothing that was written before is lost.
+    /// When the file cannot be written, its end was tampered with, or a signature is not of this chain. Then nothing that was
+    /// written before is lost.
     pub fn append(&self, origin: &Origin, entries: Vec<Entry>) -> Result<State, AuditError> {
         if let Some(entry) = entries.iter().find(|entry| entry.action.needs_reason() && is_blank(entry.reason.as_ref()))
         {
@@ -130,6 +135,11 @@ impl Chain {
         }
         let mut file = self.open()?;
         let tail = tail::read(&file).map_err(|error| AuditError::from((error, "read")))?;
+        // What was torn gets a record of its own first.
+        let is_new = tail.last.is_none() && tail.damage.is_none();
+        if entries.iter().enumerate().any(|(at, entry)| begins(entry) && !(is_new && at == 0)) {
+            return Err(AuditError::Begun);
+        }
         let mut ledger = self.ledger_at(&file, &tail)?;
         let records = chained(&tail, origin, entries, &mut ledger)?;
         let torn = tail.damage.is_some();

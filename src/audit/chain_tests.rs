@@ -5,7 +5,9 @@ use std::fs;
 use super::AuditError;
 use super::chain::{Chain, Origin, State};
 use super::ledger::{Evaluation, TestRows};
-use super::record::{Action, Entry};
+use super::record::{Action, Entry, Record};
+use super::signature::{Meaning, Signer, Statement};
+use super::verify::verify;
 use crate::key::Digest;
 use crate::store::Store;
 
@@ -178,4 +180,30 @@ fn an_edit_before_the_end_of_a_short_chain_is_told_when_it_is_continued() {
     let state = place.append(vec![test("r", "d")]);
     assert_eq!(state.head.map(|head| head.seq), Some(3));
     assert_eq!(state.fault.and_then(|fault| fault.line), Some(1));
+}
+
+#[test]
+fn a_signature_made_without_a_chain_can_begin_one_and_be_grafted_onto_none() {
+    let place = Place::new();
+    let signer = Signer::make("ana", &place.dir.path().join("ana.key")).expect("a key");
+    let (zero, utc) = (Digest::from_bytes([0; 32]), "2026-01-02T03:04:05.678Z");
+    let statement = Statement::new(Meaning::Approval, signer.name(), "bundle", Digest::of(b"x"), zero, utc);
+    let signature = signer.sign(&statement).expect("JSON");
+    let fault = |records: &[&Record]| {
+        let lines: Vec<String> = records.iter().map(|record| record.line().expect("JSON") + "\n").collect();
+        verify(lines.concat().as_bytes(), &[]).expect("read").fault.map(|fault| (fault.line, fault.message))
+    };
+    let first = Record::new(signature.clone(), 0, zero, utc, "ana").expect("JSON");
+    assert_eq!(fault(&[&first]), None);
+    let other = Record::new(Entry::new(Action::Run, "pipeline.yaml"), 0, zero, utc, "ana").expect("JSON");
+    let grafted = Record::new(signature.clone(), 1, other.hash, utc, "ana").expect("JSON");
+    let (line, message) = fault(&[&other, &grafted]).expect("found");
+    assert!(line == Some(2) && message.contains("record 1: it was signed where there was no chain"), "{message}");
+    // Nor does a chain that was begun meanwhile take it.
+    assert_eq!(place.append(vec![signature.clone()]).head.map(|head| head.seq), Some(0));
+    let origin = Origin { actor: "ana".to_owned(), utc: utc.to_owned() };
+    for entries in [vec![signature.clone()], vec![Entry::new(Action::Run, "pipeline.yaml"), signature]] {
+        assert!(matches!(place.chain().append(&origin, entries), Err(AuditError::Begun)));
+    }
+    assert!(verify(fs::File::open(place.chain().path()).expect("there"), &[]).expect("read").fault.is_none());
 }

@@ -25,6 +25,9 @@ const PUBLIC: &str = "clinpipe-ed25519-public";
 /// What kind of statement is signed; it keeps a signature from meaning anything elsewhere.
 const DOMAIN: &str = "clinpipe signature v1";
 
+/// What stands for the last record where there is none.
+const NOWHERE: Digest = Digest::from_bytes([0; 32]);
+
 /// What a signature means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -208,6 +211,12 @@ impl Signer {
     }
 }
 
+/// Whether an entry is a signature that was made where there was no chain, and so can only begin one.
+pub(super) fn begins(entry: &Entry) -> bool {
+    let head = entry.details.get("head").and_then(Value::as_str);
+    entry.action == Action::Signature && head == Some(NOWHERE.to_string().as_str())
+}
+
 /// Public keys that are known, by signer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PublicKeys(BTreeMap<String, Vec<String>>);
@@ -261,6 +270,11 @@ impl Told {
             return Err(format!("record {seq}: the signature of {} does not fit what it signs", told.signer));
         }
         Ok(told)
+    }
+
+    /// Whether there was no chain when it was signed.
+    pub fn is_first(&self) -> bool {
+        self.head == NOWHERE
     }
 
     /// Whether the key that signed is known to be the signer's.

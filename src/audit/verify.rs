@@ -190,7 +190,14 @@ impl Walk<'_> {
             return Ok(());
         }
         let told = Told::checked(record)?;
-        if told.head != Digest::from_bytes([0; 32]) && !self.hashes.contains(&told.head) {
+        if told.is_first() {
+            if record.seq > 0 {
+                return Err(format!(
+                    "record {}: it was signed where there was no chain yet, and does not begin this one",
+                    record.seq
+                ));
+            }
+        } else if !self.hashes.contains(&told.head) {
             let head = told.head.short();
             return Err(format!(
                 "record {}: it was signed in another chain, whose last record was {head}…",

@@ -39,7 +39,7 @@ impl Digest {
     }
 
     /// The digest that has these bytes.
-    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 }

@@ -380,7 +380,12 @@ fn exports_hold_every_record() {
     let project = with_records(3);
     let jsonl = project.run(&["audit", "export", "--jsonl"]).succeeds().stdout;
     assert_eq!(jsonl, project.read(CHAIN));
+    let mut commit = project.command(&["-q", "repro", "-f"]);
+    assert!(commit.env("CLINPIPE_ACTOR", "=cmd|'\u{1b}[31m\u{202e}").output().unwrap().status.success());
+    let table = project.run(&["audit", "export", "--csv"]).succeeds().stdout;
     project.run(&["audit", "export", "--csv", "-o", "chain.csv"]).succeeds();
+    assert_eq!(table, project.read("chain.csv"), "the same bytes, wherever they go");
+    assert!(table.contains(",'=cmd|'\u{1b}[31m\u{202e},"), "{table}");
     let mut table = csv::Reader::from_path(project.path("chain.csv")).unwrap();
     let hashes: Vec<String> = table.records().map(|row| row.unwrap()[10].to_owned()).collect();
     let expected: Vec<String> = records(&project).iter().map(|r| r["hash"].as_str().unwrap().to_owned()).collect();

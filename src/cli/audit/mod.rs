@@ -76,10 +76,10 @@ pub struct VerifyChainArgs {
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("format").required(true))]
 pub struct ExportChainArgs {
-    /// As a table.
+    /// As a table for a spreadsheet; a text that it would take for a formula begins with '.
     #[arg(long, group = "format")]
     pub csv: bool,
-    /// As lines of JSON, as they are in the chain.
+    /// As lines of JSON, exactly as they are in the chain.
     #[arg(long, group = "format")]
     pub jsonl: bool,
     /// Where; stdout when absent.
@@ -302,7 +302,7 @@ fn export(chain: &Chain, args: &ExportChainArgs, output: &Output) -> anyhow::Res
         Some(path) => {
             atomic_write::deliver(path, &bytes).with_context(|| format!("cannot write {}", path.display()))?;
         }
-        None => output.data(&String::from_utf8(bytes).context("the export is no text")?)?,
+        None => output.exact(&bytes)?,
     }
     Ok(Exit::Done)
 }
