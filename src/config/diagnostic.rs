@@ -128,11 +128,19 @@ impl Source {
         Self { name: name.into(), text: text.strip_prefix('\u{feff}').unwrap_or(text).to_owned() }
     }
 
-    /// Reads a file below `root`. `Ok(None)` when it does not exist.
+    /// Reads a file below `root`. `Ok(None)` when nothing has its name.
     pub fn read(root: &Path, file: &RelPath) -> Result<Option<Self>, ConfigError> {
         let bytes = match std::fs::read(file.under(root)) {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            // A link whose target is gone is no absence that anybody meant.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => match file.under(root).read_link() {
+                Err(_) => return Ok(None),
+                Ok(target) => {
+                    let message = format!("is a link to {}, which is not there", target.display());
+                    let help = "mend the link, or remove it";
+                    return Err(ConfigError::of_file(file.as_str(), message).help(help));
+                }
+            },
             Err(error) => return Err(ConfigError::of_file(file.as_str(), format!("cannot be read: {error}"))),
         };
         match std::str::from_utf8(&bytes) {
@@ -184,6 +192,18 @@ fn token(line: &str, column: usize) -> Range<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_link_that_leads_nowhere_is_not_an_absent_file() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = RelPath::parse("pccp.yaml").expect("a path");
+        assert_eq!(Source::read(dir.path(), &file), Ok(None));
+        std::os::unix::fs::symlink("gone.yaml", dir.path().join("pccp.yaml")).expect("linked");
+        let error = Source::read(dir.path(), &file).expect_err("a fault");
+        assert!(error.file == "pccp.yaml" && error.message.contains("gone.yaml, which is not there"), "{error}");
+        std::fs::write(dir.path().join("gone.yaml"), "a: 1\n").expect("written");
+        assert!(matches!(Source::read(dir.path(), &file), Ok(Some(_))));
+    }
 
     #[test]
     fn a_fault_shows_file_line_column_caret_and_help() {

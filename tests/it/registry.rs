@@ -230,6 +230,10 @@ fn the_change_control_plan_names_every_change_outside_it() {
     let project = studies();
     promote(&project, &[]).succeeds();
     bring(&project, "strong.yaml");
+    std::os::unix::fs::symlink("gone.yaml", project.path("study/pccp.yaml")).unwrap();
+    let run = promote(&project, &[]).exits(2);
+    assert!(run.stderr.contains("link to gone.yaml, which is not there"), "a lost plan is not no plan: {}", run.stderr);
+    project.remove("study/pccp.yaml");
     let plan = "name: yearly update\nallowed:\n  params: [calibrate, tune_threshold]\n";
     project.write("study/pccp.yaml", plan);
     let run = promote(&project, &[]).exits(1);
