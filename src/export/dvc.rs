@@ -1,7 +1,8 @@
 //! A pipeline as a `dvc.yaml`, for teams that stay with DVC: DVC decides when a stage runs and keeps its outputs, clinpipe
 //! does the work of one stage.
 //!
-//! Invariants: a stage that DVC can run by itself stays a command; every other one calls `clinpipe repro` on itself alone,
+//! Invariants: a stage that DVC can run by itself stays a command, behind one that makes the directories of its outputs where
+//! nothing else does, since DVC makes none; every other one calls `clinpipe repro` on itself alone,
 //! so the pipeline file stays the only place that says what a built-in stage does. What DVC has no word for is told, never
 //! dropped in silence. Nothing is read or written here.
 
@@ -145,11 +146,26 @@ fn command(stage: &StageDef, file: &RelPath, version: &impl Fn(&str) -> Option<u
     match &stage.work {
         Work::Builtin(uses) => call(&format!("  # {uses}@{}", version(uses).unwrap_or_default())),
         Work::Command(_) if restrained => call(""),
-        Work::Command(commands) => match commands.as_slice() {
-            [one] => json!(escaped(one)),
-            several => several.iter().map(|command| json!(escaped(command))).collect(),
+        Work::Command(commands) => match (directories(stage), commands.as_slice()) {
+            (None, [one]) => json!(escaped(one)),
+            (first, commands) => first.iter().chain(commands).map(|command| json!(escaped(command))).collect(),
         },
     }
+}
+
+/// The command that makes the directories of a stage's outputs, unless a dependency below each shows that it is there.
+fn directories(stage: &StageDef) -> Option<String> {
+    let is_there = |directory: &RelPath| {
+        stage.wdir.is_within(directory)
+            || stage.deps.iter().any(|dep| !dep.optional && dep.path.is_within(directory) && dep.path != *directory)
+    };
+    let parents: BTreeSet<RelPath> = stage.outs.iter().map(|out| out.path.parent()).collect();
+    let missing: Vec<String> = parents
+        .iter()
+        .filter(|parent| !is_there(parent))
+        .map(|parent| shell::quote(parent.relative_to(&stage.wdir).as_str()))
+        .collect();
+    (!missing.is_empty()).then(|| format!("mkdir -p {}", missing.join(" ")))
 }
 
 /// Keys of params.yaml by name, others below their file.

@@ -3,6 +3,7 @@
 //! Each request has a connection of its own, so none is ever sent twice because an idle one had been closed. `https` is
 //! judged by the certificates of the system. It follows no redirect, knows no proxy and no cookie, and keeps nothing.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -148,6 +149,12 @@ impl HttpClient {
     pub fn name(&self) -> String {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         format!("{scheme}://{}{}", String::from_utf8_lossy(self.authority.as_bytes()), self.prefix)
+    }
+
+    /// Whether nobody on the way can read what is sent: it is encrypted, or does not leave this machine.
+    pub fn is_private(&self) -> bool {
+        let is_here = |address: IpAddr| address.to_canonical().is_loopback();
+        self.tls.is_some() || self.host.eq_ignore_ascii_case("localhost") || self.host.parse().is_ok_and(is_here)
     }
 
     async fn exchange(&self, method: Method, path: &str, kind: &str, body: Vec<u8>) -> Result<Answer, HttpError> {
@@ -309,6 +316,24 @@ mod tests {
         assert!(matches!(missing, Err(HttpError::Roots(..))));
         let client = HttpClient::new("http://[::1]:5000/x/", None, LIMIT).expect("a client");
         assert_eq!((client.name().as_str(), client.host.as_str()), ("http://[::1]:5000/x", "::1"));
+    }
+
+    #[test]
+    fn what_leaves_this_machine_in_the_clear_is_not_private() {
+        let is_private = |base| HttpClient::new(base, None, LIMIT).expect("a client").is_private();
+        for base in ["http://127.0.0.1:5000", "http://127.8.9.1", "HTTP://LocalHost/x", "http://[::1]:5000"] {
+            assert!(is_private(base), "{base}");
+        }
+        for base in [
+            "http://localhost.example.invalid",
+            "http://127.0.0.1.nip.invalid",
+            "HTTP://example.invalid",
+            "http://10.0.0.1",
+            "http://[::2]",
+            "http://127.1",
+        ] {
+            assert!(!is_private(base), "{base}");
+        }
     }
 
     #[test]

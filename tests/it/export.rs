@@ -157,6 +157,10 @@ fn a_dvc_project_keeps_what_dvc_can_say_and_tells_the_rest() {
          strict:\n    cmd: ['true', date > when]\n    env: [HOME]\n    wdir: sub\n    deps: [../c.txt]\n    outs: [when]\n    params: [seed, more.yaml: [x]]\n    frozen: true\n  \
          later: {cmd: cp in.csv out, deps: [in.csv, {more.csv: {optional: true}}], outs: [out], always_changed: true}\n",
     );
+    let pipeline = project.read("pipeline.yaml")
+        + "  made: {cmd: echo > 'out dir/b c.txt', outs: [out dir/b c.txt]}\n  \
+           next: {cmd: ['cp \"$1\" x', 'true'], wdir: sub, deps: [\"../out dir/b c.txt\"], outs: [../out dir/d, e/f/g, ../h/i, here]}\n";
+    project.write("pipeline.yaml", &pipeline);
     project.write("params.yaml", "seed: 1\n");
     project.write("sub/more.yaml", "x: 1\n");
     project.write("in.csv", "");
@@ -174,9 +178,13 @@ fn a_dvc_project_keeps_what_dvc_can_say_and_tells_the_rest() {
         r#"    - "../c.txt""#,
         "    frozen: true",
         "    always_changed: true",
+        // DVC makes no directories; where a dependency lies in one, nobody need.
+        r#"    - "mkdir -p 'out dir'""#,
+        r#"    - "mkdir -p ../h e/f""#,
     ] {
         assert!(text.lines().any(|it| it == line), "{line} is not in\n{text}");
     }
+    assert_eq!(text.matches("mkdir").count(), 2, "{text}");
     project.run(&["--file", "dvc.yaml", "status"]).succeeds();
     project.run(&["export", "dvc", "-o", "."]).succeeds();
     project.write("dvc.yaml", "mine: 1\n");

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -29,6 +30,10 @@ struct State {
     refuses: Option<(u16, &'static str)>,
     /// Where runs keep their files.
     elsewhere: bool,
+    /// Somebody else makes a run of the same bundle just before.
+    rival: bool,
+    /// Runs that were taken back.
+    deleted: Vec<String>,
 }
 
 struct Server {
@@ -123,8 +128,17 @@ impl State {
             "runs/create" => {
                 let place = if self.elsewhere { "s3://bucket/r1" } else { "mlflow-artifacts:/7/r1/artifacts" };
                 let run = json!({"run_id": "r1", "artifact_uri": place, "status": "RUNNING", "tags": asked["tags"]});
+                if self.rival {
+                    self.runs.push(
+                        json!({"run_id": "r0", "artifact_uri": place, "status": "RUNNING", "tags": asked["tags"]}),
+                    );
+                }
                 self.runs.push(run.clone());
                 json!({"run": {"info": run}})
+            }
+            "runs/delete" => {
+                self.deleted.push(asked["run_id"].as_str().unwrap().to_owned());
+                json!({})
             }
             "runs/update" => {
                 self.runs[0]["status"] = asked["status"].clone();
@@ -239,6 +253,28 @@ fn a_bundle_is_logged_registered_and_sent_only_once() {
 }
 
 #[test]
+fn of_two_hand_overs_at_once_one_registers() {
+    let project = evaluated();
+    let server = Server::start();
+    let args = ["-C", "study", "export", "mlflow", "--json", "--tracking-uri", &server.uri];
+    let spawn = || project.command(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let both = [spawn(), spawn(), spawn()];
+    let known =
+        both.map(|child| Run::from(child.wait_with_output().unwrap()).succeeds().json()["known"] == json!(true));
+    assert_eq!(known.iter().filter(|known| !**known).count(), 1, "{known:?}");
+    server.with(|state| assert_eq!((state.runs.len(), state.versions.len()), (1, 1)));
+    // From another place there is no lock to wait at.
+    let server = Server::start();
+    server.set(|state| state.rival = true);
+    let run = send(&project, &server, &[]).exits(4);
+    assert!(run.stderr.contains("is being handed over from elsewhere, in run r0"), "{}", run.stderr);
+    server.with(|state| {
+        assert_eq!(state.deleted, ["r1"]);
+        assert!(state.files.is_empty() && state.versions.is_empty());
+    });
+}
+
+#[test]
 fn what_did_not_arrive_is_not_registered_and_the_next_try_goes_on() {
     let project = evaluated();
     let server = Server::start();
@@ -268,6 +304,8 @@ fn refusals_say_what_to_do() {
     server.set(|state| state.refuses = Some((403, "Invalid Host header")));
     refused("--allowed-hosts", 4);
     refused("refuses experiments/get-by-name (403): Invalid Host header", 4);
+    server.set(|state| state.refuses = Some((500, "no\nerror: all is lost\u{1b}[2J\u{202e}")));
+    refused(r"(500): no\nerror: all is lost\u{1b}[2J\u{202e}", 4);
     server.set(|state| state.refuses = Some((401, "who are you?")));
     refused("MLFLOW_TRACKING_TOKEN", 4);
     server.set(|state| (state.refuses, state.elsewhere) = (None, true));

@@ -23,6 +23,7 @@ use crate::cli::serve::{DEFAULT_BUNDLE, load_bundle};
 use crate::export::tracking::{self, Names, Parcel, Published, TrackingError, TrackingServer};
 use crate::export::{self, Flavour};
 use crate::plan::State;
+use crate::store::{Held, Store};
 use crate::util::http_client::{HttpClient, HttpError};
 use crate::util::visible;
 
@@ -84,7 +85,8 @@ fn write(args: &MlflowArgs, target: &Path, bundle: &Bundle, output: &Output) -> 
 fn send(global: &Global, args: &MlflowArgs, uri: &str, bundle: &Bundle, output: &Output) -> anyhow::Result<Exit> {
     let roots = ["MLFLOW_TRACKING_SERVER_CERT_PATH", "SSL_CERT_FILE"].into_iter().find_map(env::var_os);
     let client = HttpClient::new(uri, roots.as_deref().map(Path::new), LIMIT).map_err(|error| refused(error.into()))?;
-    let server = TrackingServer::new(client.with_headers(credentials(uri, output)?));
+    let headers = credentials(&client, output)?;
+    let server = TrackingServer::new(client.with_headers(headers));
     warn(&args.bundle, output);
     let place = tempfile::tempdir().context("no temporary directory")?;
     // An alias of the registry may move meanwhile.
@@ -94,7 +96,9 @@ fn send(global: &Global, args: &MlflowArgs, uri: &str, bundle: &Bundle, output: 
     let names = Names { experiment: &args.experiment, model: &args.model, alias: &args.alias };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let now = u64::try_from(now).unwrap_or(u64::MAX);
+    let held = alone(global, output);
     let published = tracking::publish(&server, &parcel, names, now).map_err(refused)?;
+    drop(held);
     if args.json {
         output.json(&published)?;
     }
@@ -103,6 +107,17 @@ fn send(global: &Global, args: &MlflowArgs, uri: &str, bundle: &Bundle, output: 
     let told = format!("the bundle {what}: version {version} of {model} ({alias}), run {run_id}");
     output.talk(&visible::line(&told));
     Ok(Exit::Done)
+}
+
+/// Waits until no other hand-over of this project is under way: two at once would not know of each other's run. Outside a
+/// project, and in one that cannot be written to, there is nothing to wait at.
+fn alone(global: &Global, output: &Output) -> Option<Held> {
+    let lock = Store::lock_beside(&Opened::load(global, &[]).ok()?.project.pipeline.root, "export-mlflow");
+    let free = lock.try_hold().ok()?;
+    if free.is_none() {
+        output.talk("waiting for another hand-over of this project");
+    }
+    free.or_else(|| lock.hold().ok())
 }
 
 /// What the user can mend by calling otherwise is a matter of usage; the rest is of the environment.
@@ -115,7 +130,7 @@ fn refused(error: TrackingError) -> anyhow::Error {
 }
 
 /// The header by which the server knows its user, from the variables that MLflow's own clients read.
-fn credentials(uri: &str, output: &Output) -> anyhow::Result<HeaderMap> {
+fn credentials(client: &HttpClient, output: &Output) -> anyhow::Result<HeaderMap> {
     let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
     let text = match (variable("MLFLOW_TRACKING_TOKEN"), variable("MLFLOW_TRACKING_USERNAME")) {
         (Some(token), _) => format!("Bearer {token}"),
@@ -125,8 +140,7 @@ fn credentials(uri: &str, output: &Output) -> anyhow::Result<HeaderMap> {
         }
         (None, None) => return Ok(HeaderMap::new()),
     };
-    let here = ["http://127.0.0.1", "http://localhost", "http://[::1]"].iter().any(|here| uri.starts_with(here));
-    if uri.starts_with("http:") && !here {
+    if !client.is_private() {
         output.talk("warning: password or token travel unencrypted; name the server by https");
     }
     let help = "write it without line breaks and other signs that no header can hold";

@@ -1,6 +1,7 @@
 //! A bundle on an MLflow tracking server, by plain HTTP: run, parameters, metrics, files, version and alias.
 //!
-//! Invariants: a bundle has one run an experiment, found again by its digest, so repeating a hand-over adds nothing; a
+//! Invariants: a bundle has one run an experiment, found again by its digest, so repeating a hand-over adds nothing, and of
+//! two at once that do not know of each other one withdraws; a
 //! version is registered only after the server has listed every file with its size; a run that could not be completed
 //! is marked as failed and taken up by the next try. Nothing here reads the clock or the environment.
 
@@ -60,6 +61,9 @@ pub enum TrackingError {
     /// Files go somewhere else than through the server.
     #[error("the experiment keeps its files at {}, which only a client with access to that place can write to", visible::line(.0))]
     NotProxied(String),
+    /// Somebody else sends the same bundle.
+    #[error("the same bundle is being handed over from elsewhere, in run {}; nothing was sent", visible::line(.0))]
+    Elsewhere(String),
     /// A file did not arrive.
     #[error("the server does not list {path} with its {size} bytes after it was sent; nothing was registered")]
     Lost {
@@ -87,6 +91,7 @@ impl TrackingError {
             Self::NotProxied(_) => {
                 "name another --experiment on a server that was started with `--artifacts-destination`"
             }
+            Self::Elsewhere(_) => "repeat the command when that one has ended: it finds the run and its version",
             Self::Lost { .. } => "look at the server's log, make room, and repeat the command",
             Self::Unread(..) => "repeat the command when the pipeline is at rest",
             Self::Odd { .. } | Self::Http(_) => {
@@ -161,7 +166,7 @@ pub fn publish(
     let experiment = experiment(server, names.experiment)?;
     let run = match find(server, &experiment, &parcel.digest)? {
         Some(run) => run,
-        None => create(server, &experiment, parcel, now)?,
+        None => settled(server, &experiment, parcel, create(server, &experiment, parcel, now)?)?,
     };
     let logged = if run.finished { Ok(()) } else { log(server, &run, parcel, now) };
     if let Err(error) = logged {
@@ -206,6 +211,19 @@ fn create(server: &TrackingServer, experiment: &str, parcel: &Parcel, now: u64) 
     let made = server.post("runs/create", &asked)?;
     let info = made.pointer("/run/info").unwrap_or(&Value::Null);
     run(server, "runs/create", info)
+}
+
+/// The run just made, if it is the bundle's oldest. Another hand-over that began at the same time elsewhere has made one
+/// too, and goes on with it; this one takes its own back.
+fn settled(server: &TrackingServer, experiment: &str, parcel: &Parcel, made: Run) -> Result<Run, TrackingError> {
+    match find(server, experiment, &parcel.digest)? {
+        Some(oldest) if oldest.id != made.id => {
+            // Best effort: an empty run that is not the oldest misleads nobody.
+            drop(server.post("runs/delete", &json!({"run_id": made.id})));
+            Err(TrackingError::Elsewhere(oldest.id))
+        }
+        _ => Ok(made),
+    }
 }
 
 fn run(server: &TrackingServer, call: &str, info: &Value) -> Result<Run, TrackingError> {
