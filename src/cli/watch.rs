@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -92,6 +93,30 @@ fn replaceable(path: &Path, kind: Kind) -> anyhow::Result<()> {
     Err(UsageError::new(message, "name another file, or remove it first").into())
 }
 
+/// Whether two paths lead to one file, which need not be there yet.
+fn is_one_file(one: &Path, other: &Path) -> bool {
+    match (one.metadata(), other.metadata()) {
+        (Ok(one), Ok(other)) => (one.dev(), one.ino()) == (other.dev(), other.ino()),
+        (Err(_), Err(_)) => place(one) == place(other),
+        _ => false,
+    }
+}
+
+/// Where a file would be made that is not there: behind every link.
+fn place(path: &Path) -> PathBuf {
+    let mut path = path.to_owned();
+    // As many links as the system follows.
+    for _ in 0..40 {
+        let Ok(target) = path.read_link() else { break };
+        path = path.parent().map_or(target.clone(), |parent| parent.join(&target));
+    }
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match (parent.canonicalize(), path.file_name()) {
+        (Ok(parent), Some(name)) => parent.join(name),
+        _ => path,
+    }
+}
+
 /// The console that fits the terminal and the options.
 pub(super) fn console(output: &Output) -> Box<dyn EventSink + Send> {
     let style = Style { color: output.colors_stderr(), verbose: output.is_verbose() };
@@ -107,6 +132,12 @@ pub(super) fn console(output: &Output) -> Box<dyn EventSink + Send> {
 
 /// The console, and the files that were asked for.
 pub(super) fn sinks(opened: &Opened, args: &ReproArgs, output: &Output) -> anyhow::Result<(Fanout, Files)> {
+    if let (Some(events), Some(lineage)) = (&args.events, &args.openlineage)
+        && is_one_file(events, lineage)
+    {
+        let message = format!("--events and --openlineage name one file, {}", events.display());
+        return Err(UsageError::new(message, "name two files").into());
+    }
     let (mut files, mut sinks) = (Files::default(), vec![console(output)]);
     if let Some(path) = &args.events {
         sinks.push(Box::new(JsonConsole::new(files.open(path, Kind::Events)?)));
@@ -174,4 +205,32 @@ fn study_files(opened: &Opened, report: &RunReport) -> Option<StudyFiles> {
         validation: output("validate", "report"),
         report: output("report", "page"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn one_file_is_known_by_any_of_its_names() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| dir.path().join(name);
+        std::fs::create_dir(at("sub")).expect("made");
+        symlink("x", at("link")).expect("linked");
+        symlink("sub", at("way")).expect("linked");
+        let same = ["x", "sub/../x", "./x", "link"];
+        let check = |names: &[&str]| {
+            for one in names {
+                assert!(names.iter().all(|other| is_one_file(&at(one), &at(other))), "{one}");
+                assert!(["y", "sub/x", "nowhere/x"].iter().all(|other| !is_one_file(&at(one), &at(other))), "{one}");
+            }
+        };
+        check(&same);
+        assert!(is_one_file(&at("sub/z"), &at("way/z")));
+        std::fs::write(at("x"), "").expect("written");
+        std::fs::hard_link(at("x"), at("second")).expect("linked");
+        check(&[&same[..], &["second"]].concat());
+    }
 }

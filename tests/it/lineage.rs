@@ -101,5 +101,11 @@ fn events_take_the_place_of_nothing_but_events() {
         assert!(project.read("run.jsonl").lines().count() >= 2);
         project.remove("run.jsonl");
     }
+    std::os::unix::fs::symlink("run.jsonl", project.path("link.jsonl")).unwrap();
+    for other in ["run.jsonl", "./run.jsonl", "link.jsonl"] {
+        let run = project.run(&["repro", "--events", "run.jsonl", "--openlineage", other]).exits(2);
+        assert!(run.stderr.contains("name one file"), "{}", run.stderr);
+        assert!(!project.exists("run.jsonl"));
+    }
     assert_eq!((project.read("raw.csv"), project.read("visits.jsonl")), (raw, "{\"event\": \"visit\"}\n".to_owned()));
 }
