@@ -193,3 +193,16 @@ fn what_the_champion_was_made_of_stays_as_it_was_promoted() {
     assert!(run.stderr.contains("was made otherwise then: the parameter train.models"), "{}", run.stderr);
     assert_eq!(project.read(&version), before);
 }
+
+#[test]
+fn when_the_secret_of_the_training_rows_is_lost_their_marks_are_made_anew_from_the_pipeline() {
+    let project = studies();
+    promote(&project, &[]).succeeds();
+    project.remove(&format!("{REGISTRY}/rows.key"));
+    bring(&project, "strong.yaml");
+    assert!(failed(&promote(&project, &[]).exits(1)).contains("comparison"));
+    bring(&project, "weak.yaml");
+    assert!(!failed(&promote(&project, &[]).exits(1)).contains("comparison"));
+    bring(&project, "strong.yaml");
+    promote(&project, &[]).succeeds();
+}

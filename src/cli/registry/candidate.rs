@@ -142,8 +142,7 @@ fn digest_of(bundle: &Bundle, dir: &Path) -> anyhow::Result<Digest> {
 impl Fresh {
     /// Adds it to the registry and to the audit chain; the condition that fails when that must not or cannot be.
     ///
-    /// What a version was made of decides what its successor may change, so it stays as it was once it had a role: of the
-    /// champion everything, of others the recipe.
+    /// What a version was made of decides what its successor may change, so its recipe stays as it was once it had a role.
     pub(super) fn register(&self, opened: &Opened, registry: &Registry) -> anyhow::Result<Option<Ruling>> {
         let version = &self.loaded.version;
         let fail = |reason: String| Ok(Some(Ruling::new("registered", false, reason)));
@@ -152,9 +151,6 @@ impl Fresh {
         let roles = history.now().map(State::roles).unwrap_or_default();
         let told = record::papers(opened, registry, version.bundle)?;
         if told != Some(version.digest()?) && roles.contains(&version.bundle) {
-            if history.now().and_then(|state| state.champion) == Some(version.bundle) {
-                return Ok(None);
-            }
             let known = registry.version(version.bundle).ok().filter(|known| known.digest().ok() == told);
             let Some(known) = known else {
                 return fail(format!(

@@ -56,7 +56,7 @@ pub struct PromoteArgs {
     /// Parameters as `repro` was given them, KEY=VALUE; can be repeated.
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
-    /// Compare and judge; change nothing.
+    /// Compare and judge; no role changes and no version is kept. The look at the test rows is on record all the same.
     #[arg(long)]
     pub dry_run: bool,
     /// Print the result as one JSON document.

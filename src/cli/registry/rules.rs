@@ -15,6 +15,7 @@ use crate::config::{Source, fault_at, read_typed};
 use crate::key::Digest;
 use crate::registry::{ControlPlan, POLICIES, Policy, Registry, Ruling};
 use crate::util::RelPath;
+use crate::util::visible::is_hidden;
 
 /// Where the policy is looked for when none is named.
 const POLICY: &str = "promotion.yaml";
@@ -123,13 +124,7 @@ fn is_same(a: &str, b: &str) -> bool {
 
 /// Refuses names that nobody can read or that look like another one by signs that do not show.
 pub(super) fn check_names(names: &[Option<&str>]) -> Result<(), UsageError> {
-    let hidden = |sign: char| {
-        let invisible = ['\u{ad}', '\u{61c}', '\u{180e}', '\u{feff}'].contains(&sign);
-        sign.is_control()
-            || invisible
-            || matches!(sign, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
-    };
-    match names.iter().flatten().find(|name| name.trim().is_empty() || name.chars().any(hidden)) {
+    match names.iter().flatten().find(|name| name.trim().is_empty() || name.chars().any(is_hidden)) {
         Some(name) => Err(UsageError::new(
             format!("{name:?} is no name"),
             "give --author and --approver names in letters that can be seen",
