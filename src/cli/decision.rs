@@ -24,7 +24,7 @@ pub struct DecisionArgs {
     /// What `decide` wrote.
     #[arg(value_name = "FILE", default_value = "artifacts/decision.json")]
     pub decision: PathBuf,
-    /// End with 1 unless it is known that nothing is to be done.
+    /// End with 1 unless nothing is to be done and at least one rule could be judged.
     #[arg(long)]
     pub check: bool,
     /// With --check: end with 1 as well when the day of the decision is unknown, or longer ago (UTC).
@@ -46,7 +46,11 @@ pub(super) fn run(global: &Global, args: &DecisionArgs, output: &Output) -> anyh
         return Err(fault(&format!("contradicts itself or is no decision: it {contradiction}")).into());
     }
     let doubts = doubts(&record, args.max_age);
-    output.data(&if args.json { text } else { told(&record, &doubts) })?;
+    if args.json {
+        output.exact(text.as_bytes())?;
+    } else {
+        output.data(&told(&record, &doubts))?;
+    }
     let healthy = record.decision == Choice::None && doubts.is_empty();
     Ok(if args.check && !healthy { Exit::No } else { Exit::Done })
 }

@@ -48,8 +48,9 @@ impl<'a> Held<'a> {
         let version = Version::new(digest, bundle.manifest(), evidence);
         let dir = self.registry.version_dir(digest);
         let is_there = dir.exists();
-        if is_there && self.registry.version(digest).is_ok_and(|known| known == version) {
-            self.registry.load(digest)?;
+        let is_same = || self.registry.version(digest).is_ok_and(|known| known == version);
+        // A bundle that was damaged there is replaced.
+        if is_there && is_same() && self.registry.load(digest).is_ok() {
             return Ok(digest);
         }
         let versions = self.registry.dir.join("versions");

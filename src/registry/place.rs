@@ -56,7 +56,11 @@ pub enum RegistryError {
         message: String,
     },
     /// A bundle cannot be used.
-    #[error("the bundle at {}: {source}", path.display())]
+    #[error(
+        "the bundle at {}: {source}\nhelp: restore it from a copy; or make it again with `clinpipe repro`, and `clinpipe promote` \
+         puts the same bundle in its place",
+        path.display()
+    )]
     Bundle {
         /// Which.
         path: PathBuf,

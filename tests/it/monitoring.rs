@@ -52,6 +52,26 @@ fn a_quiet_month_changes_nothing_and_a_drifted_one_makes_a_challenger() {
     again.succeeds();
 }
 
+/// The table that the study takes for real is its owner's.
+#[test]
+fn a_retraining_leaves_a_table_alone_that_it_did_not_make() {
+    let project = watched();
+    project.write("study/data/dropout.csv", "my,own\n");
+    let run = look(&project, 9, &["--set", "variants/drift.yaml:decide.policy=seed"]).exits(3);
+    assert!(run.stderr.contains("was not made here; it is left alone"), "{}", run.stderr);
+    assert_eq!(project.read("study/data/dropout.csv"), "my,own\n");
+}
+
+/// The pipeline of the CronJob is one, with what every study has.
+#[test]
+fn the_monitor_of_the_deployment_is_a_pipeline() {
+    let project = Project::init("dropout");
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/monitor.yaml");
+    std::fs::copy(shipped, project.path("study/monitor.yaml")).unwrap();
+    let drawn = project.run(&["-C", "study", "dag", "--file", "monitor.yaml"]).succeeds().stdout;
+    assert!(drawn.contains("decide") && !drawn.contains("retrain"), "{drawn}");
+}
+
 #[test]
 fn a_file_that_is_no_decision_is_told() {
     let project = Project::init("dropout");

@@ -106,6 +106,11 @@ fn a_version_whose_bundle_was_changed_is_listed_as_damaged_in_its_role() {
     project.write(&member, &project.read(&member).replace(' ', ""));
     let listed = project.run(&["-C", "study", "registry", "list"]).succeeds().stdout;
     assert!(listed.contains("champion, damaged"), "{listed}");
+    let shown = show(&project).exits(4);
+    assert!(shown.stderr.contains("restore it from a copy"), "{}", shown.stderr);
+    // The pipeline still has the same bundle.
+    promote(&project, &[]).exits(1);
+    show(&project).succeeds();
 }
 
 #[test]

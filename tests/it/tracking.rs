@@ -144,6 +144,12 @@ impl State {
                 self.runs[0]["status"] = asked["status"].clone();
                 json!({})
             }
+            "runs/set-tag" => {
+                let tags = self.runs[0]["tags"].as_array_mut().unwrap();
+                let own = tags.iter_mut().find(|tag| tag["key"] == asked["key"]).expect("a tag that is there");
+                own["value"] = asked["value"].clone();
+                json!({})
+            }
             "runs/log-batch" => return Some(self.log(asked)),
             "artifacts/list" => {
                 let path =
@@ -250,6 +256,27 @@ fn a_bundle_is_logged_registered_and_sent_only_once() {
         assert!(!state.calls.iter().any(|call| call == "runs/create" || call == "runs/log-batch"), "{:?}", state.calls);
         assert_eq!(state.aliases.keys().collect::<Vec<_>>(), ["challenger", "champion"]);
     });
+}
+
+/// A verdict goes with the numbers that it judges, and with no others.
+#[test]
+fn a_verdict_of_other_numbers_stays_here_and_that_of_these_follows() {
+    let project = evaluated();
+    let tag = |server: &Server| {
+        let tags = server.with(|state| state.runs[0]["tags"].clone());
+        tags.as_array().unwrap().iter().find(|tag| tag["key"] == "clinpipe_promotable").unwrap()["value"].clone()
+    };
+    project.make_writable("study/artifacts");
+    project.write("study/artifacts/verdict.json", &json!({"promotable": true, "metrics": "0".repeat(64)}).to_string());
+    let server = Server::start();
+    send(&project, &server, &[]).succeeds();
+    assert_eq!(tag(&server), "not judged");
+    assert!(server.with(|state| !state.files.contains_key("7/r1/artifacts/verdict.json")));
+    let metrics = blake3::hash(project.read("study/artifacts/metrics.json").as_bytes()).to_hex().to_string();
+    project.write("study/artifacts/verdict.json", &json!({"promotable": false, "metrics": metrics}).to_string());
+    send(&project, &server, &[]).succeeds();
+    assert_eq!(tag(&server), "false");
+    assert!(server.with(|state| state.files.contains_key("7/r1/artifacts/verdict.json")));
 }
 
 #[test]

@@ -22,6 +22,7 @@ use crate::cli::project::Opened;
 use crate::cli::serve::{DEFAULT_BUNDLE, load_bundle};
 use crate::export::tracking::{self, Names, Parcel, Published, TrackingError, TrackingServer};
 use crate::export::{self, Flavour};
+use crate::key::Digest;
 use crate::plan::State;
 use crate::store::{Held, Store};
 use crate::util::http_client::{HttpClient, HttpError};
@@ -58,8 +59,6 @@ pub struct MlflowArgs {
 
 /// How long the server may take for one request; a file of the bundle is one.
 const LIMIT: Duration = Duration::from_mins(5);
-/// What lies beside the bundle and goes with it.
-const PAPERS: [&str; 4] = ["metrics.json", "verdict.json", "model_card.md", "report.html"];
 
 /// Writes the directory, or sends it.
 pub(super) fn run(global: &Global, args: &MlflowArgs, output: &Output) -> anyhow::Result<Exit> {
@@ -152,10 +151,8 @@ fn credentials(client: &HttpClient, output: &Output) -> anyhow::Result<HeaderMap
 /// Everything that is known of the bundle in `directory`, a path without links, and vouched for.
 fn parcel(global: &Global, directory: &Path, bundle: &Bundle, flavour: &Path, output: &Output) -> Parcel {
     let (digest, manifest) = (bundle.digest().to_owned(), bundle.manifest());
-    let beside = |name: &str| Some(directory.parent()?.join(name)).filter(|file| file.is_file());
-    let read = |name: &str| -> Option<Value> { serde_json::from_slice(&fs::read(beside(name)?).ok()?).ok() };
-    // Those of another bundle may lie there: the pipeline writes them after it.
-    let metrics = read("metrics.json").filter(|metrics| metrics["evaluated"]["bundle"] == digest.as_str());
+    let papers = Papers::beside(directory, &digest);
+    let metrics = papers.json("metrics.json");
     if metrics.is_none() {
         output.talk(
             "warning: no metrics.json beside the bundle is of this bundle; the run gets neither metrics nor reports",
@@ -165,26 +162,61 @@ fn parcel(global: &Global, directory: &Path, bundle: &Bundle, flavour: &Path, ou
         output.talk("warning: the lock does not vouch for this bundle here, so the run gets no parameters");
         Value::Object(Map::new())
     });
-    let verdict =
-        metrics.as_ref().and_then(|_| read("verdict.json")).and_then(|verdict| verdict["promotable"].as_bool());
+    let verdict = papers.json(tracking::VERDICT).and_then(|verdict| verdict["promotable"].as_bool());
     let mut tags = BTreeMap::from([
         ("clinpipe_version", env!("CARGO_PKG_VERSION").to_owned()),
         ("clinpipe_model", manifest.model.clone()),
-        ("clinpipe_promotable", verdict.map_or("not judged".to_owned(), |verdict| verdict.to_string())),
+        (tracking::PROMOTABLE, verdict.map_or("not judged".to_owned(), |verdict| verdict.to_string())),
     ]);
     let manifest: Option<Value> = serde_json::to_value(manifest).ok();
     if let Some(data) = manifest.as_ref().and_then(|manifest| manifest["data"]["source"].as_str()) {
         tags.insert("clinpipe_data", data.to_owned());
     }
-    let papers = PAPERS.iter().filter(|_| metrics.is_some());
     Parcel {
         name: format!("{}-{}", tags["clinpipe_model"], digest.get(..12).unwrap_or(&digest)),
         tags: tags.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
         params: tracking::params(&params),
         metrics: metrics.as_ref().map(tracking::metrics).unwrap_or_default(),
         flavour: flavour.to_owned(),
-        papers: papers.filter_map(|name| Some(((*name).to_owned(), beside(name)?))).collect(),
+        papers: papers.files(),
         digest,
+    }
+}
+
+/// What lies beside a bundle and is of this bundle: the pipeline writes it later, so that of another may lie there.
+struct Papers(BTreeMap<&'static str, (PathBuf, Vec<u8>)>);
+
+impl Papers {
+    /// Those of the bundle with this digest in `directory`. Without its metrics there are none.
+    fn beside(directory: &Path, digest: &str) -> Self {
+        let read = |name: &'static str| {
+            let path = directory.parent()?.join(name);
+            let bytes = fs::read(&path).ok()?;
+            Some((name, (path, bytes)))
+        };
+        let names = ["metrics.json", tracking::VERDICT, "model_card.md", "report.html"];
+        let mut papers = Self(names.into_iter().filter_map(read).collect());
+        let evaluated = papers.json("metrics.json").is_some_and(|metrics| metrics["evaluated"]["bundle"] == digest);
+        let judged = papers.0.get("metrics.json").map(|(_, bytes)| Digest::of(bytes).to_string());
+        let judges =
+            papers.json(tracking::VERDICT).is_some_and(|verdict| verdict["metrics"].as_str() == judged.as_deref());
+        papers.0.retain(|name, (_, bytes)| {
+            evaluated
+                && match *name {
+                    "metrics.json" => true,
+                    tracking::VERDICT => judges,
+                    _ => String::from_utf8_lossy(bytes).contains(digest),
+                }
+        });
+        papers
+    }
+
+    fn json(&self, name: &str) -> Option<Value> {
+        serde_json::from_slice(&self.0.get(name)?.1).ok()
+    }
+
+    fn files(self) -> Vec<(String, PathBuf)> {
+        self.0.into_iter().map(|(name, (path, _))| (name.to_owned(), path)).collect()
     }
 }
 

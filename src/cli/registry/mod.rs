@@ -180,7 +180,7 @@ fn list(opened: &Opened, args: &ListArgs, output: &Output) -> anyhow::Result<Exi
                     .join(", "),
                 version.learner.clone(),
                 version.data.clone(),
-                version.trained_on.to_string(),
+                version.damaged.as_ref().map_or_else(|| version.trained_on.to_string(), |_| "-".to_owned()),
                 number.unwrap_or_default(),
                 version
                     .test_rows_used_for

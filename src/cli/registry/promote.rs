@@ -142,7 +142,8 @@ pub(in crate::cli) fn run(global: &Global, args: &PromoteArgs, output: &Output) 
         record::looked(&opened, comparison, &sides)
     });
     let exit = judged.conclude(decision, output)?;
-    Ok(concluded(looked.and_then(Result::err), exit, "the models were compared on the test rows", output))
+    let hint = "make the file writable and compare again: a look at the test rows belongs on record";
+    Ok(concluded_with(looked.and_then(Result::err), exit, "the models were compared on the test rows", hint, output))
 }
 
 /// Whether the champion is the one that somebody saw a comparison with.

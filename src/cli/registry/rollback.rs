@@ -110,6 +110,7 @@ fn target(registry: &Registry, state: Option<&State>, asked: Option<&str>) -> Re
         }
     };
     let found = found.ok_or_else(|| match asked {
+        None if state.is_none_or(|state| state.champion.is_none()) => "there is no champion".to_owned(),
         None => "no champion came before the present one".to_owned(),
         Some(asked) => format!("`{asked}` is no earlier champion (name it by 4 digits at least)"),
     })?;

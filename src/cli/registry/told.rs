@@ -6,7 +6,7 @@ use super::promote::Decision;
 use crate::cli::output::Output;
 use crate::metrics::Table;
 use crate::registry::{Comparison, State};
-use crate::util::human;
+use crate::util::{human, visible};
 
 /// Tells a decision: the document, or tables on stdout and each failed rule on stderr.
 pub(super) fn decision(decision: &Decision, json: bool, output: &Output) -> anyhow::Result<()> {
@@ -27,7 +27,7 @@ pub(super) fn decision(decision: &Decision, json: bool, output: &Output) -> anyh
         output.data(&text)?;
     }
     for rule in decision.rules.iter().filter(|rule| !rule.passed) {
-        output.error(&format!("error: not promoted: {}: {}", rule.rule, rule.reason));
+        output.error(&format!("error: not promoted: {}: {}", rule.rule, visible::line(&rule.reason)));
     }
     let name = decision.candidate.short();
     let (model, to) = (&decision.model, decision.to);

@@ -25,6 +25,10 @@ const BUNDLE_TAG: &str = "clinpipe_bundle";
 /// Where in the run's files the model lies.
 const MODEL: &str = "model";
 /// Most metrics, and most parameters, that the server takes at once.
+/// The tag that tells whether the gate passed the bundle, and the paper that it is from.
+pub const PROMOTABLE: &str = "clinpipe_promotable";
+/// The gate's verdict among a run's files.
+pub const VERDICT: &str = "verdict.json";
 const METRICS_AT_ONCE: usize = 1000;
 const PARAMS_AT_ONCE: usize = 100;
 
@@ -78,6 +82,10 @@ pub enum TrackingError {
 }
 
 impl TrackingError {
+    fn is_refused(&self, with: &str) -> bool {
+        matches!(self, Self::Refused { code, .. } if code == with)
+    }
+
     /// What to do about it.
     pub fn hint(&self) -> &'static str {
         match self {
@@ -168,7 +176,7 @@ pub fn publish(
         Some(run) => run,
         None => settled(server, &experiment, parcel, create(server, &experiment, parcel, now)?)?,
     };
-    let logged = if run.finished { Ok(()) } else { log(server, &run, parcel, now) };
+    let logged = if run.finished { judged(server, &run, parcel) } else { log(server, &run, parcel, now) };
     if let Err(error) = logged {
         // Best effort: the first error is the one to tell.
         let failed = json!({"run_id": run.id, "status": "FAILED", "end_time": now});
@@ -184,13 +192,20 @@ pub fn publish(
 
 /// The id of the experiment of that name.
 fn experiment(server: &TrackingServer, name: &str) -> Result<String, TrackingError> {
-    match server.get("experiments/get-by-name", &[("experiment_name", name)]) {
-        Ok(found) => server.text(&found, "experiments/get-by-name", "/experiment/experiment_id", "an experiment_id"),
-        Err(TrackingError::Refused { code, .. }) if code == "RESOURCE_DOES_NOT_EXIST" => {
-            let made = server.post("experiments/create", &json!({"name": name}))?;
-            server.text(&made, "experiments/create", "/experiment_id", "an experiment_id")
+    let known = || {
+        let found = server.get("experiments/get-by-name", &[("experiment_name", name)])?;
+        server.text(&found, "experiments/get-by-name", "/experiment/experiment_id", "an experiment_id")
+    };
+    match known() {
+        Err(error) if error.is_refused("RESOURCE_DOES_NOT_EXIST") => {
+            match server.post("experiments/create", &json!({"name": name})) {
+                Ok(made) => server.text(&made, "experiments/create", "/experiment_id", "an experiment_id"),
+                // Somebody else was faster.
+                Err(error) if error.is_refused("RESOURCE_ALREADY_EXISTS") => known(),
+                Err(error) => Err(error),
+            }
         }
-        Err(error) => Err(error),
+        known => known,
     }
 }
 
@@ -256,6 +271,19 @@ fn log(server: &TrackingServer, run: &Run, parcel: &Parcel, now: u64) -> Result<
     }
     arrived(server, &run.id, &sent)?;
     server.post("runs/update", &json!({"run_id": run.id, "status": "FINISHED", "end_time": now}))?;
+    Ok(())
+}
+
+/// What may have become known of the same bundle since: the verdict.
+fn judged(server: &TrackingServer, run: &Run, parcel: &Parcel) -> Result<(), TrackingError> {
+    let place = server::proxied(&run.artifacts).ok_or_else(|| TrackingError::NotProxied(run.artifacts.clone()))?;
+    for (name, file) in parcel.papers.iter().filter(|(name, _)| name == VERDICT) {
+        let bytes = fs::read(file).map_err(|error| TrackingError::Unread(file.clone(), error))?;
+        server.upload(&format!("{place}/{name}"), bytes)?;
+    }
+    for (key, value) in parcel.tags.iter().filter(|(key, _)| *key == PROMOTABLE) {
+        server.post("runs/set-tag", &json!({"run_id": run.id, "key": key, "value": value}))?;
+    }
     Ok(())
 }
 

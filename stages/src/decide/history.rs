@@ -30,9 +30,10 @@ impl History {
         lines.map(|(at, line)| record(file, at + 1, line, today)).collect::<Result<Vec<_>, _>>().map(Self)
     }
 
-    /// The last day on which something was done.
-    pub fn acted(&self) -> Option<Day> {
-        self.0.iter().filter(|(_, choice)| choice.acts()).map(|(day, _)| *day).max()
+    /// The last day before `today` on which something was done. A decision of today is this one, made before.
+    pub fn acted(&self, today: Option<Day>) -> Option<Day> {
+        let is_before = |day: Day| today.is_none_or(|today| day < today);
+        self.0.iter().filter(|(day, choice)| choice.acts() && is_before(*day)).map(|(day, _)| *day).max()
     }
 }
 

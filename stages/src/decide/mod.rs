@@ -85,7 +85,7 @@ fn decide(
         PolicyName::Seed => policy::seed(report, &params.seed),
     };
     let (mut decision, mut reason) = chosen(&rules, params.policy);
-    let until = history.acted().map(|latest| latest.plus(params.cooldown_days.0));
+    let until = history.acted(today).map(|latest| latest.plus(params.cooldown_days.0));
     let mut cooldown_until = until.filter(|until| today.is_none_or(|today| today < *until));
     if decision.acts() {
         match (today, cooldown_until) {

@@ -27,8 +27,8 @@ pub(super) fn clinical(report: &DriftReport, limits: &ClinicalLimits) -> Vec<Rul
         let limit = format!("{} to {}", centre - margin, centre + margin);
         let fired = ends.map(|(_, low, high)| low > centre + margin || high < centre - margin);
         let reason = match (ends, fired) {
-            (Some((_, low, high)), Some(true)) => format!("its interval {low:.3} to {high:.3} lies outside"),
-            (Some((_, low, high)), _) => format!("its interval {low:.3} to {high:.3} reaches inside"),
+            (Some((_, low, high)), Some(true)) => format!("its interval {low:.3} to {high:.3} lies outside {limit}"),
+            (Some((_, low, high)), _) => format!("its interval {low:.3} to {high:.3} reaches into {limit}"),
             _ => unknown(),
         };
         rule(name, Choice::Recalibrate, ends.map(|ends| ends.0), limit, fired, reason)
@@ -49,9 +49,12 @@ fn is_measured(report: &DriftReport) -> bool {
 fn inputs(report: &DriftReport) -> Rule {
     let (drifted, compared) = (report.dataset.drifted, report.dataset.compared);
     let fired = (compared > 0).then_some(drifted > 0);
+    let columns = report.columns.iter().filter(|column| column.verdict == Verdict::Drifted);
+    let names: Vec<&str> = columns.map(|column| column.name.as_str()).collect();
     let reason = match fired {
         None => "no column could be compared".to_owned(),
-        Some(_) => format!("{drifted} of {compared} compared columns drift"),
+        Some(false) => format!("none of {compared} compared columns drifts"),
+        Some(true) => format!("{drifted} of {compared} compared columns drift: {}", names.join(", ")),
     };
     rule("input_drift", Choice::Look, report.dataset.share, "no drifted column".to_owned(), fired, reason)
 }

@@ -146,8 +146,11 @@ fn a_record_of_no_day_or_of_a_later_one_is_named() {
         assert!(error.to_string().starts_with("history.jsonl: the record on") && error.to_string().contains(wanted));
         assert!(error.hint().is_some(), "{wanted}");
     }
-    let same_day = "{\"as_of\": \"2026-03-01\", \"decision\": \"retrain\"}\n";
-    assert_eq!(decide(&with(worse), json!({}), Some(same_day)).expect("decided").decision, Choice::Look);
+    // One of the same day is this decision, made before.
+    for (day, choice) in [("2026-03-01", Choice::Retrain), ("2026-02-28", Choice::Look)] {
+        let earlier = format!("{{\"as_of\": \"{day}\", \"decision\": \"retrain\"}}\n");
+        assert_eq!(decide(&with(worse), json!({}), Some(&earlier)).expect("decided").decision, choice, "{day}");
+    }
 }
 
 #[test]
@@ -258,7 +261,7 @@ fn bytes_are_frozen_and_nonsense_names_its_path() {
     lab.write("drift.json", with(worse).to_string());
     lab.run(&Decide, &[("drift", "drift.json")], &[("decision", "decision.json")], &json!({})).expect("decided");
     let hint = "the stage writes other bytes; raise its version, then this digest";
-    assert_eq!(lab.digest(&["decision.json"]), "6b8cf8d8df9fb397", "{hint}");
+    assert_eq!(lab.digest(&["decision.json"]), "4973ffa0bf9279d0", "{hint}");
     for (params, path) in [
         (json!({"clinical": {"auroc_margin": -1}}), "decide.clinical.auroc_margin"),
         (json!({"as_of": "soon"}), "decide.as_of"),

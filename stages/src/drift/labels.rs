@@ -19,13 +19,30 @@ use crate::common::texts::Texts;
 use crate::ingest::read_for_scoring;
 use crate::{StageError, StageFile};
 
+/// What the labels tell.
+#[derive(Debug)]
+pub(super) struct Labels {
+    /// The outcome of each prediction; `None` where it is not known.
+    pub outcomes: Vec<Option<bool>>,
+    /// Whether two rows tell the outcome of one of them differently.
+    pub contradictory: bool,
+}
+
+impl Labels {
+    /// What whoever reads the numbers should know of them.
+    pub fn note(&self) -> Option<String> {
+        let told = "the labels tell the outcome of a prediction twice and differently: it counts as unknown";
+        self.contradictory.then(|| told.to_owned())
+    }
+}
+
 /// The outcome of each prediction; `None` where it is not known. `key` is asked for only where pseudonyms are joined.
 pub(super) fn join(
     file: &StageFile,
     bundle: &Bundle,
     current: &Current,
     key: impl FnOnce() -> Result<PseudonymKey, StageError>,
-) -> Result<Vec<Option<bool>>, StageError> {
+) -> Result<Labels, StageError> {
     let schema = bundle.schema();
     let needs = |what: &str| {
         StageError::input(&file.name, format!("cannot be joined: the schema names no {what} column"))
@@ -38,7 +55,13 @@ pub(super) fn join(
         (_, CurrentKind::Table) => wanted.push(schema.id.clone().ok_or_else(|| needs("id"))?),
         (_, CurrentKind::Log) => wanted.push(subject(bundle).ok_or_else(|| needs("patient"))?),
     }
-    let table = read_for_scoring(file, schema, &wanted, &[], &bundle.intake().format)?;
+    let table = read_for_scoring(file, schema, &wanted, &[], &bundle.intake().format).map_err(|error| {
+        error.with_hint(format!(
+            "outcomes need the columns {}; `{target}` is 1 where the event happened, 0 where it did not, and empty while \
+             that is not known",
+            wanted.join(", ")
+        ))
+    })?;
     let outcomes = outcomes(&table, &target, bundle.task(), file)?;
     let keys = match current.kind {
         CurrentKind::Table => join_keys(&table, bundle)?,
@@ -55,10 +78,12 @@ pub(super) fn join(
     let is_other_key = current.kind == CurrentKind::Log && !known.is_empty() && found.iter().all(Option::is_none);
     if is_other_key && current.keys.iter().any(Option::is_some) {
         let message = format!("none of its {} patients is in the log of predictions", known.len());
-        return Err(StageError::input(&file.name, message)
-            .with_hint(format!("set {VARIABLE} to the key that the service had when it wrote the log")));
+        return Err(StageError::input(&file.name, message).with_hint(format!(
+            "set {VARIABLE} to the key that the service had when it wrote the log, and write identifiers as requests do"
+        )));
     }
-    Ok(found)
+    let contradictory = current.keys.iter().any(|key| key.as_deref().is_some_and(|key| known.get(key) == Some(&None)));
+    Ok(Labels { outcomes: found, contradictory })
 }
 
 /// Whether each row had the event; `None` where nothing stands. An outcome that is a number is no event: that it is there

@@ -35,6 +35,7 @@ pub use params::{Bound, DatasetLimits, DriftParams, EffectLimits, Escalation, Es
 use self::compare::{CurrentLevels, Moved, NumberReference};
 use self::current::Current;
 use self::judge::Compared;
+use self::labels::Labels;
 use crate::bundle::{Bundle, CategoryCounts, InputProfile, NumberSketch};
 use crate::common::canonical_json;
 use crate::common::frame::{Column, Frame};
@@ -210,10 +211,11 @@ fn report(context: &StageContext, bundle: &Bundle, params: &DriftParams) -> Resu
         scores
     });
     let columns: Vec<ColumnDrift> = columns.into_iter().map(|compared| compared.column).collect();
-    let outcomes =
+    let labels =
         context.input_opt("labels").map(|file| labels::join(file, bundle, &current, labels::key)).transpose()?;
-    let performance =
-        performance::performance(context, bundle, &current, outcomes.as_deref(), params.bootstrap, privacy)?;
+    notes.extend(labels.iter().filter_map(Labels::note));
+    let outcomes = labels.as_ref().map(|labels| labels.outcomes.as_slice());
+    let performance = performance::performance(context, bundle, &current, outcomes, params.bootstrap, privacy)?;
     let dataset = alert::dataset(&columns, scores.as_ref());
     let shift = moved.and_then(|moved| moved.psi);
     let alert = alert::alert(&columns, scores.as_ref(), shift, &dataset, params);
