@@ -289,7 +289,7 @@ impl Walk<'_> {
         for (seq, file, before) in &self.found {
             if !self.left.contains(&(file.clone(), *before)) {
                 self.verdict.notes.push(format!(
-                    "record {seq} found a lock of {file} that no recorded run had left: from git, from an edit or \
+                    "record {seq} found a lock of {file} that no recorded run had left: from git, `init`, an edit or \
                      `commit`, or from a run that was killed before it was recorded"
                 ));
             }

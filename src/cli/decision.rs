@@ -37,7 +37,8 @@ pub struct DecisionArgs {
 
 pub(super) fn run(global: &Global, args: &DecisionArgs, output: &Output) -> anyhow::Result<Exit> {
     let path = Opened::load(global, &[])?.project.pipeline.root.join(&args.decision);
-    let help = "`clinpipe repro --file monitor.yaml decide` writes one";
+    let help = "a pipeline with the stages `drift` and `decide` writes one, such as deploy/monitor.yaml of clinpipe's sources: \
+                `clinpipe repro --file monitor.yaml decide`";
     let fault = |what: &str| UsageError::new(format!("{}: {what}", args.decision.display()), help);
     let text = fs::read_to_string(&path).map_err(|error| fault(&error.to_string()))?;
     let record: DecisionRecord =

@@ -46,7 +46,7 @@ fn show(opened: &Opened, args: &MetricsShowArgs, output: &Output) -> anyhow::Res
         }
     }
     if !table.is_empty() {
-        output.data(&if args.md { table.to_markdown() } else { table.to_text() })?;
+        output.data(&if args.md { table.to_markdown() } else { table.to_text_within(Output::width()) })?;
     }
     Ok(Exit::Done)
 }

@@ -14,6 +14,9 @@ use super::error;
 use crate::config::ConfigErrors;
 use crate::util::visible;
 
+/// On a terminal that is narrower lines break in a way of its own.
+const NARROWEST: usize = 40;
+
 /// Where commands write.
 #[derive(Debug, Clone)]
 pub struct Output {
@@ -89,6 +92,13 @@ impl Output {
             Some(errors) => stderr(&visible::styled(&errors.render(self.colors_stderr()))),
             None => self.error(&error::render(error)),
         }
+    }
+
+    /// The columns of the terminal that data go to; none when they go elsewhere or it does not know its size.
+    pub fn width() -> Option<usize> {
+        let stdout = io::stdout();
+        let size = rustix::termios::tcgetwinsize(&stdout).ok().filter(|size| size.ws_col > 0 && stdout.is_terminal());
+        size.map(|size| usize::from(size.ws_col).max(NARROWEST))
     }
 
     /// Whether only errors are wanted.

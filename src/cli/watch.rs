@@ -27,7 +27,7 @@ use crate::sched::events::{EventSink, Outcome};
 const SPECIFICATION: &str = "https://openlineage.io/spec/";
 /// A first line that is longer is no event of a run's beginning.
 const LONGEST_FIRST: u64 = 1 << 20;
-/// Columns when the width of stdout is not known.
+/// Columns of the final table where the width of a terminal is not known.
 const DEFAULT_WIDTH: usize = 100;
 
 /// The files of JSON lines that a run writes, besides what its console shows.
@@ -162,13 +162,8 @@ pub(super) fn summary(opened: &Opened, report: &RunReport, known: &Known) -> Str
         .filter(|_| vouched)
         .and_then(|files| StudySummary::read(&opened.project.pipeline.root, &files))
         .map(|study| StudySummary { test_use: known.test_use.clone(), audit: known.head.clone(), ..study });
-    RunSummary { stages: stages.collect(), seconds: report.seconds, study }.render(width())
-}
-
-fn width() -> usize {
-    // A terminal that does not know its size says 0.
-    let size = rustix::termios::tcgetwinsize(io::stdout()).ok().filter(|size| size.ws_col > 0);
-    size.map_or(DEFAULT_WIDTH, |size| usize::from(size.ws_col).max(40))
+    RunSummary { stages: stages.collect(), seconds: report.seconds, study }
+        .render(Output::width().unwrap_or(DEFAULT_WIDTH))
 }
 
 /// Where the built-in stages of this run put the numbers of the table.

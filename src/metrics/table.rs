@@ -1,13 +1,20 @@
 //! Rows of text as an aligned table or as Markdown. It decides nothing about colour or where it is printed.
 //!
-//! Invariant: a row is one line. What in a cell could end it, move the cursor or hide something is written out.
+//! Invariant: a row is one line, but on a narrow terminal. What in a cell could end it, move the cursor or hide something
+//! is written out.
 
 use std::fmt::Write as _;
 
+use comfy_table::{ColumnConstraint, ContentArrangement, TableStyle, Width};
 use serde_json::Value;
 
 use crate::util::human::brief;
 use crate::util::visible;
+
+/// The length of a time, the longest word that stays whole where cells break.
+const UNBROKEN: usize = 24;
+/// The least width of a column with a longer word.
+const BROKEN: usize = 14;
 
 /// How many decimals a cell has at most, unless said otherwise.
 pub const DECIMALS: usize = 5;
@@ -67,6 +74,36 @@ impl Table {
         text
     }
 
+    /// The same on a terminal of so many columns: cells break at words where a line would be wider.
+    pub fn to_text_within(&self, width: Option<usize>) -> String {
+        let text = self.to_text();
+        match width {
+            Some(width) if text.lines().any(|line| line.chars().count() > width) => self.wrapped(width),
+            _ => text,
+        }
+    }
+
+    fn wrapped(&self, width: usize) -> String {
+        let mut table = comfy_table::Table::new();
+        table.load_style(TableStyle::new());
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+        table.set_width(u16::try_from(width).unwrap_or(u16::MAX));
+        table.set_header(self.header.clone());
+        table.add_rows(self.rows.clone());
+        let last = self.header.len().saturating_sub(1);
+        for (index, column) in table.column_iter_mut().enumerate() {
+            let gap = if index < last { 2 } else { 0 };
+            column.set_padding((0, gap));
+            // A digest or a time in two pieces is none; only what is longer than those is broken within a word.
+            let cells = std::iter::once(&self.header).chain(&self.rows).filter_map(|row| row.get(index));
+            let longest = cells.flat_map(|cell| cell.split_whitespace()).map(|word| word.chars().count()).max();
+            let word = longest.filter(|longest| *longest <= UNBROKEN).unwrap_or(BROKEN);
+            let least = u16::try_from(word).unwrap_or(u16::MAX).saturating_add(gap);
+            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(least)));
+        }
+        table.trim_fmt() + "\n"
+    }
+
     /// A Markdown table.
     pub fn to_markdown(&self) -> String {
         let escape = |row: &[String]| row.iter().map(|cell| cell.replace('|', "\\|")).collect();
@@ -120,6 +157,17 @@ mod tests {
     #[test]
     fn text_is_aligned() {
         assert_eq!(table().to_text(), "Metric       New\nauroc.value  0.81235\na|b          -\n");
+    }
+
+    #[test]
+    fn cells_break_at_words_where_a_terminal_is_narrow() {
+        let mut table = Table::new(&["Rule", "Reason"]);
+        table.push(["gate".to_owned(), "all six rules of the gate hold".to_owned()]);
+        assert_eq!(table.to_text_within(None), table.to_text());
+        assert_eq!(table.to_text_within(Some(80)), table.to_text());
+        let narrow = table.to_text_within(Some(24));
+        assert!(narrow.lines().count() > 2 && narrow.lines().all(|line| line.chars().count() <= 24), "{narrow}");
+        assert!(narrow.starts_with("Rule  Reason\ngate  all") && narrow.ends_with('\n'), "{narrow}");
     }
 
     #[test]

@@ -203,11 +203,7 @@ impl Policy {
             rulings.push(self.primary(comparison));
             rulings.extend(self.guarded(comparison));
         } else {
-            rulings.push(Ruling::new(
-                "comparison",
-                true,
-                "there is no champion: the first model has to pass the gate only",
-            ));
+            rulings.push(Ruling::new("comparison", true, "there is no champion to be better than"));
         }
         rulings.extend(limits("floor", &self.floors, comparison));
         rulings

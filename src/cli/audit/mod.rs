@@ -149,7 +149,7 @@ fn show(chain: &Chain, args: &ShowArgs, output: &Output) -> anyhow::Result<Exit>
                 human::brief(&what(record), 60),
             ]);
         }
-        text.push_str(&table.to_text());
+        text.push_str(&table.to_text_within(Output::width()));
     }
     for test in &tests {
         // Writing to a string cannot fail.

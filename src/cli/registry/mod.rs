@@ -195,7 +195,7 @@ fn list(opened: &Opened, args: &ListArgs, output: &Output) -> anyhow::Result<Exi
     } else if table.is_empty() {
         output.talk("note: there is no version yet; `clinpipe promote` adds the first");
     } else {
-        output.data(&table.to_text())?;
+        output.data(&table.to_text_within(Output::width()))?;
     }
     Ok(Exit::Done)
 }

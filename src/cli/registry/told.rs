@@ -23,7 +23,7 @@ pub(super) fn decision(decision: &Decision, json: bool, output: &Output) -> anyh
             let verdict = if rule.passed { "pass" } else { "FAIL" };
             table.push([verdict.to_owned(), rule.rule.clone(), rule.reason.clone()]);
         }
-        text.push_str(&table.to_text());
+        text.push_str(&table.to_text_within(Output::width()));
         output.data(&text)?;
     }
     for rule in decision.rules.iter().filter(|rule| !rule.passed) {
@@ -62,7 +62,7 @@ fn compared(comparison: &Comparison) -> String {
             rows.seen_by_candidate, rows.seen_by_champion
         );
     }
-    format!("{text}\n\n{}", table.to_text())
+    format!("{text}\n\n{}", table.to_text_within(Output::width()))
 }
 
 /// The states of a registry, the latest last.
@@ -80,5 +80,5 @@ pub(super) fn history(states: &[State]) -> String {
             human::brief(&state.reason, 60),
         ]);
     }
-    table.to_text()
+    table.to_text_within(Output::width())
 }
