@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use indexmap::IndexSet;
 
 /// Stands for a missing text; no dictionary has as many.
@@ -137,13 +138,14 @@ impl PartialEq for Texts {
 #[derive(Debug, Default)]
 pub struct TextsBuilder {
     codes: Vec<u32>,
-    levels: IndexSet<Box<str>>,
+    /// In the order in which they came, so that no number follows from a hash.
+    levels: IndexSet<Box<str>, RandomState>,
 }
 
 impl TextsBuilder {
     /// A column that will have so many rows.
     pub fn with_rows(rows: usize) -> Self {
-        Self { codes: Vec::with_capacity(rows), levels: IndexSet::new() }
+        Self { codes: Vec::with_capacity(rows), levels: IndexSet::default() }
     }
 
     /// Adds the texts of a column at `rows`.
